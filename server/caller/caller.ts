@@ -1,0 +1,24 @@
+import type { BoundObject, ServiceAccount } from '../kubernetes/objects.ts';
+
+/** Who is asking: a ServiceAccount, through the Pod or the Node that its tokens are bound to. */
+export interface Caller {
+  readonly serviceAccount: ServiceAccount;
+  readonly boundTo: BoundObject;
+}
+
+/** What turns a connection's peer address into a {@link Caller}. */
+export interface Callers {
+  /**
+   * The caller, without waiting, where its Pod (or Node) and ServiceAccount are known and fresh enough.
+   * The same object is returned until something about it changes, so it can key a WeakMap.
+   */
+  known(socketAddress: string): Caller | undefined;
+  /**
+   * The caller, waiting for the watch and asking the API server where need be.
+   * Throws `caller-unknown`, `stores-not-in-sync`, `node-without-service-account`, `service-account-missing`,
+   * `kubernetes-unavailable` or `kubernetes-forbidden`.
+   */
+  identify(socketAddress: string): Promise<Caller>;
+  /** Google refused something for this ServiceAccount: look at it again within seconds, not minutes. */
+  refused(caller: Caller): void;
+}

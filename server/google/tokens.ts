@@ -1,0 +1,24 @@
+import type { Caller } from '../caller/caller.ts';
+import type { Secret } from '../runtime/secret.ts';
+
+/** A credential and when it ends, milliseconds since the epoch. */
+export interface ExpiringToken {
+  readonly token: Secret;
+  readonly expiresAt: number;
+}
+
+/** The tokens a caller can have; each method is single-flight and cached as the settings say. */
+export interface Tokens {
+  /** The cached access token with life enough left, without waiting; undefined where an exchange is due. */
+  cachedAccessToken(caller: Caller, scopes: string): ExpiringToken | undefined;
+  /**
+   * An access token of the annotated Google account, or the federated token itself where there is no annotation.
+   * `scopes` is the raw comma- or space-separated list, empty for the default.
+   * Throws `google-unavailable`, `sts-refused`, `iam-permission-denied`, `google-account-missing`, `iam-refused`,
+   * `account-annotation-invalid`, `parameter-invalid`, `caller-busy` and the Kubernetes codes of a TokenRequest.
+   */
+  accessToken(caller: Caller, scopes: string): Promise<ExpiringToken>;
+  cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined;
+  /** A Google-signed ID token for `audience`. Throws as above, and `account-annotation-missing`, `audience-missing`. */
+  idToken(caller: Caller, audience: string): Promise<ExpiringToken>;
+}

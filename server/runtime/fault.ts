@@ -1,0 +1,46 @@
+/**
+ * Every way a request can fail that this program knows of. The metadata API's
+ * table (metadata/faults.ts) turns a code into a status and a text; a code
+ * without a row there does not compile.
+ */
+export type FaultCode =
+  // settings
+  | 'setting-invalid'
+  // the caller
+  | 'caller-unknown'
+  | 'caller-forwarded'
+  | 'caller-busy'
+  | 'node-without-service-account'
+  | 'stores-not-in-sync'
+  // Kubernetes
+  | 'kubernetes-unavailable'
+  | 'kubernetes-forbidden'
+  | 'service-account-missing'
+  | 'bound-object-gone'
+  // Google
+  | 'google-unavailable'
+  | 'sts-refused'
+  | 'iam-permission-denied'
+  | 'google-account-missing'
+  | 'iam-refused'
+  // what the caller asked for
+  | 'account-annotation-missing'
+  | 'account-annotation-invalid'
+  | 'audience-missing'
+  | 'parameter-invalid';
+
+/**
+ * A failure with a stable code. The message says what, where and with which
+ * value; `remedy` says what a person can do about it. Neither ever holds a token.
+ */
+export class Fault extends Error {
+  readonly code: FaultCode;
+  readonly remedy: string;
+
+  constructor(code: FaultCode, message: string, options: { remedy: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'Fault';
+    this.code = code;
+    this.remedy = options.remedy;
+  }
+}

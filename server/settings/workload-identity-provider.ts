@@ -1,0 +1,40 @@
+import { Fault } from '../runtime/fault.ts';
+
+const FORM = 'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER';
+
+// Pool and provider ids: 4 to 32 of [a-z0-9-], https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools
+const PATTERN =
+  /^projects\/(?<projectNumber>[0-9]+)\/locations\/global\/workloadIdentityPools\/(?<pool>[a-z0-9-]{4,32})\/providers\/(?<provider>[a-z0-9-]{4,32})$/;
+
+/** The full resource name of a workload identity pool provider, checked once. */
+export class WorkloadIdentityProvider {
+  private constructor(
+    readonly name: string,
+    readonly projectNumber: string,
+    readonly pool: string,
+    readonly provider: string,
+  ) {}
+
+  /** Throws a `setting-invalid` {@link Fault} that names the expected form. */
+  static parse(value: string): WorkloadIdentityProvider {
+    const groups = PATTERN.exec(value)?.groups;
+    const { projectNumber, pool, provider } = groups ?? {};
+    if (projectNumber === undefined || pool === undefined || provider === undefined) {
+      throw new Fault('setting-invalid', `'${value}' is not a workload identity provider: expected ${FORM}`, {
+        remedy:
+          'Copy the name from: gcloud iam workload-identity-pools providers describe PROVIDER ' +
+          '--location=global --workload-identity-pool=POOL --format="value(name)"',
+      });
+    }
+    return new WorkloadIdentityProvider(value, projectNumber, pool, provider);
+  }
+
+  /** The `audience` of Google's STS, and of the Kubernetes token it takes. */
+  get audience(): string {
+    return `//iam.googleapis.com/${this.name}`;
+  }
+
+  toString(): string {
+    return this.name;
+  }
+}

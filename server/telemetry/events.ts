@@ -1,0 +1,23 @@
+/** A step towards a token, as the metrics count it. */
+export type ExchangeKind = 'token-request' | 'sts' | 'access-token' | 'id-token';
+
+/** `refused` is permanent (4xx), `unavailable` is transient (no answer, 429, 5xx). */
+export type ExchangeResult = 'ok' | 'refused' | 'unavailable';
+
+export type CachedKind = 'federated-token' | 'access-token' | 'id-token';
+
+/** What domain code tells the metrics; telemetry/metrics.ts is the real receiver. */
+export interface DomainEvents {
+  exchanged(kind: ExchangeKind, result: ExchangeResult, seconds: number): void;
+  cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void;
+  /** `reason`: the server ended it in its time, its version had expired (410), or it failed. */
+  watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'expired' | 'failed'): void;
+}
+
+/** Structured logging as pino does it: fields first, then a constant message. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
