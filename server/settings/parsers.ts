@@ -1,0 +1,106 @@
+import { InvalidArgumentError } from 'commander';
+import { Fault } from '../runtime/fault.ts';
+import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
+
+/** A TCP port, 1 to 65535. */
+export function parsePort(value: string): number {
+  const port = Number(value);
+  if (!/^[0-9]+$/.test(value) || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError('Expected a port, 1 to 65535.');
+  }
+  return port;
+}
+
+/** `true` or `false`; an environment variable has no other way to say no. */
+export function parseBoolean(value: string): boolean {
+  if (value !== 'true' && value !== 'false') throw new InvalidArgumentError('Expected true or false.');
+  return value === 'true';
+}
+
+const UNIT_SECONDS = new Map([
+  ['h', 3600],
+  ['m', 60],
+  ['s', 1],
+]);
+
+/** A duration as Go spells it (`1h`, `90m`, `1h30m`, `3600s`), in whole seconds. */
+export function parseDurationSeconds(value: string): number {
+  if (!/^(?:[0-9]+[hms])+$/.test(value)) {
+    throw new InvalidArgumentError('Expected a duration such as 1h, 90m or 3600s.');
+  }
+  let seconds = 0;
+  for (const [, amount, unit = ''] of value.matchAll(/([0-9]+)([hms])/g)) {
+    seconds += Number(amount) * (UNIT_SECONDS.get(unit) ?? 0);
+  }
+  return seconds;
+}
+
+/** {@link parseDurationSeconds} within bounds, both included. */
+export function parseDurationBetween(minimum: number, maximum: number): (value: string) => number {
+  return (value) => {
+    const seconds = parseDurationSeconds(value);
+    if (seconds < minimum || seconds > maximum) {
+      throw new InvalidArgumentError(`Expected a duration from ${minimum}s to ${maximum}s.`);
+    }
+    return seconds;
+  };
+}
+
+/** An http or https base URL, without the trailing slash. */
+export function parseBaseUrl(value: string): string {
+  const url = URL.parse(value);
+  if (
+    url === null ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.username !== '' ||
+    url.search !== '' ||
+    url.hash !== ''
+  ) {
+    throw new InvalidArgumentError('Expected an http or https URL, to which /v1/… is appended.');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+/** One line of printable ASCII without spaces: names that end up in URLs, labels and metadata. */
+export function parseName(value: string): string {
+  if (!/^[!-~]{1,253}$/.test(value)) {
+    throw new InvalidArgumentError('Expected a name: no spaces, at most 253 characters.');
+  }
+  return value;
+}
+
+/** As {@link parseName}, or empty. */
+export function parseOptionalName(value: string): string {
+  return value === '' ? value : parseName(value);
+}
+
+/** A Kubernetes object name, RFC 1123 subdomain. */
+export function parseObjectName(value: string): string {
+  if (value.length > 253 || !/^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/.test(value)) {
+    throw new InvalidArgumentError('Expected the name of a Kubernetes object.');
+  }
+  return value;
+}
+
+/** As {@link parseObjectName}, or empty for none. */
+export function parseOptionalObjectName(value: string): string {
+  return value === '' ? value : parseObjectName(value);
+}
+
+/** A DNS domain, lower case. */
+export function parseDomain(value: string): string {
+  if (value.length > 253 || !/^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/.test(value)) {
+    throw new InvalidArgumentError('Expected a domain such as googleapis.com.');
+  }
+  return value;
+}
+
+/** {@link WorkloadIdentityProvider.parse} with the error the command line shows. */
+export function parseProvider(value: string): WorkloadIdentityProvider {
+  try {
+    return WorkloadIdentityProvider.parse(value);
+  } catch (error) {
+    if (error instanceof Fault) throw new InvalidArgumentError(`${error.message}\n${error.remedy}`);
+    throw error;
+  }
+}
