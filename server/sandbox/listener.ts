@@ -1,0 +1,118 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+/** The connection is cut instead of answered. */
+export const RESET = Symbol('reset');
+
+export interface ListenerOptions {
+  readonly hostname: string;
+  /** 0: one the system picks at the first start, and kept from then on. */
+  readonly port: number;
+  /** `request.signal` is aborted when the client leaves; a body that fails cuts the connection. */
+  readonly handle: (request: Request) => Promise<Response | typeof RESET>;
+}
+
+// the longest body a client of the stand-ins has reason to send is an STS form with its token
+const MAX_BODY_BYTES = 64 * 1024;
+
+/**
+ * An HTTP listener that can go away and come back on its own port, as a server that restarts does.
+ * It is node:http's because Bun.serve holds the headers of a stream back until its first byte, and a watch
+ * with nothing to tell must be seen to have begun.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  #port: number;
+  #server: Server | undefined;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#port = options.port;
+  }
+
+  /** Without a trailing slash; known from the first start on, and still while stopped. */
+  get url(): string {
+    if (this.#port === 0) throw new Error('The stand-in has no address before its first start()');
+    return `http://${this.#options.hostname}:${this.#port}`;
+  }
+
+  async start(): Promise<void> {
+    if (this.#server !== undefined) return;
+    const server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, this.#options.hostname, resolve);
+    });
+    const address = server.address();
+    if (typeof address === 'object' && address !== null) this.#port = address.port;
+  }
+
+  /** Closes the port and cuts every connection. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const left = new AbortController();
+    outgoing.once('close', () => left.abort());
+    try {
+      const body = await readBody(incoming);
+      const response =
+        body === undefined
+          ? new Response(undefined, { status: 413 })
+          : await this.#options.handle(toRequest(this.url, incoming, body, left.signal));
+      if (response === RESET) outgoing.destroy();
+      else await send(response, outgoing, left.signal);
+    } catch {
+      // a stand-in that fails in its own code, or a stream that is dropped: the client sees a cut connection
+      outgoing.destroy();
+    }
+  }
+}
+
+/** Undefined where it is longer than a client has reason to send. */
+async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function toRequest(url: string, incoming: IncomingMessage, body: Buffer, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  return new Request(`${url}${incoming.url ?? '/'}`, {
+    method: incoming.method ?? 'GET',
+    headers,
+    signal,
+    ...(body.length > 0 && { body: new Uint8Array(body) }),
+  });
+}
+
+async function send(response: Response, outgoing: ServerResponse, left: AbortSignal): Promise<void> {
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  if (response.body === null) {
+    outgoing.end();
+    return;
+  }
+  outgoing.flushHeaders();
+  const reader = response.body.getReader();
+  left.addEventListener('abort', () => void reader.cancel());
+  while (true) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    outgoing.write(value);
+  }
+  outgoing.end();
+}
