@@ -1,0 +1,33 @@
+import { Elysia } from 'elysia';
+import type { Metrics } from './metrics.ts';
+
+export interface HealthDependencies {
+  readonly metrics: Metrics;
+  /** What is missing before requests may come, in words; empty when ready. */
+  missing(): readonly string[];
+}
+
+const TEXT = { 'Content-Type': 'text/plain; charset=utf-8' };
+
+function text(status: number, lines: readonly string[]): Response {
+  return new Response(`${lines.join('\n')}\n`, { status, headers: TEXT });
+}
+
+/** The health port: `/healthz` while the process lives, `/readyz` when requests may come, `/metrics`. */
+export function healthRoutes({ metrics, missing }: HealthDependencies): Elysia {
+  const app = new Elysia({ strictPath: true });
+  // before the routes: a hook covers only those that follow it, and without it an error's message is sent
+  app.onError(({ code }) =>
+    code === 'NOT_FOUND' ? text(404, ['Not Found']) : text(500, ['Internal Server Error']),
+  );
+  app.get('/healthz', () => text(200, ['ok']));
+  app.get('/readyz', () => {
+    const reasons = missing();
+    return reasons.length === 0 ? text(200, ['ok']) : text(503, reasons);
+  });
+  app.get('/metrics', async () => {
+    const { contentType, text: body } = await metrics.exposition();
+    return new Response(body, { headers: { 'Content-Type': contentType } });
+  });
+  return app;
+}

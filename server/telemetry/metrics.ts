@@ -1,0 +1,175 @@
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
+import { Durations, type Sample } from './durations.ts';
+import type { CachedKind, DomainEvents, ExchangeKind, ExchangeResult } from './events.ts';
+import { RouteMetrics } from './route-metrics.ts';
+
+type WatchedResource = Parameters<DomainEvents['watchRestarted']>[0];
+type RestartReason = Parameters<DomainEvents['watchRestarted']>[1];
+
+const PREFIX = 'gke_metadata_server';
+
+/** Everything `/metrics` shows. Labels come from this program's own tables, never from a request. */
+export class Metrics implements DomainEvents {
+  readonly #registry = new Registry();
+  readonly #routes = new Map<string, RouteMetrics>();
+  readonly #exchanges: Counter<'kind' | 'result'>;
+  readonly #exchangeDurations = new Map<ExchangeKind, Durations>();
+  readonly #lookups = new Map<CachedKind, { hit: number; miss: number }>();
+  readonly #watchRestarts: Counter<'resource' | 'reason'>;
+  #cacheSize: () => number = () => 0;
+
+  constructor(version: string) {
+    const registers = [this.#registry];
+    this.#registerRequests();
+    this.#registerCache();
+    this.#registerProcess();
+    this.#exchanges = new Counter({
+      name: `${PREFIX}_exchanges_total`,
+      help: 'Exchanges towards a token with Kubernetes and Google, by kind and result.',
+      labelNames: ['kind', 'result'],
+      registers,
+    });
+    this.#registerDurations(
+      `${PREFIX}_exchange_duration_seconds`,
+      'Duration of exchanges towards a token, by kind.',
+      (name) =>
+        [...this.#exchangeDurations].flatMap(([kind, durations]) => durations.samples(name, { kind })),
+    );
+    this.#watchRestarts = new Counter({
+      name: `${PREFIX}_watch_restarts_total`,
+      help: 'Watches that were started again: ended by the API server in its time, expired (410) or failed.',
+      labelNames: ['resource', 'reason'],
+      registers,
+    });
+    new Gauge({
+      name: `${PREFIX}_build_info`,
+      help: 'Always 1; the labels say what is running.',
+      labelNames: ['version', 'bun_version'],
+      registers,
+    }).set({ version, bun_version: Bun.version }, 1);
+  }
+
+  /** The counters of one route template; the same object for the same template. */
+  route(template: string): RouteMetrics {
+    const known = this.#routes.get(template);
+    if (known !== undefined) return known;
+    const route = new RouteMetrics();
+    this.#routes.set(template, route);
+    return route;
+  }
+
+  /** Where a scrape reads how many tokens are kept. */
+  watchCacheSize(read: () => number): void {
+    this.#cacheSize = read;
+  }
+
+  exchanged(kind: ExchangeKind, result: ExchangeResult, seconds: number): void {
+    this.#exchanges.inc({ kind, result });
+    const durations = this.#exchangeDurations.get(kind) ?? new Durations();
+    this.#exchangeDurations.set(kind, durations);
+    durations.observe(seconds);
+  }
+
+  cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void {
+    const lookups = this.#lookups.get(kind);
+    if (lookups !== undefined) lookups[outcome]++;
+    else this.#lookups.set(kind, { hit: 0, miss: 0, [outcome]: 1 });
+  }
+
+  watchRestarted(resource: WatchedResource, reason: RestartReason): void {
+    this.#watchRestarts.inc({ resource, reason });
+  }
+
+  /** The text of `/metrics`, and its content type. */
+  async exposition(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #registerRequests(): void {
+    const routes = this.#routes;
+    new Counter({
+      name: `${PREFIX}_http_requests_total`,
+      help: 'Requests of the metadata API, by route template, method and status.',
+      labelNames: ['route', 'method', 'status'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [route, metrics] of routes) {
+          for (const { method, status, requests } of metrics.counts()) {
+            this.inc({ route, method, status }, requests);
+          }
+        }
+      },
+    });
+    this.#registerDurations(
+      `${PREFIX}_http_request_duration_seconds`,
+      'Duration of requests of the metadata API, by route template.',
+      (name) => [...routes].flatMap(([route, { durations }]) => durations.samples(name, { route })),
+    );
+  }
+
+  #registerCache(): void {
+    const lookups = this.#lookups;
+    const cacheSize = () => this.#cacheSize();
+    new Counter({
+      name: `${PREFIX}_cache_lookups_total`,
+      help: 'Look-ups in the token cache, by kind of token and outcome.',
+      labelNames: ['kind', 'outcome'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [kind, { hit, miss }] of lookups) {
+          this.inc({ kind, outcome: 'hit' }, hit);
+          this.inc({ kind, outcome: 'miss' }, miss);
+        }
+      },
+    });
+    new Gauge({
+      name: `${PREFIX}_cache_tokens`,
+      help: 'Tokens kept in the cache.',
+      registers: [this.#registry],
+      collect() {
+        this.set(cacheSize());
+      },
+    });
+  }
+
+  // collectDefaultMetrics() costs some 10 MB resident; these are the ones that dashboards and alerts read
+  #registerProcess(): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory.',
+      registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+    new Counter({
+      name: 'process_cpu_seconds_total',
+      help: 'User and system CPU time spent.',
+      registers,
+      collect() {
+        const { user, system } = process.cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+    new Gauge({
+      name: 'process_start_time_seconds',
+      help: 'Start of the process, seconds since the Unix epoch.',
+      registers,
+    }).set(performance.timeOrigin / 1000);
+  }
+
+  #registerDurations(name: string, help: string, samples: (name: string) => readonly Sample[]): void {
+    const histogram = {
+      name,
+      help,
+      type: 'histogram',
+      get: async () => ({ name, help, type: 'histogram', values: samples(name) }),
+    };
+    // a registry calls nothing of a metric but `name` and `get`; the type asks for prom-client's own class
+    this.#registry.registerMetric(histogram as unknown as Metric);
+  }
+}
