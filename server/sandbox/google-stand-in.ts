@@ -1,0 +1,220 @@
+import type { JSONWebKeySet } from 'jose';
+import { type Effects, systemEffects } from '../runtime/effects.ts';
+import { FaultSwitch } from './fault-switch.ts';
+import { type AccessToken, AccessTokens } from './google/access-tokens.ts';
+import { apiError, GoogleRefusal, oauthError } from './google/error.ts';
+import { type GenerateBody, IamCredentials, type Method } from './google/iam-credentials.ts';
+import { type ProviderOptions, SecurityTokenService } from './google/security-token-service.ts';
+import { ServiceAccounts } from './google/service-accounts.ts';
+import { type Call, Journal } from './journal.ts';
+import { Listener, RESET } from './listener.ts';
+
+/** A request to the stand-in Google; never a token's value. */
+export interface GoogleCall extends Call {
+  readonly method: 'token' | Method;
+  /** Of IAM calls: the account whose token is asked for. */
+  readonly account: string | undefined;
+  /** Who asked, as IAM policies name it; undefined while not authenticated. */
+  principal: string | undefined;
+  scopes: readonly string[] | undefined;
+  /** Of an exchange: the provider; of an ID token: who it is for. */
+  audience: string | undefined;
+}
+
+export interface StandInGoogleOptions {
+  readonly hostname?: string;
+  /** By default one that the system picks at the first start. */
+  readonly port?: number;
+  readonly effects?: Pick<Effects, 'now' | 'sleep'>;
+}
+
+const GENERATE =
+  /^\/v1\/projects\/-\/serviceAccounts\/(?<account>[^/:]+):(?<method>generateAccessToken|generateIdToken)$/;
+
+type Handled = Response | typeof RESET;
+
+/**
+ * As much of Google as a metadata server and its clients meet: the token exchange (sts.googleapis.com), tokens of
+ * service accounts (iamcredentials.googleapis.com), and tokeninfo and certs to look at what was issued.
+ */
+export class StandInGoogle {
+  readonly journal = new Journal<GoogleCall>();
+  readonly faults = { sts: new FaultSwitch(), iam: new FaultSwitch() };
+  /** The service accounts and who may use them. */
+  readonly serviceAccounts = new ServiceAccounts();
+  readonly sts: SecurityTokenService;
+  readonly #effects: Pick<Effects, 'now' | 'sleep'>;
+  readonly #tokens: AccessTokens;
+  readonly #listener: Listener;
+  #iam: IamCredentials | undefined;
+
+  constructor(options: StandInGoogleOptions = {}) {
+    this.#effects = options.effects ?? systemEffects;
+    this.#tokens = new AccessTokens(this.#effects.now);
+    this.sts = new SecurityTokenService(this.#tokens, this.#effects.now);
+    this.#listener = new Listener({
+      hostname: options.hostname ?? '127.0.0.1',
+      port: options.port ?? 0,
+      handle: (request) => this.#handle(request),
+    });
+  }
+
+  /** Also after {@link stop}: the same address, keys and tokens. Resolves with itself. */
+  async start(): Promise<this> {
+    this.#iam ??= await IamCredentials.create(this.#tokens, this.serviceAccounts, this.#effects.now);
+    await this.#listener.start();
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.#listener.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const fault of Object.values(this.faults)) fault.heal();
+    await this.stop();
+  }
+
+  /** The base URL of both services, without a trailing slash. */
+  get url(): string {
+    return this.#listener.url;
+  }
+
+  /** The public keys of its ID tokens, as served at `/oauth2/v3/certs`. */
+  get jwks(): JSONWebKeySet {
+    return this.iam.jwks;
+  }
+
+  get iam(): IamCredentials {
+    if (this.#iam === undefined) throw new Error('The stand-in has no key before its first start()');
+    return this.#iam;
+  }
+
+  /** Trusts a cluster: its issuer and its keys. */
+  addProvider(options: ProviderOptions): void {
+    this.sts.addProvider(options);
+  }
+
+  /** What an access token is, as `tokeninfo` tells it; undefined where it is none, or has expired. */
+  describe(accessToken: string): AccessToken | undefined {
+    return this.#tokens.find(accessToken);
+  }
+
+  async #handle(request: Request): Promise<Handled> {
+    const url = new URL(request.url);
+    if (request.method === 'POST' && url.pathname === '/v1/token') return this.#exchange(request);
+    // of an email's characters only this one is ever encoded
+    const { account, method } = GENERATE.exec(url.pathname.replace('%40', '@'))?.groups ?? {};
+    if (request.method === 'POST' && account !== undefined && method !== undefined) {
+      return this.#generate(request, account, method === 'generateIdToken' ? method : 'generateAccessToken');
+    }
+    if (url.pathname === '/oauth2/v3/certs') return Response.json(this.jwks);
+    if (url.pathname === '/oauth2/v3/tokeninfo') return this.#tokenInfo(request, url);
+    return apiError(404, 'Requested entity was not found.').response;
+  }
+
+  async #exchange(request: Request): Promise<Handled> {
+    const form = new URLSearchParams(await request.text());
+    const call = this.#record('token', undefined, {
+      audience: form.get('audience') ?? undefined,
+      scopes: form.get('scope')?.split(' '),
+    });
+    return this.#answer(request, call, this.faults.sts, stsFailure, async () => {
+      const type = request.headers.get('content-type') ?? '';
+      if (!type.startsWith('application/x-www-form-urlencoded')) {
+        throw oauthError('invalid_request', 'The body is expected to be application/x-www-form-urlencoded.');
+      }
+      const answer = await this.sts.exchange(form);
+      call.principal = this.describe(answer.access_token)?.principal.member;
+      return answer;
+    });
+  }
+
+  async #generate(request: Request, account: string, method: Method): Promise<Handled> {
+    const body = await request.text();
+    const call = this.#record(method, account, {});
+    return this.#answer(request, call, this.faults.iam, iamFailure, async () => {
+      const caller = this.iam.authenticate(request.headers.get('authorization'));
+      call.principal = caller.principal.member;
+      const fields = parseBody(body);
+      if (method === 'generateIdToken') {
+        call.audience = typeof fields.audience === 'string' ? fields.audience : undefined;
+        return this.iam.generateIdToken(caller, account, fields);
+      }
+      call.scopes = Array.isArray(fields.scope) ? fields.scope.map(String) : undefined;
+      return this.iam.generateAccessToken(caller, account, fields);
+    });
+  }
+
+  #record(
+    method: GoogleCall['method'],
+    account: string | undefined,
+    known: { audience?: string | undefined; scopes?: readonly string[] | undefined },
+  ): GoogleCall {
+    return this.journal.record({
+      at: this.#effects.now(),
+      method,
+      account,
+      principal: undefined,
+      scopes: known.scopes,
+      audience: known.audience,
+      status: undefined,
+    });
+  }
+
+  async #answer(
+    request: Request,
+    call: GoogleCall,
+    fault: FaultSwitch,
+    failure: (status: number) => Response,
+    serve: () => Promise<object>,
+  ): Promise<Handled> {
+    const intercepted = await fault.intercept(request, this.#effects.sleep, failure);
+    if (intercepted === RESET) return RESET;
+    const response = intercepted ?? (await serve().then((body) => Response.json(body), refused));
+    this.journal.answered(call, response.status);
+    return response;
+  }
+
+  /** https://www.googleapis.com/oauth2/v3/tokeninfo: numbers are strings there. */
+  async #tokenInfo(request: Request, url: URL): Promise<Response> {
+    const parameters =
+      request.method === 'POST' ? new URLSearchParams(await request.text()) : url.searchParams;
+    const token = this.describe(parameters.get('access_token') ?? '');
+    if (token === undefined) return oauthError('invalid_token', 'Invalid Value').response;
+    const { kind, member } = token.principal;
+    const email = kind === 'service-account' ? member.slice('serviceAccount:'.length) : undefined;
+    const uniqueID = email === undefined ? undefined : this.serviceAccounts.get(email)?.uniqueID;
+    return Response.json({
+      ...(uniqueID === undefined ? { sub: member } : { azp: uniqueID, aud: uniqueID, sub: uniqueID }),
+      scope: token.scopes.join(' '),
+      exp: `${token.expiresAt / 1000}`,
+      expires_in: `${Math.floor((token.expiresAt - this.#effects.now()) / 1000)}`,
+      ...(email !== undefined && { email, email_verified: 'true' }),
+      access_type: 'online',
+    });
+  }
+}
+
+function stsFailure(status: number): Response {
+  return oauthError('temporarily_unavailable', 'The stand-in was told to fail.', status).response;
+}
+
+function iamFailure(status: number): Response {
+  return apiError(status, 'The stand-in was told to fail.').response;
+}
+
+function parseBody(body: string): GenerateBody {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed === 'object' && parsed !== null) return parsed;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  throw apiError(400, 'Invalid JSON payload received. Unexpected token.');
+}
+
+function refused(error: unknown): Response {
+  if (error instanceof GoogleRefusal) return error.response;
+  throw error;
+}

@@ -1,0 +1,156 @@
+import type { Effects } from '../runtime/effects.ts';
+import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
+import { StandInGoogle } from './google-stand-in.ts';
+import { node, pod, serviceAccount } from './kubernetes/objects.ts';
+import { StandInKubernetes } from './kubernetes-stand-in.ts';
+
+/** Somebody in the sandbox who asks for tokens. */
+export interface Inhabitant {
+  readonly name: 'annotated' | 'direct' | 'denied' | 'node';
+  /** What to expect of it, for a person. */
+  readonly story: string;
+  /** Connect from it to be this one: `curl --interface ADDRESS`. */
+  readonly address: string;
+  readonly namespace: string;
+  readonly serviceAccountName: string;
+  /** The Google account its ServiceAccount is annotated with. */
+  readonly googleAccount: string | undefined;
+}
+
+const PROJECT_ID = 'sandbox-project';
+const PROVIDER = WorkloadIdentityProvider.parse(
+  'projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool/providers/sandbox-cluster',
+);
+const NODE_NAME = 'sandbox-node';
+const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
+const NODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io';
+
+const INHABITANTS: readonly Inhabitant[] = [
+  {
+    name: 'annotated',
+    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may use',
+    address: '127.0.0.11',
+    namespace: 'default',
+    serviceAccountName: 'annotated',
+    googleAccount: `reader@${PROJECT_ID}.iam.gserviceaccount.com`,
+  },
+  {
+    name: 'direct',
+    story: 'a Pod whose ServiceAccount has no annotation: direct resource access with the federated token',
+    address: '127.0.0.12',
+    namespace: 'default',
+    serviceAccountName: 'direct',
+    googleAccount: undefined,
+  },
+  {
+    name: 'denied',
+    story: 'a Pod whose ServiceAccount is annotated with a Google account that nobody has let it use',
+    address: '127.0.0.13',
+    namespace: 'default',
+    serviceAccountName: 'denied',
+    googleAccount: `forbidden@${PROJECT_ID}.iam.gserviceaccount.com`,
+  },
+  {
+    name: 'node',
+    story: "a host-network Pod, or any program of the Node: the Node's ServiceAccount",
+    address: '127.0.0.1',
+    namespace: 'kube-system',
+    serviceAccountName: 'node',
+    googleAccount: `node@${PROJECT_ID}.iam.gserviceaccount.com`,
+  },
+];
+
+/** A cluster of one Node, and the Google that trusts it: what the demo shows and whole-program tests run against. */
+export interface SandboxWorld extends AsyncDisposable {
+  readonly kubernetes: StandInKubernetes;
+  readonly google: StandInGoogle;
+  readonly inhabitants: readonly Inhabitant[];
+  readonly nodeName: string;
+  readonly projectID: string;
+  readonly provider: WorkloadIdentityProvider;
+  /** The content of a kubeconfig file for the stand-in API server. */
+  readonly kubeconfig: string;
+}
+
+/** Starts both stand-ins on ports of their own and fills them; disposing of it stops them. */
+export async function startSandboxWorld(effects?: Pick<Effects, 'now' | 'sleep'>): Promise<SandboxWorld> {
+  const options = effects === undefined ? {} : { effects };
+  const kubernetes = await new StandInKubernetes(options).start();
+  const google = await new StandInGoogle(options).start();
+  google.addProvider({ provider: PROVIDER, issuer: kubernetes.issuer, jwks: kubernetes.jwks });
+  settle(kubernetes, google);
+  return {
+    kubernetes,
+    google,
+    inhabitants: INHABITANTS,
+    nodeName: NODE_NAME,
+    projectID: PROJECT_ID,
+    provider: PROVIDER,
+    kubeconfig: kubeconfig(kubernetes.url),
+    async [Symbol.asyncDispose]() {
+      await google[Symbol.asyncDispose]();
+      await kubernetes[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function settle(kubernetes: StandInKubernetes, google: StandInGoogle): void {
+  for (const inhabitant of INHABITANTS) {
+    const { name, address, namespace, serviceAccountName, googleAccount } = inhabitant;
+    kubernetes.put(
+      serviceAccount({
+        name: serviceAccountName,
+        namespace,
+        ...(googleAccount !== undefined && { annotations: { [GOOGLE_ACCOUNT_ANNOTATION]: googleAccount } }),
+      }),
+    );
+    kubernetes.put(
+      pod({
+        name,
+        namespace,
+        serviceAccountName,
+        nodeName: NODE_NAME,
+        ips: [address],
+        hostNetwork: name === 'node',
+      }),
+    );
+    if (googleAccount === undefined) continue;
+    google.serviceAccounts.add(googleAccount);
+    if (name === 'denied') continue;
+    google.serviceAccounts.bind(
+      googleAccount,
+      'roles/iam.workloadIdentityUser',
+      `${POOL_PRINCIPAL}/subject/system:serviceaccount:${namespace}:${serviceAccountName}`,
+    );
+  }
+  kubernetes.put(
+    node({
+      name: NODE_NAME,
+      ips: ['127.0.0.1'],
+      labels: {
+        'topology.kubernetes.io/region': 'europe-west1',
+        'topology.kubernetes.io/zone': 'europe-west1-b',
+      },
+      annotations: {
+        [`${NODE_ANNOTATION}/serviceAccountName`]: 'node',
+        [`${NODE_ANNOTATION}/serviceAccountNamespace`]: 'kube-system',
+      },
+    }),
+  );
+}
+
+const POOL_PRINCIPAL =
+  `principal://iam.googleapis.com/projects/${PROVIDER.projectNumber}` +
+  `/locations/global/workloadIdentityPools/${PROVIDER.pool}`;
+
+// JSON is YAML
+function kubeconfig(server: string): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'sandbox', cluster: { server } }],
+    users: [{ name: 'sandbox', user: {} }],
+    contexts: [{ name: 'sandbox', context: { cluster: 'sandbox', user: 'sandbox' } }],
+    'current-context': 'sandbox',
+  });
+}
