@@ -1,0 +1,201 @@
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { peerAddress } from '../kubernetes/ip-address.ts';
+import type { BoundObject, Node, Pod } from '../kubernetes/objects.ts';
+import { Reflector } from '../kubernetes/reflector.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { ServiceAccountName } from '../settings/serve-settings.ts';
+import type { DomainEvents, Log } from '../telemetry/events.ts';
+import { Arrivals } from './arrivals.ts';
+import type { Caller, Callers } from './caller.ts';
+import { OwnNode } from './own-node.ts';
+import { PodIndex } from './pod-index.ts';
+import { type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
+
+export interface NodeCallersOptions {
+  readonly client: KubernetesClient;
+  readonly nodeName: string;
+  readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+  readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
+  readonly events: Pick<DomainEvents, 'watchRestarted'>;
+  readonly log: Log;
+}
+
+/** Whose address it is; the ServiceAccount itself is looked up after. */
+interface Owner {
+  readonly boundTo: BoundObject;
+  readonly serviceAccountName: ServiceAccountName;
+}
+
+interface Identified {
+  readonly serviceAccount: KeptServiceAccount;
+  readonly caller: Caller;
+}
+
+/** The callers of one Node: its Pods, and itself. Knows nothing until {@link NodeCallers.run}. */
+export class NodeCallers implements Callers {
+  readonly #options: NodeCallersOptions;
+  readonly #pods: PodIndex;
+  readonly #ownNode: OwnNode;
+  readonly #serviceAccounts: ServiceAccounts;
+  readonly #arrivals: Arrivals;
+  readonly #podReflector: Reflector<Pod>;
+  readonly #nodeReflector: Reflector<Node>;
+  /** By UID of the Pod or Node. */
+  readonly #identified = new Map<string, Identified>();
+  /** The Node as it was last identified. */
+  #nodeOwner: Owner | undefined;
+
+  constructor(options: NodeCallersOptions) {
+    const { client, nodeName, effects, events, log } = options;
+    this.#options = options;
+    this.#arrivals = new Arrivals(() => this.#podReflector.relist(), effects);
+    this.#serviceAccounts = new ServiceAccounts({ client, effects, log });
+    const gained = this.#arrivals.gained.bind(this.#arrivals);
+    this.#pods = new PodIndex(nodeName, { gained, removed: (pod) => this.#forget(ownerOfPod(pod)) });
+    this.#ownNode = new OwnNode(nodeName, options.defaultNodeServiceAccount, {
+      gained,
+      changed: () => this.#nodeChanged(),
+    });
+    const shared = { effects, events, log };
+    this.#podReflector = new Reflector({
+      ...shared,
+      resource: client.podsOfNode(nodeName),
+      replica: this.#pods,
+      name: 'pods',
+    });
+    this.#nodeReflector = new Reflector({
+      ...shared,
+      resource: client.node(nodeName),
+      replica: this.#ownNode,
+      name: 'nodes',
+    });
+  }
+
+  /** Watches Pods and Node until `signal` is aborted. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#podReflector.run(signal), this.#nodeReflector.run(signal)]);
+  }
+
+  /** Whether Pods and Node have been listed once; stays true when the API server goes away. */
+  inSync(): boolean {
+    return this.#podReflector.inSync && this.#nodeReflector.inSync;
+  }
+
+  /** This Node as last seen. */
+  node(): Node | undefined {
+    return this.#ownNode.node;
+  }
+
+  known(socketAddress: string): Caller | undefined {
+    // Every cached answer comes through here: look-ups by the very string of the socket, and nothing made.
+    const uid = this.#uidOf(socketAddress);
+    if (uid === undefined) return undefined;
+    const identified = this.#identified.get(uid);
+    if (identified === undefined) return undefined;
+    const { caller, serviceAccount } = identified;
+    return serviceAccount.current() === caller.serviceAccount ? caller : undefined;
+  }
+
+  async identify(socketAddress: string): Promise<Caller> {
+    const known = this.known(socketAddress);
+    if (known !== undefined) return known;
+    const owner = this.#ownerOf(socketAddress) ?? (await this.#arrival(socketAddress));
+    const kept = this.#serviceAccounts.of(owner.serviceAccountName);
+    const serviceAccount = await kept.resolve();
+    // the address, or the Node's ServiceAccount, may be another by now
+    if (!isSameOwner(owner, this.#ownerOf(socketAddress))) return this.identify(socketAddress);
+    const before = this.#identified.get(owner.boundTo.uid);
+    if (before?.caller.serviceAccount === serviceAccount) return before.caller;
+    const caller: Caller = { serviceAccount, boundTo: owner.boundTo };
+    this.#identified.set(owner.boundTo.uid, { serviceAccount: kept, caller });
+    if (owner.boundTo.kind === 'Node') this.#nodeOwner = owner;
+    return caller;
+  }
+
+  refused(caller: Caller): void {
+    this.#identified.get(caller.boundTo.uid)?.serviceAccount.refused(caller.serviceAccount);
+  }
+
+  #uidOf(socketAddress: string): string | undefined {
+    const pod = this.#pods.ownerOf(socketAddress);
+    if (pod !== undefined) return pod.uid;
+    return this.#ownNode.isOwn(socketAddress) ? this.#ownNode.node?.uid : undefined;
+  }
+
+  #ownerOf(socketAddress: string): Owner | undefined {
+    const pod = this.#pods.ownerOf(socketAddress);
+    if (pod !== undefined) return ownerOfPod(pod);
+    const { node } = this.#ownNode;
+    return node !== undefined && this.#ownNode.isOwn(socketAddress) ? this.#ownerOfNode(node) : undefined;
+  }
+
+  #ownerOfNode(node: Node): Owner {
+    return {
+      boundTo: { kind: 'Node', name: node.name, uid: node.uid },
+      serviceAccountName: this.#ownNode.serviceAccountName(node),
+    };
+  }
+
+  async #arrival(socketAddress: string): Promise<Owner> {
+    await this.#arrivals.expect(peerAddress(socketAddress), () => this.inSync());
+    const owner = this.#ownerOf(socketAddress);
+    if (owner !== undefined) return owner;
+    const { nodeName } = this.#options;
+    if (!this.inSync()) {
+      throw new Fault('stores-not-in-sync', `the Pods of Node ${nodeName} are not known yet`, {
+        remedy:
+          'Ask again in a moment. Where it lasts, see why the API server cannot be asked: the log says it.',
+      });
+    }
+    throw new Fault('caller-unknown', `no Pod of Node ${nodeName} has the address ${socketAddress}`, {
+      remedy: `Ask from a running Pod of this Node: kubectl get pods -A -o wide --field-selector spec.nodeName=${nodeName}`,
+    });
+  }
+
+  #nodeChanged(): void {
+    const before = this.#nodeOwner;
+    if (before === undefined || isSameOwner(before, this.#nodeOwnerNow())) return;
+    this.#nodeOwner = undefined;
+    this.#forget(before);
+  }
+
+  #nodeOwnerNow(): Owner | undefined {
+    const { node } = this.#ownNode;
+    try {
+      return node === undefined ? undefined : this.#ownerOfNode(node);
+    } catch {
+      return undefined; // the next caller is told why
+    }
+  }
+
+  #forget({ boundTo, serviceAccountName }: Owner): void {
+    this.#identified.delete(boundTo.uid);
+    for (const pod of this.#pods.pods()) {
+      if (isSameName(ownerOfPod(pod).serviceAccountName, serviceAccountName)) return;
+    }
+    const ofNode = this.#nodeOwner?.serviceAccountName;
+    if (ofNode === undefined || !isSameName(ofNode, serviceAccountName)) {
+      this.#serviceAccounts.forget(serviceAccountName);
+    }
+  }
+}
+
+function ownerOfPod({ namespace, name, uid, serviceAccountName }: Pod): Owner {
+  return {
+    boundTo: { kind: 'Pod', name, uid },
+    serviceAccountName: { namespace, name: serviceAccountName },
+  };
+}
+
+function isSameOwner(a: Owner, b: Owner | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.boundTo.uid === b.boundTo.uid &&
+    isSameName(a.serviceAccountName, b.serviceAccountName)
+  );
+}
+
+function isSameName(a: ServiceAccountName, b: ServiceAccountName): boolean {
+  return a.name === b.name && a.namespace === b.namespace;
+}

@@ -1,0 +1,61 @@
+import { type ApiCall, ApiRefusal, type ApiServer, faultOf } from './api-server.ts';
+import { Field } from './field.ts';
+import type { Node, Pod } from './objects.ts';
+import { parseNode, parsePod } from './wire.ts';
+
+/** What the webhook keeps of a Namespace. */
+export interface Namespace {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * Everything the webhook asks of the API server, always live; its RBAC holds nothing more.
+ * Each is undefined where there is no such object, and throws `kubernetes-unavailable` or `kubernetes-forbidden`.
+ */
+export interface AdmissionClient {
+  getPod(namespace: string, name: string): Promise<Pod | undefined>;
+  getNode(name: string): Promise<Node | undefined>;
+  getNamespace(name: string): Promise<Namespace | undefined>;
+}
+
+/** {@link AdmissionClient} over HTTP. */
+export class AdmissionRestClient implements AdmissionClient {
+  constructor(private readonly server: ApiServer) {}
+
+  getPod(namespace: string, name: string): Promise<Pod | undefined> {
+    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+    return this.#get({ verb: 'get', resource: 'pods', path }, 'Pod', parsePod);
+  }
+
+  getNode(name: string): Promise<Node | undefined> {
+    const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
+    return this.#get({ verb: 'get', resource: 'nodes', path }, 'Node', parseNode);
+  }
+
+  getNamespace(name: string): Promise<Namespace | undefined> {
+    const path = `/api/v1/namespaces/${encodeURIComponent(name)}`;
+    return this.#get({ verb: 'get', resource: 'namespaces', path }, 'Namespace', parseNamespace);
+  }
+
+  async #get<T>(call: ApiCall, kind: string, parse: (object: Field) => T): Promise<T | undefined> {
+    try {
+      return parse(new Field(await this.server.json(call), kind));
+    } catch (error) {
+      if (!(error instanceof ApiRefusal)) throw error;
+      // the reason tells an API server's 404 from that of something before it
+      if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
+      throw faultOf(error);
+    }
+  }
+}
+
+function parseNamespace(namespace: Field): Namespace {
+  const metadata = namespace.at('metadata');
+  return {
+    name: metadata.at('name').text(),
+    labels: metadata.at('labels').texts(),
+    annotations: metadata.at('annotations').texts(),
+  };
+}

@@ -1,0 +1,72 @@
+import { Fault } from '../runtime/fault.ts';
+
+/** A value of the API server's JSON and where it stands, so that what is missing is named, not stumbled over. */
+export class Field {
+  constructor(
+    private readonly value: unknown,
+    private readonly path: string,
+  ) {}
+
+  /** The field `name` of this object, there or not. */
+  at(name: string): Field {
+    const inner = isRecord(this.value) && Object.hasOwn(this.value, name) ? this.value[name] : undefined;
+    return new Field(inner, `${this.path}.${name}`);
+  }
+
+  /** Throws `kubernetes-unavailable` where this is not a string, or empty. */
+  text(): string {
+    if (typeof this.value !== 'string' || this.value === '') throw this.#unexpected('text');
+    return this.value;
+  }
+
+  /** The text, or `otherwise` where there is none. */
+  textOr(otherwise: string): string {
+    return this.value === undefined || this.value === null || this.value === '' ? otherwise : this.text();
+  }
+
+  isTrue(): boolean {
+    return this.value === true;
+  }
+
+  isMissing(): boolean {
+    return this.value === undefined || this.value === null;
+  }
+
+  numberOr(otherwise: number): number {
+    return typeof this.value === 'number' ? this.value : otherwise;
+  }
+
+  /** The elements; none where the list is missing, which is how the API server spells an empty one. */
+  items(): Field[] {
+    if (this.isMissing()) return [];
+    if (!Array.isArray(this.value)) throw this.#unexpected('a list');
+    return this.value.map((item, position) => new Field(item, `${this.path}[${position}]`));
+  }
+
+  /** A map of texts, as labels and annotations are; none where it is missing. */
+  texts(): Record<string, string> {
+    if (this.isMissing()) return {};
+    if (!isRecord(this.value)) throw this.#unexpected('a map');
+    // fromEntries defines its keys: `__proto__` is one like any other
+    return Object.fromEntries(Object.keys(this.value).map((name) => [name, this.at(name).textOr('')]));
+  }
+
+  /** An RFC 3339 time in milliseconds since the epoch. */
+  time(): number {
+    const time = Date.parse(this.text());
+    if (Number.isNaN(time)) throw this.#unexpected('a time');
+    return time;
+  }
+
+  // the value itself stays out of the message: it may be a token
+  #unexpected(expected: string): Fault {
+    const found = this.isMissing() ? 'missing' : `not ${expected}`;
+    return new Fault('kubernetes-unavailable', `in the API server's answer ${this.path} is ${found}`, {
+      remedy: 'Check that the configured server is a Kubernetes API server.',
+    });
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,203 @@
+import { backoff } from '../runtime/backoff.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { DomainEvents, Log } from '../telemetry/events.ts';
+import { type Resource, ResourceVersionExpired, type WatchEvent } from './client.ts';
+
+/** API servers send a bookmark about once a minute: this much silence is a connection that died unseen. */
+const LONGEST_SILENCE_MILLISECONDS = 150_000;
+/** A watch that ends sooner, and without a word, is a failure: were it not, it would be asked for in a loop. */
+const SHORTEST_WATCH_MILLISECONDS = 1_000;
+const FIRST_BACKOFF_MILLISECONDS = 1_000;
+const LONGEST_BACKOFF_MILLISECONDS = 30_000;
+/** After so many failures the fault may lie in the version (etcd restored from a backup): list again. */
+const FAILURES_BEFORE_LIST = 3;
+
+/** What is kept the same as the API server's objects. */
+export interface Replica<T> {
+  /** These are all. */
+  replace(objects: readonly T[]): void;
+  /** This one is new or has changed. */
+  put(object: T): void;
+  remove(object: T): void;
+}
+
+export interface ReflectorOptions<T> {
+  readonly resource: Resource<T>;
+  readonly replica: Replica<T>;
+  readonly name: 'pods' | 'nodes';
+  readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
+  readonly events: Pick<DomainEvents, 'watchRestarted'>;
+  readonly log: Log;
+}
+
+class RelistWanted extends Error {}
+
+/**
+ * Keeps a replica of one resource by list and watch, as client-go's reflector does: resumes where a watch ended,
+ * lists again where the version has expired, backs off from failures. While the API server is gone the replica
+ * stays as it was.
+ */
+export class Reflector<T> {
+  readonly #options: ReflectorOptions<T>;
+  #inSync = false;
+  #version: string | undefined;
+  #failures = 0;
+  /** Set while a list is asked for by {@link relist}. */
+  #relisting: PromiseWithResolvers<void> | undefined;
+  /** Set while there is something to interrupt for such a list: a watch or a pause. */
+  #interruptible: AbortController | undefined;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Whether the first list is done; stays true when the API server goes away. */
+  get inSync(): boolean {
+    return this.#inSync;
+  }
+
+  /** Keeps the replica until `signal` is aborted. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await this.#round(signal);
+    this.#relisting?.reject(signal.reason);
+  }
+
+  /**
+   * Resolves when the replica is as new as the API server; several at once share one request. Throws as
+   * {@link Resource.list} does.
+   */
+  relist(): Promise<void> {
+    if (this.#relisting === undefined) {
+      this.#relisting = Promise.withResolvers();
+      this.#relisting.promise.catch(() => {}); // whoever asked may have been answered otherwise by then
+      this.#interruptible?.abort(new RelistWanted());
+    }
+    return this.#relisting.promise;
+  }
+
+  /** A list where one is due, then a watch until it ends, then a pause where that was a failure. */
+  async #round(signal: AbortSignal): Promise<void> {
+    let listed = false;
+    try {
+      if (this.#version === undefined || this.#relisting !== undefined) {
+        await this.#list(signal);
+        listed = true;
+      }
+      await this.#interruptibly(signal, (interruption) => this.#watch(interruption));
+      this.#options.events.watchRestarted(this.#options.name, 'ended');
+    } catch (error) {
+      if (signal.aborted || error instanceof RelistWanted) return;
+      const expired = error instanceof ResourceVersionExpired;
+      this.#options.events.watchRestarted(this.#options.name, expired ? 'expired' : 'failed');
+      if (expired) this.#version = undefined;
+      // a version just listed that has expired already is a fault of the API server: no loop without a pause
+      if (expired && !listed) return;
+      await this.#pause(error, signal);
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { resource, replica, name, log } = this.#options;
+    try {
+      const { items, resourceVersion } = await resource.list(signal);
+      replica.replace(items);
+      this.#version = resourceVersion;
+      if (!this.#inSync) log.info({ resource: name, count: items.length }, 'in sync');
+      this.#inSync = true;
+      this.#relisting?.resolve();
+    } catch (error) {
+      this.#relisting?.reject(error);
+      throw error;
+    } finally {
+      this.#relisting = undefined;
+    }
+  }
+
+  async #watch(interruption: AbortController): Promise<void> {
+    const { resource, effects } = this.#options;
+    const startedAt = effects.now();
+    let heardAt: number | undefined;
+    const over = new AbortController();
+    this.#endSilence(interruption, over.signal, () => heardAt ?? startedAt);
+    try {
+      for await (const event of resource.watch(this.#version ?? '', interruption.signal)) {
+        heardAt = effects.now();
+        this.#apply(event);
+      }
+    } finally {
+      over.abort();
+    }
+    interruption.signal.throwIfAborted();
+    if (heardAt === undefined && effects.now() - startedAt < SHORTEST_WATCH_MILLISECONDS) {
+      throw silent('ended at once, without an event');
+    }
+    this.#failures = 0;
+  }
+
+  #apply(event: WatchEvent<T>): void {
+    const { replica } = this.#options;
+    if (event.type === 'DELETED') replica.remove(event.object);
+    else if (event.type !== 'BOOKMARK') replica.put(event.object);
+    this.#version = event.resourceVersion;
+    this.#failures = 0;
+  }
+
+  /** Aborts the watch once nothing was heard for too long. */
+  async #endSilence(watch: AbortController, over: AbortSignal, heardAt: () => number): Promise<void> {
+    const { now, sleep } = this.#options.effects;
+    try {
+      for (;;) {
+        const left = heardAt() + LONGEST_SILENCE_MILLISECONDS - now();
+        if (left <= 0) break;
+        await sleep(left, over);
+      }
+      watch.abort(silent(`was silent for ${LONGEST_SILENCE_MILLISECONDS / 1000} s`));
+    } catch {
+      // the watch was over first
+    }
+  }
+
+  async #pause(error: unknown, signal: AbortSignal): Promise<void> {
+    const { name, effects, log } = this.#options;
+    this.#failures += 1;
+    if (this.#failures >= FAILURES_BEFORE_LIST) this.#version = undefined;
+    const milliseconds = Math.round(
+      backoff(this.#failures, FIRST_BACKOFF_MILLISECONDS, LONGEST_BACKOFF_MILLISECONDS, effects.random),
+    );
+    log.warn({ resource: name, err: error, failures: this.#failures, milliseconds }, 'watch failed, pausing');
+    try {
+      await this.#interruptibly(signal, (pause) => effects.sleep(milliseconds, pause.signal));
+    } catch {
+      // a list is wanted now, or all ends: the loop sees which
+    }
+  }
+
+  /** Runs what ends when `signal` is aborted or {@link relist} is called, by the reason of either. */
+  async #interruptibly(
+    signal: AbortSignal,
+    work: (interruption: AbortController) => Promise<void>,
+  ): Promise<void> {
+    const interruption = new AbortController();
+    const stop = () => interruption.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    this.#interruptible = interruption;
+    try {
+      if (signal.aborted) stop();
+      if (this.#relisting !== undefined) throw new RelistWanted(); // asked for where nothing could be interrupted
+      await work(interruption);
+    } catch (error) {
+      interruption.signal.throwIfAborted(); // whatever the abort made the work throw, its reason is the cause
+      throw error;
+    } finally {
+      this.#interruptible = undefined;
+      signal.removeEventListener('abort', stop);
+    }
+  }
+}
+
+function silent(what: string): Fault {
+  return new Fault('kubernetes-unavailable', `the watch ${what}`, {
+    remedy: 'It is taken up again; check the API server and what stands before it.',
+  });
+}

@@ -1,0 +1,177 @@
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import { type ApiCall, ApiRefusal, type ApiServer, faultOf, parseStatus } from './api-server.ts';
+import {
+  type KubernetesClient,
+  type KubernetesToken,
+  type Listing,
+  type Resource,
+  ResourceVersionExpired,
+  type TokenRequest,
+  type WatchEvent,
+} from './client.ts';
+import { Field } from './field.ts';
+import { jsonLines } from './json-lines.ts';
+import type { Node, Pod, ServiceAccount } from './objects.ts';
+import { parseNode, parsePod, parseResourceVersion, parseServiceAccount, parseToken } from './wire.ts';
+
+/** As client-go: the API server ends a watch after 5 to 10 minutes, each at its own time. */
+const SHORTEST_WATCH_SECONDS = 300;
+/** An object is at most 1.5 MiB in etcd; as JSON, whose escapes are longer, not more than this. */
+const LONGEST_EVENT_BYTES = 8 * 1024 * 1024;
+
+/** The Kubernetes API over HTTP: its JSON ends here, what comes out is checked. */
+export class RestClient implements KubernetesClient {
+  constructor(
+    private readonly server: ApiServer,
+    private readonly effects: Pick<Effects, 'random'>,
+  ) {}
+
+  podsOfNode(nodeName: string): Resource<Pod> {
+    return this.#resource('pods', `spec.nodeName=${nodeName}`, 'Pod', parsePod);
+  }
+
+  node(name: string): Resource<Node> {
+    return this.#resource('nodes', `metadata.name=${name}`, 'Node', parseNode);
+  }
+
+  async getServiceAccount(
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<ServiceAccount | undefined> {
+    const call: ApiCall = { verb: 'get', resource: 'serviceaccounts', path: pathOf(namespace, name) };
+    try {
+      return parseServiceAccount(new Field(await this.server.json(call, signal), 'ServiceAccount'));
+    } catch (error) {
+      if (!(error instanceof ApiRefusal)) throw error;
+      // the reason tells an API server's 404 from that of something before it
+      if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
+      throw faultOf(error);
+    }
+  }
+
+  async createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken> {
+    const call: ApiCall = {
+      verb: 'create',
+      resource: 'serviceaccounts/token',
+      path: `${pathOf(request.namespace, request.serviceAccountName)}/token`,
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: {
+          audiences: [request.audience],
+          expirationSeconds: request.expirationSeconds,
+          boundObjectRef: { apiVersion: 'v1', ...request.boundObject },
+        },
+      },
+    };
+    try {
+      return parseToken(new Field(await this.server.json(call, signal), 'TokenRequest'));
+    } catch (error) {
+      throw error instanceof ApiRefusal ? tokenFault(error, request) : error;
+    }
+  }
+
+  #resource<T>(name: string, fieldSelector: string, kind: string, parse: (object: Field) => T): Resource<T> {
+    const { server } = this;
+    const { random } = this.effects;
+    const path = (query: Record<string, string>) =>
+      `/api/v1/${name}?${new URLSearchParams({ fieldSelector, ...query })}`;
+    return {
+      // No resourceVersion, that is the newest state: an older one could give an address to the Pod that had it
+      // before. API servers answer it from memory since 1.31, narrowed by an index for these two selectors.
+      async list(signal) {
+        const call: ApiCall = { verb: 'list', resource: name, path: path({}) };
+        const listing = new Field(await understood(server.json(call, signal)), `${kind}List`);
+        return {
+          items: listing.at('items').items().map(parse),
+          resourceVersion: parseResourceVersion(listing),
+        } satisfies Listing<T>;
+      },
+      async *watch(resourceVersion, signal) {
+        const timeoutSeconds = Math.floor(SHORTEST_WATCH_SECONDS * (1 + random()));
+        const query = { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: `${timeoutSeconds}` };
+        const call: ApiCall = { verb: 'watch', resource: name, path: path({ ...query, resourceVersion }) };
+        const body = await understood(server.stream(call, signal));
+        try {
+          for await (const line of jsonLines(body, LONGEST_EVENT_BYTES)) {
+            yield parseEvent(new Field(line, `${kind} event`), call, parse);
+          }
+        } catch (error) {
+          signal.throwIfAborted();
+          throw error instanceof Fault || error instanceof ResourceVersionExpired
+            ? error
+            : broken(name, error);
+        }
+      },
+    };
+  }
+}
+
+function parseEvent<T>(event: Field, call: ApiCall, parse: (object: Field) => T): WatchEvent<T> {
+  const type = event.at('type').text();
+  const object = event.at('object');
+  switch (type) {
+    case 'ADDED':
+    case 'MODIFIED':
+    case 'DELETED':
+      return { type, object: parse(object), resourceVersion: parseResourceVersion(object) };
+    case 'BOOKMARK':
+      return { type, resourceVersion: parseResourceVersion(object) };
+    case 'ERROR':
+      throw understand(new ApiRefusal(call, parseStatus(object, 500)));
+    default:
+      throw broken(call.resource, new Error('an event of unknown type'));
+  }
+}
+
+async function understood<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw error instanceof ApiRefusal ? understand(error) : error;
+  }
+}
+
+function understand(refusal: ApiRefusal): Error {
+  if (refusal.status.code !== 410) return faultOf(refusal);
+  return new ResourceVersionExpired(refusal.message, { cause: refusal });
+}
+
+function broken(resource: string, cause: unknown): Fault {
+  return new Fault('kubernetes-unavailable', `the watch of ${resource} broke off`, {
+    remedy: 'It is taken up again; check the API server and what stands before it.',
+    cause,
+  });
+}
+
+function tokenFault(
+  refusal: ApiRefusal,
+  { namespace, serviceAccountName, boundObject }: TokenRequest,
+): Fault {
+  const { code, reason, kind } = refusal.status;
+  const boundObjectGone = code === 409 || (code === 404 && (kind === 'pods' || kind === 'nodes'));
+  if (boundObjectGone) {
+    const what = `${boundObject.kind} ${boundObject.name} (UID ${boundObject.uid})`;
+    return new Fault('bound-object-gone', `${what} is gone: no token can be bound to it`, {
+      remedy: 'Nothing, where it has just ended; else ask again once its successor runs.',
+      cause: refusal,
+    });
+  }
+  if (code === 404 && reason === 'NotFound') {
+    return new Fault(
+      'service-account-missing',
+      `there is no ServiceAccount ${namespace}/${serviceAccountName}`,
+      {
+        remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${serviceAccountName}`,
+        cause: refusal,
+      },
+    );
+  }
+  return faultOf(refusal);
+}
+
+function pathOf(namespace: string, serviceAccountName: string): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(serviceAccountName)}`;
+}

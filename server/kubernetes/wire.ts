@@ -1,0 +1,82 @@
+import { Secret } from '../runtime/secret.ts';
+import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import type { KubernetesToken } from './client.ts';
+import type { Field } from './field.ts';
+import { type IPAddress, parseIPAddress } from './ip-address.ts';
+import type { GoogleAccount, Node, Pod, ServiceAccount } from './objects.ts';
+
+/** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
+const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
+
+/** What is kept of a Pod (core/v1). Throws `kubernetes-unavailable`, as all here, naming the field at fault. */
+export function parsePod(pod: Field): Pod {
+  const metadata = pod.at('metadata');
+  const spec = pod.at('spec');
+  const status = pod.at('status');
+  const phase = status.at('phase').textOr('Pending');
+  const startTime = status.at('startTime');
+  return {
+    namespace: metadata.at('namespace').text(),
+    name: metadata.at('name').text(),
+    uid: metadata.at('uid').text(),
+    nodeName: spec.at('nodeName').text(),
+    serviceAccountName: spec.at('serviceAccountName').textOr('default'),
+    hostNetwork: spec.at('hostNetwork').isTrue(),
+    addresses: addresses(
+      status
+        .at('podIPs')
+        .items()
+        .map((entry) => entry.at('ip')),
+    ),
+    finished: phase === 'Succeeded' || phase === 'Failed',
+    startedAt: startTime.isMissing() ? metadata.at('creationTimestamp').time() : startTime.time(),
+  };
+}
+
+/** What is kept of a Node (core/v1); of `status.addresses` those that are IP addresses, names are none. */
+export function parseNode(node: Field): Node {
+  const metadata = node.at('metadata');
+  const entries = node.at('status').at('addresses').items();
+  return {
+    name: metadata.at('name').text(),
+    uid: metadata.at('uid').text(),
+    addresses: addresses(entries.map((entry) => entry.at('address'))),
+    labels: metadata.at('labels').texts(),
+    annotations: metadata.at('annotations').texts(),
+  };
+}
+
+/** What is kept of a ServiceAccount (core/v1). */
+export function parseServiceAccount(serviceAccount: Field): ServiceAccount {
+  const metadata = serviceAccount.at('metadata');
+  return {
+    namespace: metadata.at('namespace').text(),
+    name: metadata.at('name').text(),
+    uid: metadata.at('uid').text(),
+    googleAccount: googleAccount(metadata.at('annotations').at(GOOGLE_ACCOUNT_ANNOTATION).textOr('')),
+  };
+}
+
+/** The `status` of a TokenRequest (authentication.k8s.io/v1). */
+export function parseToken(tokenRequest: Field): KubernetesToken {
+  const status = tokenRequest.at('status');
+  return {
+    token: new Secret(status.at('token').text()),
+    expiresAt: status.at('expirationTimestamp').time(),
+  };
+}
+
+export function parseResourceVersion(object: Field): string {
+  return object.at('metadata').at('resourceVersion').text();
+}
+
+function googleAccount(value: string): GoogleAccount {
+  if (value === '') return { kind: 'none' };
+  const email = parseGoogleServiceAccountEmail(value);
+  return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
+}
+
+function addresses(fields: readonly Field[]): IPAddress[] {
+  const parsed = fields.map((field) => parseIPAddress(field.textOr('')));
+  return parsed.filter((address) => address !== undefined);
+}

@@ -1,0 +1,31 @@
+import type { Sleep } from './effects.ts';
+
+/**
+ * What `work` gives. Where it takes longer than `milliseconds`, or `signal` is aborted, the signal that `work`
+ * was handed is aborted and this rejects, with `late()` or the signal's reason, whether or not `work` listens.
+ */
+export async function withTimeLimit<T>(
+  sleep: Sleep,
+  milliseconds: number,
+  late: () => Error,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const limit = new AbortController();
+  const timer = new AbortController();
+  const aborted = Promise.withResolvers<never>();
+  limit.signal.addEventListener('abort', () => aborted.reject(limit.signal.reason), { once: true });
+  const onAbort = () => limit.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  sleep(milliseconds, timer.signal).then(
+    () => limit.abort(late()),
+    () => {}, // the work was done in time
+  );
+  try {
+    return await Promise.race([work(limit.signal), aborted.promise]);
+  } finally {
+    timer.abort();
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
