@@ -1,0 +1,127 @@
+import type { Caller } from '../caller/caller.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { Effects } from '../runtime/effects.ts';
+import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
+import { isTransient } from './failure.ts';
+import { IamCredentials } from './iam-credentials.ts';
+import { PATIENCE, retry } from './retry.ts';
+import { Sts } from './sts.ts';
+import type { ExpiringToken } from './tokens.ts';
+
+export type ExchangeSettings = Pick<
+  ServeSettings,
+  | 'workloadIdentityProvider'
+  | 'cacheMaxTokenDurationSeconds'
+  | 'googleStsEndpoint'
+  | 'googleIamCredentialsEndpoint'
+>;
+
+/** Of a Kubernetes token and of a federated one: the least the API server grants, and the most Google does. */
+const SHORTEST_SECONDS = 600;
+const LONGEST_SECONDS = 3600;
+const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
+
+/** The steps from a ServiceAccount to a token of Google's: each counted, timed, and retried while transient. */
+export class Exchanges {
+  readonly #settings: ExchangeSettings;
+  readonly #kubernetes: Pick<KubernetesClient, 'createToken'>;
+  readonly #sts: Sts;
+  readonly #iam: IamCredentials;
+  readonly #effects: Effects;
+  readonly #events: Pick<DomainEvents, 'exchanged'>;
+
+  constructor(
+    settings: ExchangeSettings,
+    kubernetes: Pick<KubernetesClient, 'createToken'>,
+    effects: Effects,
+    events: Pick<DomainEvents, 'exchanged'>,
+  ) {
+    this.#settings = settings;
+    this.#kubernetes = kubernetes;
+    this.#sts = new Sts(settings.googleStsEndpoint, settings.workloadIdentityProvider.audience, effects);
+    this.#iam = new IamCredentials(settings.googleIamCredentialsEndpoint, effects);
+    this.#effects = effects;
+    this.#events = events;
+  }
+
+  /** Until when the steps of an exchange that begins now are tried again, milliseconds since the epoch. */
+  deadline(): number {
+    return this.#effects.now() + PATIENCE;
+  }
+
+  /** A federated token that only serves to ask for tokens of a Google account: as short-lived as can be. */
+  federatedToken(caller: Caller): Promise<ExpiringToken> {
+    return this.#federate(caller, CLOUD_PLATFORM, SHORTEST_SECONDS);
+  }
+
+  /**
+   * A federated token that the caller gets itself, for direct resource access. It lives no longer than the
+   * Kubernetes token it is exchanged for, hence the long life of that one.
+   */
+  async directAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
+    const longest = this.#settings.cacheMaxTokenDurationSeconds;
+    const askedAt = this.#effects.now();
+    const token = await this.#federate(caller, scopes, Math.min(longest, LONGEST_SECONDS));
+    return { ...token, expiresAt: Math.min(token.expiresAt, askedAt + longest * 1000) };
+  }
+
+  /** An access token of the account; `scopes` is separated by spaces. */
+  accessToken(
+    federated: ExpiringToken,
+    account: GoogleServiceAccountEmail,
+    scopes: string,
+    deadline: number,
+  ): Promise<ExpiringToken> {
+    const seconds = this.#settings.cacheMaxTokenDurationSeconds;
+    return this.#step('access-token', deadline, (signal) =>
+      this.#iam.generateAccessToken(federated.token, account, scopes.split(' '), seconds, signal),
+    );
+  }
+
+  /** An ID token of the account, asked for by `bearer`: a federated identity or the account itself. */
+  idToken(
+    bearer: ExpiringToken,
+    account: GoogleServiceAccountEmail,
+    audience: string,
+    deadline: number,
+  ): Promise<ExpiringToken> {
+    return this.#step('id-token', deadline, (signal) =>
+      this.#iam.generateIdToken(bearer.token, account, audience, signal),
+    );
+  }
+
+  async #federate(caller: Caller, scopes: string, expirationSeconds: number): Promise<ExpiringToken> {
+    const deadline = this.deadline();
+    const { serviceAccount, boundTo } = caller;
+    const request = {
+      namespace: serviceAccount.namespace,
+      serviceAccountName: serviceAccount.name,
+      audience: this.#settings.workloadIdentityProvider.audience,
+      expirationSeconds,
+      boundObject: boundTo,
+    };
+    const subject = await this.#step('token-request', deadline, (signal) =>
+      this.#kubernetes.createToken(request, signal),
+    );
+    return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
+  }
+
+  #step<T>(kind: ExchangeKind, deadline: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { now } = this.#effects;
+    const counted = async (signal: AbortSignal): Promise<T> => {
+      const startedAt = now();
+      try {
+        const result = await attempt(signal);
+        this.#events.exchanged(kind, 'ok', (now() - startedAt) / 1000);
+        return result;
+      } catch (error) {
+        const result = isTransient(error) ? 'unavailable' : 'refused';
+        this.#events.exchanged(kind, result, (now() - startedAt) / 1000);
+        throw error;
+      }
+    };
+    return retry(counted, deadline, this.#effects);
+  }
+}

@@ -1,0 +1,254 @@
+import type { Caller } from '../caller/caller.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { ServiceAccount } from '../kubernetes/objects.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
+import { ExchangeLimit } from './exchange-limit.ts';
+import { type ExchangeSettings, Exchanges } from './exchanges.ts';
+import { isOfOneCaller, isTransient } from './failure.ts';
+import { GoogleFault } from './google-fault.ts';
+import { podIdentity, serviceAccountIdentity } from './identity.ts';
+import { printable } from './printable.ts';
+import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
+import { TokenCache } from './token-cache.ts';
+import type { ExpiringToken, Tokens } from './tokens.ts';
+
+export type GoogleTokensSettings = ExchangeSettings &
+  Pick<ServeSettings, 'cacheTokens' | 'cacheTokensPerPod'>;
+
+export interface GoogleTokensDependencies {
+  readonly kubernetes: Pick<KubernetesClient, 'createToken'>;
+  readonly effects: Effects;
+  readonly events: Pick<DomainEvents, 'exchanged' | 'cacheLookedUp'>;
+  readonly log: Pick<Log, 'debug' | 'warn'>;
+  /** Told of a refusal that another look at the ServiceAccount may explain. */
+  readonly refused: (caller: Caller) => void;
+}
+
+const MINUTE = 60_000;
+/** One federated token serves every account token of an identity, so it needs no key of its own. */
+const FEDERATED = '';
+const LONGEST_AUDIENCE = 2048;
+/** How long the second way to an ID token goes first once it has worked where the first was refused. */
+const WAY_MEMORY = 60 * MINUTE;
+const SWEEP_INTERVAL = 1000;
+
+/**
+ * Tokens of Google's for the callers of this Node. What each kind's minimum life is and why:
+ * - federated, 1 minute: it only has to outlive the call it is used for;
+ * - access, 5 minutes: client libraries ask anew up to 4 minutes before the end, and must then get another token.
+ *   They do so for as long as they run, so one use is enough to have the token refreshed once;
+ * - ID, 55 minutes of the 60 that Google gives: Go's idtoken package takes the life for granted and never reads
+ *   `exp`. Such a token may be handed out for 5 minutes only; to refresh each for ever would cost 13 calls
+ *   an hour and audience, so that is done only while a token is used again after it was fetched.
+ */
+export class GoogleTokens implements Tokens {
+  readonly #exchanges: Exchanges;
+  readonly #limit = new ExchangeLimit();
+  readonly #federated: TokenCache<Caller>;
+  readonly #access: TokenCache<Caller>;
+  readonly #id: TokenCache<Caller>;
+  readonly #dependencies: GoogleTokensDependencies;
+  /** Until when ID tokens are asked for by the account itself first. */
+  readonly #byItselfUntil = new WeakMap<ServiceAccount, number>();
+  readonly #reported = new WeakSet<Fault>();
+
+  constructor(settings: GoogleTokensSettings, dependencies: GoogleTokensDependencies) {
+    const { kubernetes, effects, events } = dependencies;
+    this.#dependencies = dependencies;
+    this.#exchanges = new Exchanges(settings, kubernetes, effects, events);
+    const cache = (
+      kind: CachedKind,
+      minimumLife: number,
+      firstUseCounts: boolean,
+      exchangeFor: (caller: Caller, key: string) => Promise<ExpiringToken>,
+    ) => {
+      const exchange = (caller: Caller, key: string) => this.#reporting(caller, exchangeFor(caller, key));
+      const identify = settings.cacheTokensPerPod ? podIdentity : serviceAccountIdentity;
+      const options = {
+        kind,
+        minimumLife,
+        firstUseCounts,
+        identify,
+        exchange,
+        enabled: settings.cacheTokens,
+      };
+      return new TokenCache<Caller>(options, effects, events);
+    };
+    this.#federated = cache('federated-token', MINUTE, false, (caller) =>
+      this.#exchanges.federatedToken(caller),
+    );
+    this.#access = cache('access-token', 5 * MINUTE, true, (caller, scopes) =>
+      this.#exchangeAccessToken(caller, scopes),
+    );
+    this.#id = cache('id-token', 55 * MINUTE, false, (caller, audience) =>
+      this.#exchangeIdToken(caller, audience),
+    );
+  }
+
+  cachedAccessToken(caller: Caller, scopes: string): ExpiringToken | undefined {
+    const key = normaliseScopes(scopes);
+    return key === undefined ? undefined : this.#access.peek(caller, key);
+  }
+
+  async accessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
+    const key = normaliseScopes(scopes);
+    if (key === undefined) {
+      throw new Fault(
+        'parameter-invalid',
+        `scopes '${printable(scopes, 100)}' is not a list of OAuth scopes`,
+        {
+          remedy: 'Give up to 32 scopes of at most 256 characters, separated by commas or spaces.',
+        },
+      );
+    }
+    this.#accountOf(caller);
+    return this.#access.get(caller, key, () => this.#limit.enter(caller));
+  }
+
+  cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined {
+    return this.#id.peek(caller, audience);
+  }
+
+  async idToken(caller: Caller, audience: string): Promise<ExpiringToken> {
+    if (audience === '') {
+      throw new Fault('audience-missing', 'an ID token needs a non-empty audience', {
+        remedy: 'Add ?audience=… : what the receiver of the token expects in its aud claim.',
+      });
+    }
+    if (audience.length > LONGEST_AUDIENCE || /\p{Cc}/u.test(audience)) {
+      throw new Fault(
+        'parameter-invalid',
+        `audience '${printable(audience, 100)}' is too long or not printable`,
+        {
+          remedy: `Give an audience of at most ${LONGEST_AUDIENCE} printable characters.`,
+        },
+      );
+    }
+    this.#requiredAccountOf(caller);
+    return this.#id.get(caller, audience, () => this.#limit.enter(caller));
+  }
+
+  /** How many entries the cache of this kind has. */
+  cacheSize(kind: CachedKind): number {
+    const caches = { 'federated-token': this.#federated, 'access-token': this.#access, 'id-token': this.#id };
+    return caches[kind].size;
+  }
+
+  /** Refreshes what is due and drops what is over, once. */
+  async refreshDue(): Promise<void> {
+    await Promise.all([this.#federated.refreshDue(), this.#access.refreshDue(), this.#id.refreshDue()]);
+  }
+
+  /** Keeps the caches fresh until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.refreshDue();
+      // rejects only because the signal is aborted, which ends the loop
+      await this.#dependencies.effects.sleep(SWEEP_INTERVAL, signal).catch(() => {});
+    }
+  }
+
+  async #exchangeAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
+    const account = this.#accountOf(caller);
+    if (account === undefined) return this.#exchanges.directAccessToken(caller, scopes);
+    const deadline = this.#exchanges.deadline();
+    const federated = await this.#federated.get(caller, FEDERATED);
+    return this.#exchanges.accessToken(federated, account, scopes, deadline);
+  }
+
+  /**
+   * In one hop where the federated identity may call generateIdToken; else by the account on itself, which takes
+   * its access token first. Where both are refused, the first refusal is the one to tell of.
+   */
+  async #exchangeIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
+    const { now } = this.#dependencies.effects;
+    const { serviceAccount } = caller;
+    const account = this.#requiredAccountOf(caller);
+    const deadline = this.#exchanges.deadline();
+    const inOneHop = async () => {
+      const federated = await this.#federated.get(caller, FEDERATED);
+      return this.#exchanges.idToken(federated, account, audience, deadline);
+    };
+    const byItself = async () => {
+      const itself = await this.#access.get(caller, DEFAULT_SCOPES);
+      return this.#exchanges.idToken(itself, account, audience, deadline);
+    };
+    const byItselfFirst = now() < (this.#byItselfUntil.get(serviceAccount) ?? 0);
+    const [first, second] = byItselfFirst ? [byItself, inOneHop] : [inOneHop, byItself];
+    try {
+      return await first();
+    } catch (refusal) {
+      if (!(refusal instanceof Fault) || refusal.code !== 'iam-permission-denied') throw refusal;
+      const token = await second().catch((error: unknown) => {
+        throw isTransient(error) ? error : refusal;
+      });
+      this.#byItselfUntil.set(serviceAccount, byItselfFirst ? 0 : now() + WAY_MEMORY);
+      return token;
+    }
+  }
+
+  /** What the exchange gives; reports its failure, once however many exchanges fail of it and callers wait for it. */
+  async #reporting(caller: Caller, exchange: Promise<ExpiringToken>): Promise<ExpiringToken> {
+    try {
+      return await exchange;
+    } catch (error) {
+      if (error instanceof Fault && !this.#reported.has(error)) {
+        this.#reported.add(error);
+        this.#report(caller, error);
+      }
+      throw error;
+    }
+  }
+
+  #report(caller: Caller, fault: Fault): void {
+    const { refused, log } = this.#dependencies;
+    const { namespace, name, googleAccount } = caller.serviceAccount;
+    const fields = {
+      code: fault.code,
+      reason: fault.message,
+      remedy: fault.remedy,
+      serviceAccount: `${namespace}/${name}`,
+      boundTo: `${caller.boundTo.kind}/${caller.boundTo.name}`,
+      ...(googleAccount.kind === 'account' && { googleAccount: googleAccount.email }),
+    };
+    if (isOfOneCaller(fault)) {
+      // what becomes of the last refresh for a Pod that has been deleted
+      log.debug(fields, 'no token for what is gone');
+    } else if (!(fault instanceof GoogleFault) || isTransient(fault)) {
+      log.warn(fields, 'no token could be had');
+    } else {
+      log.warn(fields, 'Google refused a token');
+      refused(caller);
+      // Google takes the federated token for no longer valid, whatever life it was given
+      if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
+    }
+  }
+
+  #accountOf(caller: Caller): GoogleServiceAccountEmail | undefined {
+    const { namespace, name, googleAccount } = caller.serviceAccount;
+    if (googleAccount.kind === 'none') return undefined;
+    if (googleAccount.kind === 'account') return googleAccount.email;
+    this.#dependencies.refused(caller);
+    throw new Fault(
+      'account-annotation-invalid',
+      `the annotation iam.gke.io/gcp-service-account of ServiceAccount ${namespace}/${name} is no email of a ` +
+        `Google service account: '${printable(googleAccount.value, 100)}'`,
+      { remedy: 'Set it to NAME@PROJECT.iam.gserviceaccount.com, or remove it for direct resource access.' },
+    );
+  }
+
+  #requiredAccountOf(caller: Caller): GoogleServiceAccountEmail {
+    const account = this.#accountOf(caller);
+    if (account !== undefined) return account;
+    const { namespace, name } = caller.serviceAccount;
+    throw new Fault(
+      'account-annotation-missing',
+      `ServiceAccount ${namespace}/${name} is not annotated with the Google service account that ID tokens need`,
+      { remedy: 'Annotate it: iam.gke.io/gcp-service-account=NAME@PROJECT.iam.gserviceaccount.com' },
+    );
+  }
+}

@@ -1,0 +1,57 @@
+import type { Effects, Sleep } from '../runtime/effects.ts';
+import { isTransient, retryAfter } from './failure.ts';
+
+/**
+ * From the start of an exchange, how long another attempt may begin: google-auth waits 3 s for an answer of the
+ * metadata server (google/auth/compute_engine/_metadata.py), and an attempt takes a while itself. Milliseconds.
+ */
+export const PATIENCE = 2500;
+
+// Full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 1000;
+// A connection that some NAT has forgotten hangs: it is given up while the client still waits. Later
+// attempts get longer, so that a Google which is merely slow is not cut off every time.
+const FIRST_TIME_LIMIT = 2000;
+const TIME_LIMIT = 5000;
+
+/**
+ * What `attempt` returns, tried again after each transient failure for as long as another attempt may start
+ * before `deadline` (milliseconds since the epoch), Retry-After included. Throws the last failure.
+ */
+export async function retry<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  deadline: number,
+  { now, sleep, random }: Pick<Effects, 'now' | 'sleep' | 'random'>,
+): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await withTimeLimit(attempt, failures === 0 ? FIRST_TIME_LIMIT : TIME_LIMIT, sleep);
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      const jitter = random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
+      const pause = Math.max(jitter, retryAfter(error));
+      if (now() + pause >= deadline) throw error;
+      await sleep(pause);
+    }
+  }
+}
+
+async function withTimeLimit<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  limit: number,
+  sleep: Sleep,
+): Promise<T> {
+  const call = new AbortController();
+  const ended = new AbortController();
+  sleep(limit, ended.signal).then(
+    () => call.abort(new Error(`no answer within ${limit} ms`)),
+    // the attempt has ended first
+    () => {},
+  );
+  try {
+    return await attempt(call.signal);
+  } finally {
+    ended.abort();
+  }
+}

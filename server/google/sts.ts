@@ -1,0 +1,55 @@
+import type { KubernetesToken } from '../kubernetes/client.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Secret } from '../runtime/secret.ts';
+import { member, postToGoogle, unintelligible } from './post-to-google.ts';
+import type { ExpiringToken } from './tokens.ts';
+
+const OPERATION = 'federated token';
+
+/** Google's Security Token Service: https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token */
+export class Sts {
+  readonly #url: string;
+  readonly #audience: string;
+  readonly #effects: Pick<Effects, 'fetch' | 'now'>;
+
+  /** `endpoint` is a base URL without a trailing slash, `audience` the provider's `//iam.googleapis.com/…`. */
+  constructor(endpoint: string, audience: string, effects: Pick<Effects, 'fetch' | 'now'>) {
+    this.#url = `${endpoint}/v1/token`;
+    this.#audience = audience;
+    this.#effects = effects;
+  }
+
+  /**
+   * The federated token for a token of the cluster's (RFC 8693, 2.1); `scope` is separated by spaces.
+   * Throws `google-unavailable` or `sts-refused`.
+   */
+  async exchange(subject: KubernetesToken, scope: string, signal: AbortSignal): Promise<ExpiringToken> {
+    const askedAt = this.#effects.now();
+    const answer = await postToGoogle(
+      this.#effects,
+      {
+        operation: OPERATION,
+        url: this.#url,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+        body: new URLSearchParams({
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          audience: this.#audience,
+          scope,
+          requested_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          subject_token: subject.token.reveal(),
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        }).toString(),
+        credential: subject.token,
+        refusal: () => 'sts-refused',
+      },
+      signal,
+    );
+    const token = member(answer, 'access_token');
+    if (typeof token !== 'string' || token === '') throw unintelligible(OPERATION);
+    const expiresIn = member(answer, 'expires_in');
+    // Optional in RFC 8693, 2.2.1, and Google leaves it out at times; the federated token then ends with its subject.
+    const expiresAt =
+      typeof expiresIn === 'number' && expiresIn > 0 ? askedAt + expiresIn * 1000 : subject.expiresAt;
+    return { token: new Secret(token), expiresAt };
+  }
+}

@@ -1,0 +1,226 @@
+import type { Effects } from '../runtime/effects.ts';
+import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
+import { CacheEntry } from './cache-entry.ts';
+import { isOfOneCaller, isTransient } from './failure.ts';
+import type { Identity } from './identity.ts';
+import type { ExpiringToken } from './tokens.ts';
+
+/*
+ * Max age        A token is handed out until its minimum life is reached, never after.
+ * Early refresh  A token that was used is fetched anew before that, at a random moment in the first half of a
+ *                lead of a quarter of the time it may be handed out for, at most 10 minutes. One that nobody used
+ *                is dropped when it may not be handed out any more, so a Node at rest falls silent.
+ * Cooldown       A failure is the answer for as long as failure.ts says, counted from the failure; it goes on
+ *                doubling until something succeeds. A failing refresh waits as long; one refused for good
+ *                is tried again only when somebody asks meanwhile.
+ * Stale          While a refresh fails the old token is served to its minimum life, and nothing afterwards.
+ * Single flight  Callers of one token wait for one exchange, which is nobody's in particular: whoever
+ *                leaves, it goes on for the others and for the cache.
+ * Bounds         64 entries an identity and 1024 in all. An identity that asks for more loses the one it used
+ *                longest ago; where all together are too many, the largest identity does. 8 refreshes at a time.
+ */
+const MOST_PER_IDENTITY = 64;
+const MOST_IN_ALL = 1024;
+const REFRESHES_AT_A_TIME = 8;
+
+export interface TokenCacheOptions<Owner> {
+  readonly kind: CachedKind;
+  /** Off: every {@link TokenCache.get} is an exchange and nothing is kept. */
+  readonly enabled: boolean;
+  /** Milliseconds of life that a token handed out from the cache has at least. */
+  readonly minimumLife: number;
+  /** Whether the use that a token was fetched for has it refreshed once, or only a use after that one. */
+  readonly firstUseCounts: boolean;
+  readonly identify: (owner: Owner) => Identity;
+  readonly exchange: (owner: Owner, key: string) => Promise<ExpiringToken>;
+}
+
+interface Partition<Owner> extends Identity {
+  readonly entries: Map<string, CacheEntry<Owner>>;
+  dropped: boolean;
+}
+
+const enterFreely = () => () => {};
+
+/** Tokens of one kind, by the identity of their owner and a key (scopes, audience). */
+export class TokenCache<Owner extends object> {
+  readonly #options: TokenCacheOptions<Owner>;
+  readonly #effects: Pick<Effects, 'now' | 'random'>;
+  readonly #events: Pick<DomainEvents, 'cacheLookedUp'>;
+  readonly #partitions = new Map<string, Partition<Owner>>();
+  /** Spares the hot path the building of strings. */
+  readonly #byOwner = new WeakMap<Owner, Partition<Owner>>();
+  #size = 0;
+
+  constructor(
+    options: TokenCacheOptions<Owner>,
+    effects: Pick<Effects, 'now' | 'random'>,
+    events: Pick<DomainEvents, 'cacheLookedUp'>,
+  ) {
+    this.#options = options;
+    this.#effects = effects;
+    this.#events = events;
+  }
+
+  /** How many tokens and failures are kept. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The token where it may be handed out, without waiting and without allocating. */
+  peek(owner: Owner, key: string): ExpiringToken | undefined {
+    const partition = this.#byOwner.get(owner);
+    if (partition === undefined || partition.dropped) return undefined;
+    const entry = partition.entries.get(key);
+    if (entry === undefined) return undefined;
+    const now = this.#effects.now();
+    const token = entry.live(now);
+    if (token === undefined) return undefined;
+    entry.touch(owner, now);
+    this.#events.cacheLookedUp(this.#options.kind, 'hit');
+    return token;
+  }
+
+  /**
+   * The token, waiting for an exchange where need be. `enter` is called before an exchange starts, may refuse it by
+   * throwing, and what it returns is called when it has ended. Throws what the exchange does.
+   */
+  async get(owner: Owner, key: string, enter: () => () => void = enterFreely): Promise<ExpiringToken> {
+    if (!this.#options.enabled) return this.#pass(owner, key, enter());
+    const partition = this.#partitionOf(owner);
+    const token = this.peek(owner, key);
+    if (token !== undefined) return token;
+    this.#events.cacheLookedUp(this.#options.kind, 'miss');
+    const now = this.#effects.now();
+    const known = partition.entries.get(key);
+    known?.touch(owner, now);
+    if (known?.flight !== undefined) return known.flight;
+    const failure = known?.failure(now);
+    if (failure !== undefined) throw failure.error;
+    const leave = enter();
+    return this.#start(known ?? this.#add(partition, key, owner, now)).finally(leave);
+  }
+
+  /** Forgets one token, which turned out not to be good any more. */
+  forget(owner: Owner, key: string): void {
+    const partition = this.#byOwner.get(owner);
+    if (partition !== undefined) this.#remove(partition, key);
+  }
+
+  /** Fetches anew what is due, and drops what is over. Resolves when that is done; never rejects. */
+  async refreshDue(): Promise<void> {
+    const now = this.#effects.now();
+    const due: [Partition<Owner>, CacheEntry<Owner>][] = [];
+    for (const partition of this.#partitions.values()) {
+      for (const entry of partition.entries.values()) {
+        if (entry.isDue(now)) due.push([partition, entry]);
+        else if (entry.isOver(now)) this.#remove(partition, entry.key);
+      }
+      if (partition.entries.size === 0) this.#drop(partition);
+    }
+    const queue = due.values();
+    const work = async () => {
+      for (const [partition, entry] of queue) {
+        // the wait for a place may have been long
+        const kept = partition.entries.get(entry.key) === entry;
+        if (kept && entry.isDue(this.#effects.now())) await this.#refresh(entry);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(due.length, REFRESHES_AT_A_TIME) }, work));
+  }
+
+  async #pass(owner: Owner, key: string, leave: () => void): Promise<ExpiringToken> {
+    try {
+      return await this.#options.exchange(owner, key);
+    } finally {
+      leave();
+    }
+  }
+
+  async #refresh(entry: CacheEntry<Owner>): Promise<void> {
+    entry.used = false;
+    try {
+      await this.#start(entry);
+    } catch (error) {
+      // kept in the entry and reported by the exchange; the old token is served on
+      if (isTransient(error)) entry.used = true;
+    }
+  }
+
+  #start(entry: CacheEntry<Owner>): Promise<ExpiringToken> {
+    const flight = this.#exchange(entry).finally(() => {
+      if (entry.flight === flight) entry.flight = undefined;
+    });
+    entry.flight = flight;
+    return flight;
+  }
+
+  async #exchange(entry: CacheEntry<Owner>): Promise<ExpiringToken> {
+    const { exchange, minimumLife, firstUseCounts } = this.#options;
+    const { now, random } = this.#effects;
+    for (;;) {
+      const { owner } = entry;
+      try {
+        const token = await exchange(owner, entry.key);
+        entry.succeed(token, minimumLife, now(), random());
+        if (!firstUseCounts) entry.used = false;
+        return token;
+      } catch (error) {
+        // another caller of the same identity waits too, for whom it may well succeed
+        if (isOfOneCaller(error) && entry.owner !== owner) continue;
+        entry.fail(error, now());
+        throw error;
+      }
+    }
+  }
+
+  #partitionOf(owner: Owner): Partition<Owner> {
+    const known = this.#byOwner.get(owner);
+    if (known !== undefined && !known.dropped) return known;
+    const { slot, version } = this.#options.identify(owner);
+    let partition = this.#partitions.get(slot);
+    if (partition?.version !== version) {
+      if (partition !== undefined) this.#drop(partition);
+      partition = { slot, version, entries: new Map(), dropped: false };
+      this.#partitions.set(slot, partition);
+    }
+    this.#byOwner.set(owner, partition);
+    return partition;
+  }
+
+  #add(partition: Partition<Owner>, key: string, owner: Owner, now: number): CacheEntry<Owner> {
+    if (partition.entries.size >= MOST_PER_IDENTITY) this.#evictFrom(partition);
+    else if (this.#size >= MOST_IN_ALL) this.#evictFrom(this.#largest(partition));
+    const entry = new CacheEntry(key, owner, now);
+    partition.entries.set(key, entry);
+    this.#size++;
+    return entry;
+  }
+
+  #largest(first: Partition<Owner>): Partition<Owner> {
+    let most = first;
+    for (const partition of this.#partitions.values()) {
+      if (partition.entries.size > most.entries.size) most = partition;
+    }
+    return most;
+  }
+
+  #evictFrom(partition: Partition<Owner>): void {
+    let oldest: CacheEntry<Owner> | undefined;
+    for (const entry of partition.entries.values()) {
+      if (oldest === undefined || entry.usedAt < oldest.usedAt) oldest = entry;
+    }
+    if (oldest !== undefined) this.#remove(partition, oldest.key);
+  }
+
+  #remove(partition: Partition<Owner>, key: string): void {
+    if (partition.entries.delete(key)) this.#size--;
+  }
+
+  #drop(partition: Partition<Owner>): void {
+    partition.dropped = true;
+    this.#partitions.delete(partition.slot);
+    this.#size -= partition.entries.size;
+    partition.entries.clear();
+  }
+}
