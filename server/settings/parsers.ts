@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { type IPAddress, parseIPAddress } from '../kubernetes/ip-address.ts';
 import { Fault } from '../runtime/fault.ts';
 import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
@@ -93,6 +94,17 @@ export function parseDomain(value: string): string {
     throw new InvalidArgumentError('Expected a domain such as googleapis.com.');
   }
   return value;
+}
+
+/** IP addresses separated by commas, at least one: as the downward API writes `status.hostIPs`. */
+export function parseIPAddresses(value: string): IPAddress[] {
+  return value.split(',').map((part) => {
+    const address = parseIPAddress(part);
+    if (address === undefined) {
+      throw new InvalidArgumentError('Expected IP addresses, separated by commas.');
+    }
+    return address;
+  });
 }
 
 /** {@link WorkloadIdentityProvider.parse} with the error the command line shows. */

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import type { Server } from 'bun';
+import { parseIPAddress } from '../kubernetes/ip-address.ts';
+import type { Log } from '../telemetry/events.ts';
+import { type Exec, systemExec } from './exec.ts';
+import { redirect, redirectsOf } from './redirect.ts';
+import { type Backend, redirectSteps } from './redirect-rules.ts';
+
+// A real Pod network in small: a network namespace, a veth pair, the server at the other end.
+const missing = [
+  ...(process.platform === 'linux' ? [] : ['Linux']),
+  ...(process.getuid?.() === 0 ? [] : ['root']),
+  ...['ip', 'setpriv', 'iptables-nft', 'ip6tables-nft', 'iptables-legacy', 'ip6tables-legacy'].filter(
+    (program) => Bun.which(program) === null,
+  ),
+];
+const TITLE = `redirect in a network namespace${missing.length === 0 ? '' : ` (not run: needs ${missing.join(', ')})`}`;
+
+const namespace = `gms-test-${process.pid}`;
+const link = `gms${process.pid}`.slice(0, 14);
+const host = { IPv4: '10.213.7.1', IPv6: 'fd6d:7::1' };
+const pod = { IPv4: '10.213.7.2', IPv6: 'fd6d:7::2' };
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+async function run(...argv: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await systemExec(argv);
+  if (exitCode !== 0) throw new Error(`${argv.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+/** As the injected container: in the Pod's network, root with two capabilities and no way to more. */
+const inPod: Exec = (argv) =>
+  systemExec([
+    ...['ip', 'netns', 'exec', namespace],
+    ...['setpriv', '--bounding-set=-all,+net_admin,+net_raw', '--inh-caps=-all', '--no-new-privs'],
+    ...argv,
+  ]);
+
+async function get(url: string): Promise<string> {
+  const script = `fetch('${url}').then((r) => r.text()).then((t) => process.stdout.write(t))`;
+  const { stdout, stderr } = await inPod([process.execPath, '-e', script]);
+  return stdout || stderr;
+}
+
+async function deleteNamespace(): Promise<void> {
+  await systemExec(['ip', 'netns', 'delete', namespace]);
+}
+
+describe.skipIf(missing.length > 0)(TITLE, () => {
+  let server: Server<undefined>;
+
+  beforeAll(async () => {
+    await run('ip', 'netns', 'add', namespace);
+    await run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    await run('ip', 'address', 'add', `${host.IPv4}/24`, 'dev', link);
+    await run('ip', '-6', 'address', 'add', `${host.IPv6}/64`, 'dev', link, 'nodad');
+    await run('ip', 'link', 'set', link, 'up');
+    const ip = ['ip', '-n', namespace];
+    await run(...ip, 'address', 'add', `${pod.IPv4}/24`, 'dev', 'eth0');
+    await run(...ip, '-6', 'address', 'add', `${pod.IPv6}/64`, 'dev', 'eth0', 'nodad');
+    await run(...ip, 'link', 'set', 'eth0', 'up');
+    await run(...ip, 'route', 'add', 'default', 'via', host.IPv4);
+    await run(...ip, '-6', 'route', 'add', 'default', 'via', host.IPv6);
+    server = Bun.serve({
+      port: 0,
+      hostname: '::',
+      fetch: (request, self) => new Response(`you are ${self.requestIP(request)?.address}`),
+    });
+  });
+
+  afterAll(async () => {
+    await server?.stop(true);
+    await deleteNamespace();
+  });
+
+  async function nat(backend: Backend): Promise<string[]> {
+    const saved = await Promise.all([
+      inPod([`iptables-${backend}-save`, '-t', 'nat']),
+      inPod([`ip6tables-${backend}-save`, '-t', 'nat']),
+    ]);
+    return saved.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line.startsWith('-A'));
+  }
+
+  const redirects = (port: number) =>
+    redirectsOf(
+      [pod.IPv4, pod.IPv6].map(parseIPAddress).filter((address) => address !== undefined),
+      [host.IPv4, host.IPv6].map(parseIPAddress).filter((address) => address !== undefined),
+      port,
+    );
+
+  async function flush(backend: Backend): Promise<void> {
+    for (const program of ['iptables', 'ip6tables']) {
+      await inPod([`${program}-${backend}`, '-t', 'nat', '-F']);
+      await inPod([`${program}-${backend}`, '-t', 'nat', '-X']);
+    }
+  }
+
+  for (const backend of ['nft', 'legacy'] as const) {
+    test(`${backend}: both metadata addresses reach the Node, which sees the Pod's own address`, async () => {
+      const port = server.port ?? 0;
+      if (backend === 'legacy') {
+        // somebody's legacy rules are there first, as on a host that uses them
+        await inPod(['iptables-legacy', '-t', 'nat', '-A', 'OUTPUT', '-d', '192.0.2.1', '-j', 'RETURN']);
+      }
+      await redirect(redirects(port), { exec: inPod, log: silent });
+      expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+      expect(await get('http://[fd20:ce::254]/')).toBe(`you are ${pod.IPv6}`);
+      const rules = await nat(backend);
+      expect(rules.filter((rule) => rule.includes('DNAT'))).toHaveLength(2);
+
+      await redirect(redirects(port), { exec: inPod, log: silent });
+      expect(await nat(backend)).toEqual(rules);
+      await flush(backend);
+    }, 60_000);
+  }
+
+  test('a rule with an old target is replaced, and a mesh that takes everything comes after', async () => {
+    await inPod([
+      'iptables-nft',
+      '-t',
+      'nat',
+      '-A',
+      'OUTPUT',
+      '-p',
+      'tcp',
+      '-j',
+      'REDIRECT',
+      '--to-ports',
+      '1',
+    ]);
+    const [ipv4] = redirects(1);
+    if (ipv4 === undefined) throw new Error('no IPv4 redirect');
+    await redirect([ipv4], { exec: inPod, log: silent });
+    await redirect([{ ...ipv4, port: server.port ?? 0 }], { exec: inPod, log: silent });
+    expect((await nat('nft')).filter((rule) => rule.includes('DNAT'))).toHaveLength(1);
+    expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+    await flush('nft');
+  }, 60_000);
+
+  test('every step is a program that this iptables understands', async () => {
+    for (const one of redirects(16_321)) {
+      for (const { unless, run: due } of redirectSteps(one, 'nft')) {
+        expect((await inPod(unless)).exitCode).toBe(1);
+        for (const argv of due) expect(await inPod(argv)).toMatchObject({ exitCode: 0, stderr: '' });
+        expect((await inPod(unless)).exitCode).toBe(0);
+      }
+    }
+    await flush('nft');
+  }, 60_000);
+});

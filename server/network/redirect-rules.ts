@@ -1,0 +1,74 @@
+import type { IPAddress } from '../kubernetes/ip-address.ts';
+
+export type Family = 'IPv4' | 'IPv6';
+
+/** Which of the kernel's two packet filters a program of the iptables family writes to. */
+export type Backend = 'nft' | 'legacy';
+
+/** Where clients expect the metadata server: GCE's IPv4 address, and the IPv6 one of Google's images. */
+export const METADATA_ADDRESS: Readonly<Record<Family, string>> = {
+  IPv4: '169.254.169.254',
+  IPv6: 'fd20:ce::254',
+};
+
+/** What redirects one family: connections to the metadata address, port 80, go to the Node's server. */
+export interface Redirect {
+  readonly family: Family;
+  readonly target: IPAddress;
+  readonly port: number;
+}
+
+type Argv = readonly string[];
+
+/** `run` is due where `unless` fails; so a second time nothing is changed. */
+export interface RedirectStep {
+  readonly unless: Argv;
+  readonly run: readonly Argv[];
+}
+
+const CHAIN = 'GKE-METADATA-SERVER';
+const PROGRAM: Readonly<Record<Family, string>> = { IPv4: 'iptables', IPv6: 'ip6tables' };
+const PREFIX_LENGTH: Readonly<Record<Family, number>> = { IPv4: 32, IPv6: 128 };
+
+/** Seconds to wait for whoever else is writing rules in this network namespace. */
+const LOCK_SECONDS = '5';
+
+/** An address as it stands before a port: IPv6 in brackets. */
+export function urlHost(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** Where a redirect leads, as `ADDRESS:PORT`. */
+export function targetOf({ target, port }: Redirect): string {
+  return `${urlHost(target)}:${port}`;
+}
+
+/** The program that saves the rules of a family and backend, as `iptables-nft-save`. */
+export function saveArgv(family: Family, backend: Backend): Argv {
+  return [`${PROGRAM[family]}-${backend}-save`];
+}
+
+/**
+ * The steps of a redirect, as programs with their arguments. The rule lies in a chain of
+ * its own, so that one with an old target is replaced and a person sees whose it is; the
+ * jump is the first rule of OUTPUT, ahead of a service mesh that takes every connection.
+ */
+export function redirectSteps(redirect: Redirect, backend: Backend): RedirectStep[] {
+  const { family } = redirect;
+  const nat = [`${PROGRAM[family]}-${backend}`, '-w', LOCK_SECONDS, '-t', 'nat'];
+  const destination = `${METADATA_ADDRESS[family]}/${PREFIX_LENGTH[family]}`;
+  const match = ['-d', destination, '-p', 'tcp', '--dport', '80'];
+  const rule = [CHAIN, ...match, '-j', 'DNAT', '--to-destination', targetOf(redirect)];
+  const jump = [...match, '-j', CHAIN];
+  return [
+    { unless: [...nat, '-S', CHAIN], run: [[...nat, '-N', CHAIN]] },
+    {
+      unless: [...nat, '-C', ...rule],
+      run: [
+        [...nat, '-F', CHAIN],
+        [...nat, '-A', ...rule],
+      ],
+    },
+    { unless: [...nat, '-C', 'OUTPUT', ...jump], run: [[...nat, '-I', 'OUTPUT', '1', ...jump]] },
+  ];
+}

@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'bun:test';
+import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { Log } from '../telemetry/events.ts';
+import type { Exec, ExecResult } from './exec.ts';
+import { redirect, redirectsOf } from './redirect.ts';
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const ips = (...addresses: string[]) => addresses as IPAddress[];
+const DUAL = redirectsOf(ips('10.1.0.7', 'fd01::7'), ips('10.0.0.5', 'fd00::5'), 16_321);
+
+/** Programs that behave as `answer` says (exit code, or a whole result), and what was run. */
+function programs(answer: (line: string) => number | Partial<ExecResult>) {
+  const ran: string[] = [];
+  const exec: Exec = async (argv) => {
+    const line = argv.join(' ');
+    ran.push(line);
+    const result = answer(line);
+    return {
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+      ...(typeof result === 'number' ? { exitCode: result } : result),
+    };
+  };
+  return { exec, ran, changes: () => ran.filter((line) => / -[NFAI] /.test(line)) };
+}
+
+/** A fresh network namespace: nothing exists, every change succeeds. */
+const fresh = (line: string) => (/ -[SC] /.test(line) ? 1 : 0);
+
+describe('redirectsOf', () => {
+  test('takes the families that the Pod and its Node share', () => {
+    expect(DUAL).toEqual([
+      { family: 'IPv4', target: '10.0.0.5', port: 16_321 },
+      { family: 'IPv6', target: 'fd00::5', port: 16_321 },
+    ] as typeof DUAL);
+    expect(redirectsOf(ips('10.1.0.7'), ips('fd00::5', '10.0.0.5'), 1).map((one) => one.family)).toEqual([
+      'IPv4',
+    ]);
+    expect(redirectsOf(ips('fd01::7'), ips('10.0.0.5'), 1)).toEqual([]);
+  });
+});
+
+describe('redirect', () => {
+  test('uses nft where there are no rules yet', async () => {
+    const { exec, changes } = programs(fresh);
+    expect(await redirect(DUAL, { exec, log: silent })).toMatchObject({ family: 'IPv4' });
+    expect([...new Set(changes().map((line) => line.split(' ')[0]))]).toEqual([
+      'iptables-nft',
+      'ip6tables-nft',
+    ]);
+  });
+
+  test('uses the backend that already has more rules, as iptables-wrappers does', async () => {
+    const legacy = '*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MESH\n-A MESH -j RETURN\nCOMMIT\n';
+    const { exec, changes } = programs((line) =>
+      line === 'iptables-legacy-save' ? { stdout: legacy } : fresh(line),
+    );
+    await redirect(DUAL.slice(0, 1), { exec, log: silent });
+    expect(changes().every((line) => line.startsWith('iptables-legacy '))).toBe(true);
+    expect(changes()).not.toBeEmpty();
+  });
+
+  test('takes the other backend where the kernel does not support the first', async () => {
+    const { exec, changes } = programs((line) => (line.startsWith('iptables-nft ') ? 3 : fresh(line)));
+    await redirect(DUAL.slice(0, 1), { exec, log: silent });
+    expect(changes().at(-1)).toStartWith('iptables-legacy ');
+  });
+
+  test('changes nothing where everything is there', async () => {
+    const { exec, changes } = programs(() => 0);
+    await redirect(DUAL, { exec, log: silent });
+    expect(changes()).toEqual([]);
+  });
+
+  test('goes on without IPv6 where only IPv6 fails', async () => {
+    const { exec } = programs((line) => (line.startsWith('ip6tables') ? 3 : fresh(line)));
+    expect(await redirect(DUAL, { exec, log: silent })).toMatchObject({ family: 'IPv4' });
+  });
+
+  test('goes on with IPv6 where only IPv4 fails', async () => {
+    const { exec } = programs((line) => (line.startsWith('iptables') ? 3 : fresh(line)));
+    expect(await redirect(DUAL, { exec, log: silent })).toMatchObject({ family: 'IPv6' });
+  });
+
+  test('says what both backends said and what to do, where nothing can be redirected', async () => {
+    const { exec } = programs((line) =>
+      line.includes('-save') ? 0 : { exitCode: 4, stderr: `denied by ${line.split(' ')[0]}\n` },
+    );
+    const failed = redirect(DUAL.slice(0, 1), { exec, log: silent });
+    await expect(failed).rejects.toMatchObject({
+      code: 'redirect-failed',
+      message: expect.stringMatching(/denied by iptables-nft.*denied by iptables-legacy/),
+      remedy: expect.stringContaining('NET_ADMIN'),
+    });
+  });
+
+  test('says so where Pod and Node share no family', async () => {
+    const { exec, ran } = programs(fresh);
+    const failed = redirect([], { exec, log: silent });
+    await expect(failed).rejects.toMatchObject({
+      code: 'redirect-failed',
+      remedy: expect.stringContaining('status.hostIPs'),
+    });
+    expect(ran).toEqual([]);
+  });
+});

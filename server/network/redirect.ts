@@ -1,0 +1,111 @@
+import { isIPv6 } from 'node:net';
+import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { Log } from '../telemetry/events.ts';
+import type { Exec } from './exec.ts';
+import { InitNetworkError } from './init-network-error.ts';
+import { type Backend, type Family, type Redirect, redirectSteps, saveArgv } from './redirect-rules.ts';
+
+export interface RedirectDependencies {
+  readonly exec: Exec;
+  readonly log: Log;
+}
+
+function familyOf(address: IPAddress): Family {
+  return isIPv6(address) ? 'IPv6' : 'IPv4';
+}
+
+/** What to redirect in a Pod: each family that both it and its Node have, IPv4 first. */
+export function redirectsOf(
+  podAddresses: readonly IPAddress[],
+  hostAddresses: readonly IPAddress[],
+  port: number,
+): Redirect[] {
+  const redirects: Redirect[] = [];
+  for (const family of ['IPv4', 'IPv6'] as const) {
+    const target = hostAddresses.find((address) => familyOf(address) === family);
+    const usable = podAddresses.some((address) => familyOf(address) === family);
+    if (target !== undefined && usable) redirects.push({ family, target, port });
+  }
+  return redirects;
+}
+
+/**
+ * Redirects what can be redirected, and returns the first that is: the one to ask the server over.
+ * Idempotent. Throws `redirect-failed` where none could be.
+ */
+export async function redirect(
+  redirects: readonly Redirect[],
+  { exec, log }: RedirectDependencies,
+): Promise<Redirect> {
+  if (redirects.length === 0) {
+    throw new InitNetworkError(
+      'redirect-failed',
+      'the Pod and its Node have no address family in common',
+      "Compare the Pod's status.podIPs with its status.hostIPs: both need an IPv4 or both an IPv6 address.",
+    );
+  }
+  const backends = await backendsInOrder(
+    redirects.map(({ family }) => family),
+    exec,
+  );
+  const redirected: Redirect[] = [];
+  const failures: string[] = [];
+  for (const one of redirects) {
+    const failed = await redirectFamily(one, backends, { exec, log });
+    if (failed === undefined) redirected.push(one);
+    else failures.push(...failed);
+  }
+  const [first] = redirected;
+  if (first !== undefined) return first;
+  throw new InitNetworkError(
+    'redirect-failed',
+    `no redirect could be set up: ${failures.join('; ')}`,
+    "The container needs the capabilities NET_ADMIN and NET_RAW as user 0, and the Node's kernel nf_tables or " +
+      'ip_tables with NAT. Where a Pod may have neither, use the mode Environment.',
+  );
+}
+
+/**
+ * The backend whose rules are already in this network namespace comes first, as in Kubernetes'
+ * iptables-wrappers: rules of both at once are evaluated in an order nobody chose. nft where
+ * there are none; the other is tried where the kernel has no support for the first.
+ */
+async function backendsInOrder(families: readonly Family[], exec: Exec): Promise<Backend[]> {
+  const rules = async (backend: Backend): Promise<number> => {
+    const saved = await Promise.all(families.map((family) => exec(saveArgv(family, backend))));
+    return saved
+      .flatMap(({ exitCode, stdout }) => (exitCode === 0 ? stdout.split('\n') : []))
+      .filter((line) => line.startsWith('-')).length;
+  };
+  return (await rules('legacy')) > (await rules('nft')) ? ['legacy', 'nft'] : ['nft', 'legacy'];
+}
+
+/** Undefined when done, else what each backend said. */
+async function redirectFamily(
+  redirect: Redirect,
+  backends: readonly Backend[],
+  { exec, log }: RedirectDependencies,
+): Promise<string[] | undefined> {
+  const failures: string[] = [];
+  for (const backend of backends) {
+    const failure = await apply(redirect, backend, exec);
+    if (failure === undefined) {
+      log.info({ ...redirect, backend }, 'metadata address redirected');
+      return undefined;
+    }
+    log.warn({ ...redirect, backend, failure }, 'redirect failed');
+    failures.push(failure);
+  }
+  return failures;
+}
+
+async function apply(redirect: Redirect, backend: Backend, exec: Exec): Promise<string | undefined> {
+  for (const { unless, run } of redirectSteps(redirect, backend)) {
+    if ((await exec(unless)).exitCode === 0) continue;
+    for (const argv of run) {
+      const { exitCode, stderr } = await exec(argv);
+      if (exitCode !== 0) return `'${argv.join(' ')}' ended with ${exitCode}: ${stderr.trim()}`;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test';
+import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { Fetch, Sleep } from '../runtime/effects.ts';
+import type { Log } from '../telemetry/events.ts';
+import type { Redirect } from './redirect-rules.ts';
+import { type WaitDependencies, waitUntilKnown } from './wait-until-known.ts';
+
+const FLAVOR = { 'metadata-flavor': 'Google' };
+const TIMEOUT_SECONDS = 30;
+// literals in canonical spelling
+const IPV4: Redirect = { family: 'IPv4', target: '10.0.0.5' as IPAddress, port: 16_321 };
+const IPV6: Redirect = { family: 'IPv6', target: 'fd00::5' as IPAddress, port: 16_321 };
+const wait = (dependencies: WaitDependencies, redirect = IPV4) =>
+  waitUntilKnown(redirect, TIMEOUT_SECONDS, dependencies);
+
+type Answer = (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
+const answer =
+  (status: number, text = '', headers: Record<string, string> = FLAVOR): Answer =>
+  () =>
+    new Response(text, { status, headers });
+const refuse: Answer = () => {
+  throw Object.assign(new Error('Unable to connect'), { code: 'ConnectionRefused' });
+};
+const hang: Answer = (signal) =>
+  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+
+/**
+ * A virtual clock: a sleep that is waited for advances it; the limit of an attempt fires when
+ * the attempt hangs. `answers` are given in turn, the last for ever.
+ */
+function world(...answers: Answer[]) {
+  let time = 0;
+  const urls: string[] = [];
+  const logged: { fields: object; message: string }[] = [];
+  const sleep: Sleep = (milliseconds, signal) =>
+    new Promise((resolve, reject) => {
+      // later than every microtask of an attempt that does not hang
+      const timer = setImmediate(() => {
+        time += milliseconds;
+        resolve();
+      });
+      signal?.addEventListener('abort', () => {
+        clearImmediate(timer);
+        reject(signal.reason);
+      });
+    });
+  const fetch: Fetch = async (url, init) => {
+    expect(new Headers(init?.headers).get('metadata-flavor')).toBe('Google');
+    urls.push(url);
+    const next = answers.length > 1 ? answers.shift() : answers[0];
+    return (next ?? refuse)(init?.signal);
+  };
+  const log: Log = {
+    debug() {},
+    info: (fields, message) => logged.push({ fields, message }),
+    warn() {},
+    error() {},
+  };
+  return { dependencies: { fetch, sleep, now: () => time, log }, urls, logged, time: () => time };
+}
+
+async function failure(...answers: Answer[]) {
+  const { dependencies, time } = world(...answers);
+  const error = await wait(dependencies).then(
+    () => undefined,
+    (reason) => reason,
+  );
+  expect(error?.code).toBe('server-not-ready');
+  expect(time()).toBeLessThanOrEqual((TIMEOUT_SECONDS + 5) * 1000);
+  return error;
+}
+
+describe('waitUntilKnown', () => {
+  test('asks who this Pod is until the server knows, then for its first token', async () => {
+    const { dependencies, urls } = world(refuse, answer(503), answer(404), answer(200, 'me@example'));
+    await wait(dependencies);
+    const account = 'http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default';
+    expect(urls).toEqual([...Array(4).fill(`${account}/email`), `${account}/token`]);
+  });
+
+  test('asks over IPv6 where only that is redirected', async () => {
+    const { dependencies, urls } = world(answer(200));
+    await wait(dependencies, IPV6);
+    expect(urls[0]).toStartWith('http://[fd20:ce::254]/');
+  });
+
+  test('lets a Pod start whose ServiceAccount Google or its annotation refuses', async () => {
+    const { dependencies } = world(answer(403, 'denied'));
+    await wait(dependencies);
+  });
+
+  test('does not wait long for the first token, and never fails by it', async () => {
+    const slow = world(answer(200), hang);
+    await wait(slow.dependencies);
+    expect(slow.time()).toBe(1000);
+    await wait(world(answer(200), refuse).dependencies);
+  });
+
+  test('never logs or keeps what the token request answers', async () => {
+    const { dependencies, logged } = world(answer(200), answer(200, '{"access_token":"ya29.secret"}'));
+    await wait(dependencies);
+    expect(JSON.stringify(logged)).not.toContain('ya29');
+  });
+
+  test('reports progress, but not at every attempt', async () => {
+    const { dependencies, logged } = world(...Array<Answer>(12).fill(refuse), answer(200));
+    await wait(dependencies);
+    const progress = logged.filter(({ message }) => message === 'waiting for the metadata server');
+    expect(progress[0]?.fields).toMatchObject({ seen: expect.stringContaining('ConnectionRefused') });
+    expect(progress.length).toBeGreaterThan(1);
+    expect(progress.length).toBeLessThan(6);
+  });
+
+  test('says what to check where nothing listens', async () => {
+    const error = await failure(refuse);
+    expect(error.message).toContain('cannot connect to 10.0.0.5:16321 (ConnectionRefused)');
+    expect(error.remedy).toContain('metadata server runs on this Node');
+  });
+
+  test('says what to check where no answer comes', async () => {
+    const error = await failure(hang);
+    expect(error.message).toContain('no answer from 10.0.0.5:16321');
+    expect(error.remedy).toContain('NetworkPolicy');
+  });
+
+  test("says what to check where the Pod is not known, with the server's words", async () => {
+    const error = await failure(answer(404, 'no Pod has the address 10.0.0.1'));
+    expect(error.message).toContain('no Pod has the address 10.0.0.1');
+    expect(error.remedy).toContain('masquerades');
+  });
+
+  test('says what to check where the server is not ready', async () => {
+    const error = await failure(answer(503, 'not in sync'));
+    expect(error.message).toContain('503: not in sync');
+    expect(error.remedy).toContain('/readyz');
+  });
+
+  test('does not take another server for the metadata server', async () => {
+    const error = await failure(answer(200, '<html>', {}));
+    expect(error.message).toContain('something else than a metadata server answered with 200');
+  });
+
+  test('reports what was seen last', async () => {
+    const error = await failure(refuse, answer(404, 'unknown'));
+    expect(error.message).toContain('does not know this Pod');
+  });
+});

@@ -1,0 +1,158 @@
+import type { Effects } from '../runtime/effects.ts';
+import { withTimeLimit } from '../runtime/time-limit.ts';
+import type { Log } from '../telemetry/events.ts';
+import { InitNetworkError } from './init-network-error.ts';
+import { METADATA_ADDRESS, type Redirect, targetOf, urlHost } from './redirect-rules.ts';
+
+export interface WaitDependencies extends Pick<Effects, 'fetch' | 'now' | 'sleep'> {
+  readonly log: Log;
+}
+
+/** What stands between the Pod and its identity, as the log and the error name it. */
+interface Obstacle {
+  readonly seen: string;
+  readonly remedy: string;
+}
+
+const FLAVOR = { 'metadata-flavor': 'Google' };
+
+// the server itself holds a request of an unknown Pod for a moment, waiting for its watch
+const ATTEMPT_MILLISECONDS = 5000;
+const PAUSE_MILLISECONDS = { first: 100, factor: 1.5, longest: 2000 };
+const PROGRESS_MILLISECONDS = 5000;
+const FIRST_TOKEN_MILLISECONDS = 1000;
+
+/**
+ * Returns once the metadata server answers through the redirect and knows who this Pod is;
+ * by then its first token is being fetched. Throws `server-not-ready` with what was seen
+ * last and what to look at, when the time is over.
+ */
+export async function waitUntilKnown(
+  redirect: Redirect,
+  timeoutSeconds: number,
+  dependencies: WaitDependencies,
+): Promise<void> {
+  const { log, now, sleep } = dependencies;
+  const server = targetOf(redirect);
+  const host = urlHost(METADATA_ADDRESS[redirect.family]);
+  const account = `http://${host}/computeMetadata/v1/instance/service-accounts/default`;
+  const startedAt = now();
+  const endsAt = startedAt + timeoutSeconds * 1000;
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  let pause = PAUSE_MILLISECONDS.first;
+  for (;;) {
+    const obstacle = await attempt(`${account}/email`, server, dependencies);
+    if (obstacle === undefined) break;
+    const time = now();
+    if (time + pause >= endsAt) {
+      throw new InitNetworkError(
+        'server-not-ready',
+        `the metadata server was not ready for this Pod within ${timeoutSeconds} s: ${obstacle.seen}`,
+        obstacle.remedy,
+      );
+    }
+    if (time - reportedAt >= PROGRESS_MILLISECONDS) {
+      reportedAt = time;
+      log.info(
+        { seen: obstacle.seen, waitedSeconds: Math.round((time - startedAt) / 1000) },
+        'waiting for the metadata server',
+      );
+    }
+    await sleep(pause);
+    pause = Math.min(pause * PAUSE_MILLISECONDS.factor, PAUSE_MILLISECONDS.longest);
+  }
+  await startFirstToken(`${account}/token`, dependencies);
+  log.info({ waitedSeconds: Math.round((now() - startedAt) / 1000) }, 'the metadata server knows this Pod');
+}
+
+/** Undefined where the server knows this Pod. */
+async function attempt(
+  url: string,
+  server: string,
+  dependencies: WaitDependencies,
+): Promise<Obstacle | undefined> {
+  try {
+    return await within(ATTEMPT_MILLISECONDS, dependencies, async (signal) => {
+      const response = await dependencies.fetch(url, { headers: FLAVOR, redirect: 'manual', signal });
+      const words = (await response.text()).slice(0, 300).trim();
+      return obstacleOf(response, words, server);
+    });
+  } catch (error) {
+    return unreachable(error, server);
+  }
+}
+
+function obstacleOf(response: Response, words: string, server: string): Obstacle | undefined {
+  const { status, headers } = response;
+  if (headers.get('metadata-flavor') !== 'Google') {
+    return {
+      seen: `something else than a metadata server answered with ${status}`,
+      remedy:
+        'The redirect does not take effect: look for a proxy or a service mesh that takes connections to ' +
+        '169.254.169.254 ahead of it, and exclude that address there.',
+    };
+  }
+  if (status === 404) {
+    return {
+      seen: `the server does not know this Pod (404: ${words})`,
+      remedy:
+        'The server knows a Pod by the address that connections come from. Look whether the CNI masquerades ' +
+        "connections of Pods to their own Node, and whether the address in the server's text is in the Pod's status.podIPs.",
+    };
+  }
+  if (status >= 500 || status === 429) {
+    return {
+      seen: `the server is not ready (${status}: ${words})`,
+      remedy: `Look at the log and /readyz of the server at ${server}: most often it cannot reach the Kubernetes API.`,
+    };
+  }
+  // any other 4xx speaks about the ServiceAccount the Pod was found to have: its application sees it, as on GKE
+  return undefined;
+}
+
+function unreachable(error: unknown, server: string): Obstacle {
+  if (error instanceof AttemptTimeout) {
+    return {
+      seen: `no answer from ${server} within ${ATTEMPT_MILLISECONDS / 1000} s`,
+      remedy:
+        `Look whether a NetworkPolicy of this Namespace or the Node's firewall keeps this Pod from TCP ${server}, ` +
+        'and whether the metadata server runs on this Node.',
+    };
+  }
+  // fetch throws nothing but Errors
+  const { code = '', message } = error as Error & { code?: string };
+  return {
+    seen: `cannot connect to ${server} (${code || message})`,
+    remedy:
+      `Look whether the metadata server runs on this Node (kubectl get pods -A -o wide --field-selector ` +
+      `spec.nodeName=NODE), listens on ${server}, and is not blocked by a NetworkPolicy or a firewall that rejects.`,
+  };
+}
+
+/**
+ * Asks for a token so that the server has one before the application asks. Its answer is
+ * never read, and a failure is no obstacle: a Pod without a right to tokens starts, as on GKE.
+ */
+async function startFirstToken(url: string, dependencies: WaitDependencies): Promise<void> {
+  try {
+    const status = await within(FIRST_TOKEN_MILLISECONDS, dependencies, async (signal) => {
+      const response = await dependencies.fetch(url, { headers: FLAVOR, redirect: 'manual', signal });
+      await response.body?.cancel();
+      return response.status;
+    });
+    dependencies.log.info({ status }, 'first token');
+  } catch (error) {
+    const reason = error instanceof AttemptTimeout ? 'still being fetched' : String(error);
+    dependencies.log.info({ reason }, 'first token');
+  }
+}
+
+class AttemptTimeout extends Error {}
+
+function within<T>(
+  milliseconds: number,
+  { sleep }: WaitDependencies,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return withTimeLimit(sleep, milliseconds, () => new AttemptTimeout(), undefined, work);
+}

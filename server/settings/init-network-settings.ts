@@ -1,0 +1,14 @@
+import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { LogFormat, LogLevel } from './serve-settings.ts';
+
+/** The settings of `init-network`, parsed and checked. */
+export interface InitNetworkSettings {
+  /** `status.hostIPs` and `status.podIPs` of the Pod it runs in. */
+  readonly hostAddresses: readonly IPAddress[];
+  readonly podAddresses: readonly IPAddress[];
+  /** Port of the metadata API on the Node. */
+  readonly serverPort: number;
+  readonly timeoutSeconds: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
