@@ -43,6 +43,7 @@ export class Reflector<T> {
   #inSync = false;
   #version: string | undefined;
   #failures = 0;
+  #running: AbortSignal | undefined;
   /** Set while a list is asked for by {@link relist}. */
   #relisting: PromiseWithResolvers<void> | undefined;
   /** Set while there is something to interrupt for such a list: a watch or a pause. */
@@ -59,6 +60,7 @@ export class Reflector<T> {
 
   /** Keeps the replica until `signal` is aborted. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#running = signal;
     while (!signal.aborted) await this.#round(signal);
     this.#relisting?.reject(signal.reason);
   }
@@ -68,6 +70,7 @@ export class Reflector<T> {
    * {@link Resource.list} does.
    */
   relist(): Promise<void> {
+    if (this.#running?.aborted) return Promise.reject(this.#running.reason);
     if (this.#relisting === undefined) {
       this.#relisting = Promise.withResolvers();
       this.#relisting.promise.catch(() => {}); // whoever asked may have been answered otherwise by then

@@ -1,0 +1,361 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { FakeResource } from '../kubernetes/fake-resource.ts';
+import { parseIPAddress } from '../kubernetes/ip-address.ts';
+import type { GoogleAccount, Node, Pod } from '../kubernetes/objects.ts';
+import { Fault } from '../runtime/fault.ts';
+import { ManualClock, settled } from '../runtime/manual-clock.ts';
+import type { Caller } from './caller.ts';
+import { NodeCallers } from './callers.ts';
+
+const NAME = 'gke-metadata-server.matheuscscp.io/serviceAccountName';
+const NAMESPACE = 'gke-metadata-server.matheuscscp.io/serviceAccountNamespace';
+
+let clock: ManualClock;
+let pods: FakeResource<Pod>;
+let nodes: FakeResource<Node>;
+let looks: string[];
+let look: (key: string) => GoogleAccount | undefined | Promise<GoogleAccount | undefined>;
+let callers: NodeCallers;
+let stop: AbortController;
+let running: Promise<void>;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  pods = new FakeResource();
+  nodes = new FakeResource();
+  looks = [];
+  look = () => ({ kind: 'none' });
+  pods.answer = () => ({ items: [pod('a', '10.0.0.1', 'fd00::1')], resourceVersion: '1' });
+  nodes.answer = () => ({ items: [node()], resourceVersion: '1' });
+  stop = new AbortController();
+  running = Promise.resolve();
+  callers = newCallers();
+});
+
+afterEach(async () => {
+  stop.abort();
+  await running;
+});
+
+function newCallers(defaultNodeServiceAccount?: { namespace: string; name: string }): NodeCallers {
+  const client: KubernetesClient = {
+    podsOfNode: () => pods,
+    node: () => nodes,
+    async getServiceAccount(namespace, name) {
+      const key = `${namespace}/${name}`;
+      looks.push(key);
+      const googleAccount = await look(key);
+      return googleAccount === undefined
+        ? undefined
+        : { namespace, name, uid: `uid of ${key}`, googleAccount };
+    },
+    createToken: () => Promise.reject(new Error('callers make no tokens')),
+  };
+  return new NodeCallers({
+    client,
+    nodeName: 'node-1',
+    defaultNodeServiceAccount,
+    effects: { ...clock, random: () => 0.5 },
+    events: { watchRestarted() {} },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+}
+
+async function start(): Promise<void> {
+  running = callers.run(stop.signal);
+  await settled();
+}
+
+function addresses(spelled: readonly string[]) {
+  return spelled.map(parseIPAddress).filter((address) => address !== undefined);
+}
+
+function pod(uid: string, ...spelled: string[]): Pod {
+  return {
+    namespace: 'default',
+    name: `pod-${uid}`,
+    uid,
+    nodeName: 'node-1',
+    serviceAccountName: `sa-${uid}`,
+    hostNetwork: false,
+    addresses: addresses(spelled),
+    finished: false,
+    startedAt: 1000,
+  };
+}
+
+function node(annotations: Record<string, string> = { [NAMESPACE]: 'infra', [NAME]: 'node' }): Node {
+  return {
+    name: 'node-1',
+    uid: 'node-uid',
+    addresses: addresses(['192.0.2.1']),
+    labels: { zone: 'z' },
+    annotations,
+  };
+}
+
+function put(object: Pod, resourceVersion = '2'): void {
+  pods.latest.send({ type: 'MODIFIED', object, resourceVersion });
+}
+
+async function removed(object: Pod): Promise<void> {
+  pods.latest.send({ type: 'DELETED', object, resourceVersion: '3' });
+  await settled();
+}
+
+async function putNode(object: Node): Promise<void> {
+  nodes.latest.send({ type: 'MODIFIED', object, resourceVersion: '2' });
+  await settled();
+}
+
+/** What becomes of a request, as far as it has come. */
+function watched(promise: Promise<Caller>): { outcome: string } {
+  const state = { outcome: 'waiting' };
+  promise.then(
+    (caller) => {
+      state.outcome = caller.boundTo.uid;
+    },
+    (error) => {
+      state.outcome = error instanceof Fault ? error.code : String(error);
+    },
+  );
+  return state;
+}
+
+function unavailable(): never {
+  throw new Fault('kubernetes-unavailable', 'gone', { remedy: 'none' });
+}
+
+describe('a Pod', () => {
+  test('is identified, and known from then on as one object, by any of its addresses', async () => {
+    await start();
+    expect(callers.known('10.0.0.1')).toBeUndefined();
+    const caller = await callers.identify('::ffff:10.0.0.1');
+    expect(caller).toEqual({
+      serviceAccount: {
+        namespace: 'default',
+        name: 'sa-a',
+        uid: 'uid of default/sa-a',
+        googleAccount: { kind: 'none' },
+      },
+      boundTo: { kind: 'Pod', name: 'pod-a', uid: 'a' },
+    });
+    for (const address of ['10.0.0.1', '::ffff:10.0.0.1', 'fd00::1']) {
+      expect(callers.known(address)).toBe(caller);
+      expect(await callers.identify(address)).toBe(caller);
+    }
+    put(pod('a', '10.0.0.1', 'fd00::1'));
+    await settled();
+    expect(callers.known('10.0.0.1')).toBe(caller);
+    expect(looks).toEqual(['default/sa-a']);
+  });
+
+  test('identified twice at once is one object and one look', async () => {
+    await start();
+    const [first, second] = await Promise.all([callers.identify('10.0.0.1'), callers.identify('fd00::1')]);
+    expect(second).toBe(first);
+    expect(looks.length).toBe(1);
+  });
+
+  test('becomes another caller when its ServiceAccount changes', async () => {
+    await start();
+    const first = await callers.identify('10.0.0.1');
+    await clock.advance(5000);
+    expect(callers.known('10.0.0.1')).toBeUndefined();
+    look = () => ({ kind: 'invalid', value: 'x' });
+    const second = await callers.identify('10.0.0.1');
+    expect(second.serviceAccount.googleAccount).toEqual({ kind: 'invalid', value: 'x' });
+    expect(second).not.toBe(first);
+    await clock.advance(5000);
+    expect(await callers.identify('10.0.0.1')).toBe(second);
+  });
+
+  test('that Google refused is looked at again within seconds', async () => {
+    const email = 'a@p.iam.gserviceaccount.com' as never; // any account does
+    look = () => ({ kind: 'account', email });
+    await start();
+    const caller = await callers.identify('10.0.0.1');
+    await clock.advance(6000);
+    expect(callers.known('10.0.0.1')).toBe(caller);
+    callers.refused(caller);
+    expect(callers.known('10.0.0.1')).toBeUndefined();
+    await callers.identify('10.0.0.1');
+    expect(looks.length).toBe(2);
+  });
+
+  test('gone: unknown at once, and its ServiceAccount asked for anew by a successor', async () => {
+    await start();
+    await callers.identify('10.0.0.1');
+    await removed(pod('a'));
+    expect(callers.known('10.0.0.1')).toBeUndefined();
+    put({ ...pod('a2', '10.0.0.1'), serviceAccountName: 'sa-a' });
+    await settled();
+    expect((await callers.identify('10.0.0.1')).boundTo.uid).toBe('a2');
+    expect(looks.length).toBe(2);
+  });
+
+  test('gone, but another of the same ServiceAccount stays: nothing is asked for anew', async () => {
+    await start();
+    put({ ...pod('b', '10.0.0.2'), serviceAccountName: 'sa-a' });
+    await settled();
+    await callers.identify('10.0.0.1');
+    await removed(pod('a'));
+    expect((await callers.identify('10.0.0.2')).boundTo.uid).toBe('b');
+    expect(looks.length).toBe(1);
+  });
+
+  test('whose address passes to another while its ServiceAccount is looked up is not taken for it', async () => {
+    await start();
+    const answer = Promise.withResolvers<GoogleAccount>();
+    look = (key) => (key === 'default/sa-a' ? answer.promise : { kind: 'none' });
+    const identified = callers.identify('10.0.0.1');
+    await settled();
+    put({ ...pod('b', '10.0.0.1'), startedAt: 2000 });
+    await settled();
+    answer.resolve({ kind: 'none' });
+    expect((await identified).boundTo.uid).toBe('b');
+  });
+
+  test('known is served on while the API server is gone', async () => {
+    await start();
+    const caller = await callers.identify('10.0.0.1');
+    look = unavailable;
+    pods.answer = unavailable;
+    pods.latest.send(new Error('cut'));
+    await clock.advance(60_000);
+    expect(await callers.identify('10.0.0.1')).toBe(caller);
+    expect(callers.known('10.0.0.1')).toBe(caller);
+    expect(callers.inSync()).toBe(true);
+  });
+});
+
+describe('the Node', () => {
+  test.each(['127.0.0.1', '::ffff:127.0.0.1', '::1', '192.0.2.1', '::ffff:192.0.2.1'])(
+    'at %s',
+    async (address) => {
+      await start();
+      const caller = await callers.identify(address);
+      expect(caller.boundTo).toEqual({ kind: 'Node', name: 'node-1', uid: 'node-uid' });
+      expect(looks).toEqual(['infra/node']);
+      expect(callers.known(address)).toBe(caller);
+      await putNode({ ...node(), labels: { zone: 'other' } });
+      expect(callers.known('127.0.0.1')).toBe(caller);
+      expect(callers.node()?.labels).toEqual({ zone: 'other' });
+    },
+  );
+
+  test('is another caller at once when its annotations say so', async () => {
+    await start();
+    await callers.identify('127.0.0.1');
+    await putNode(node({ [NAMESPACE]: 'infra', [NAME]: 'other' }));
+    expect(callers.known('127.0.0.1')).toBeUndefined();
+    expect((await callers.identify('127.0.0.1')).serviceAccount.name).toBe('other');
+    await putNode(node({}));
+    expect(callers.known('127.0.0.1')).toBeUndefined();
+    expect(await outcomeOf(callers.identify('127.0.0.1'))).toBe('node-without-service-account');
+  });
+
+  test('takes the configured default', async () => {
+    nodes.answer = () => ({ items: [node({})], resourceVersion: '1' });
+    callers = newCallers({ namespace: 'kube-system', name: 'by-default' });
+    await start();
+    await callers.identify('127.0.0.1');
+    expect(looks).toEqual(['kube-system/by-default']);
+  });
+
+  test('an address that a Pod owns is the Pod', async () => {
+    await start();
+    put(pod('b', '192.0.2.1'));
+    await settled();
+    expect((await callers.identify('192.0.2.1')).boundTo.uid).toBe('b');
+  });
+});
+
+describe('an unknown address', () => {
+  test('is answered as soon as the watch brings its Pod, without a question', async () => {
+    await start();
+    const request = watched(callers.identify('::ffff:10.0.0.9'));
+    await clock.advance(499);
+    expect(request.outcome).toBe('waiting');
+    put(pod('z', '10.0.0.9'));
+    await settled();
+    expect(request.outcome).toBe('z');
+    expect(pods.lists).toBe(1);
+  });
+
+  test('half a second later the API server is asked, once for all who wait', async () => {
+    await start();
+    pods.answer = () => ({
+      items: [pod('y', '10.0.0.8'), pod('z', '10.0.0.9', 'fd00::9')],
+      resourceVersion: '9',
+    });
+    const requests = ['10.0.0.8', '10.0.0.9', 'fd00::9', '10.0.0.7'].map((a) => watched(callers.identify(a)));
+    await clock.advance(500);
+    await settled();
+    expect(requests.map((request) => request.outcome)).toEqual(['y', 'z', 'z', 'caller-unknown']);
+    expect(pods.lists).toBe(2);
+  });
+
+  test('strangers are told so, and make ever fewer questions', async () => {
+    await start();
+    for (let second = 0; second < 300; second++) {
+      const request = watched(callers.identify(`10.9.0.${second % 200}`));
+      await clock.advance(1000);
+      expect(request.outcome).toBe('caller-unknown');
+    }
+    expect(pods.lists).toBeLessThan(1 + 6 + 300 / 30);
+    expect(pods.lists).toBeGreaterThan(5);
+  });
+
+  test('before the first list: not in sync, and no question of its own', async () => {
+    pods.answer = () => new Promise(() => {});
+    await start();
+    const requests = ['10.0.0.1', '127.0.0.1'].map((address) => watched(callers.identify(address)));
+    await clock.advance(500);
+    expect(requests[0]?.outcome).toBe('stores-not-in-sync');
+    expect(requests[1]?.outcome).toBe('node-uid');
+    expect(callers.inSync()).toBe(false);
+    expect(pods.lists).toBe(1);
+  });
+
+  test('while the Node is not known: loopback is nobody yet', async () => {
+    nodes.answer = () => new Promise(() => {});
+    await start();
+    const request = watched(callers.identify('127.0.0.1'));
+    await clock.advance(500);
+    expect(request.outcome).toBe('stores-not-in-sync');
+  });
+
+  test('is not called unknown where the API server cannot be asked', async () => {
+    await start();
+    pods.answer = unavailable;
+    const first = watched(callers.identify('10.0.0.9'));
+    await clock.advance(500);
+    const second = watched(callers.identify('10.0.0.9'));
+    await clock.advance(500);
+    expect([first.outcome, second.outcome]).toEqual(['kubernetes-unavailable', 'kubernetes-unavailable']);
+  });
+
+  test('a flood of them is turned away, and leaves room again', async () => {
+    await start();
+    const requests = Array.from({ length: 1000 }, (_, i) =>
+      watched(callers.identify(`10.9.${i >> 8}.${i & 255}`)),
+    );
+    await settled();
+    const turnedAway = requests.filter((request) => request.outcome === 'caller-busy').length;
+    expect(turnedAway).toBe(1000 - 256);
+    expect(await outcomeOf(callers.identify('10.0.0.1'))).toBe('a');
+    await clock.advance(500);
+    const after = watched(callers.identify('10.0.0.9'));
+    put(pod('z', '10.0.0.9'));
+    await settled();
+    expect(after.outcome).toBe('z');
+  });
+});
+
+async function outcomeOf(promise: Promise<Caller>): Promise<string> {
+  const state = watched(promise);
+  await promise.catch(() => {});
+  return state.outcome;
+}

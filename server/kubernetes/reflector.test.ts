@@ -1,0 +1,272 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { Fault } from '../runtime/fault.ts';
+import { ManualClock, settled } from '../runtime/manual-clock.ts';
+import { ResourceVersionExpired, type WatchEvent } from './client.ts';
+import { FakeResource } from './fake-resource.ts';
+import { Reflector } from './reflector.ts';
+
+const HEARD: WatchEvent<string> = { type: 'BOOKMARK', resourceVersion: '9' };
+
+function gone(): Fault {
+  return new Fault('kubernetes-unavailable', 'gone', { remedy: 'none' });
+}
+
+let clock: ManualClock;
+let resource: FakeResource<string>;
+let objects: Set<string>;
+let restarts: string[];
+let warnings: object[];
+let reflector: Reflector<string>;
+let stop: AbortController;
+let running: Promise<void>;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  resource = new FakeResource();
+  objects = new Set();
+  restarts = [];
+  warnings = [];
+  stop = new AbortController();
+  reflector = new Reflector({
+    resource,
+    replica: {
+      replace: (all) => {
+        objects = new Set(all);
+      },
+      put: (object) => void objects.add(object),
+      remove: (object) => void objects.delete(object),
+    },
+    name: 'pods',
+    effects: { ...clock, random: () => 0.5 },
+    events: { watchRestarted: (_, reason) => void restarts.push(reason) },
+    log: { debug() {}, info() {}, warn: (fields) => void warnings.push(fields), error() {} },
+  });
+});
+
+afterEach(async () => {
+  stop.abort();
+  await running;
+});
+
+async function start(): Promise<void> {
+  running = reflector.run(stop.signal);
+  await settled();
+}
+
+describe('Reflector', () => {
+  test('lists, then follows the watch from there', async () => {
+    resource.answer = () => ({ items: ['a', 'b'], resourceVersion: '5' });
+    expect(reflector.inSync).toBe(false);
+    await start();
+    expect(reflector.inSync).toBe(true);
+    expect(resource.latest.resourceVersion).toBe('5');
+    resource.latest.send(
+      { type: 'ADDED', object: 'c', resourceVersion: '6' },
+      { type: 'DELETED', object: 'a', resourceVersion: '7' },
+      { type: 'MODIFIED', object: 'd', resourceVersion: '8' },
+    );
+    await settled();
+    expect([...objects].sort()).toEqual(['b', 'c', 'd']);
+  });
+
+  test('resumes a watch that ended from its last event or bookmark, without a list or a pause', async () => {
+    await start();
+    resource.latest.send({ type: 'ADDED', object: 'a', resourceVersion: '6' }, 'end');
+    await settled();
+    expect(resource.latest.resourceVersion).toBe('6');
+    resource.latest.send(HEARD, 'end');
+    await settled();
+    expect(resource.latest.resourceVersion).toBe('9');
+    expect({ lists: resource.lists, watches: resource.watches.length }).toEqual({ lists: 1, watches: 3 });
+    expect(restarts).toEqual(['ended', 'ended']);
+    expect(warnings).toEqual([]);
+  });
+
+  test('lists again at once when the version has expired, dropping what is gone', async () => {
+    resource.answer = () => ({ items: ['a'], resourceVersion: '5' });
+    await start();
+    resource.latest.send(HEARD, 'end');
+    await settled();
+    resource.answer = () => ({ items: ['b'], resourceVersion: '50' });
+    resource.latest.send(new ResourceVersionExpired());
+    await settled();
+    expect([...objects]).toEqual(['b']);
+    expect(resource.latest.resourceVersion).toBe('50');
+    expect(restarts).toEqual(['ended', 'expired']);
+    expect(clock.sleepers).toBe(1); // the guard of the watch, no pause
+  });
+
+  test('a version that has expired as soon as it is listed makes no loop', async () => {
+    await start();
+    resource.latest.send(new ResourceVersionExpired());
+    await settled();
+    expect({ lists: resource.lists, watches: resource.watches.length }).toEqual({ lists: 1, watches: 1 });
+    await clock.advance(1000);
+    expect(resource.lists).toBe(2);
+  });
+
+  test('a watch that ends at once without an event counts as a failure', async () => {
+    await start();
+    resource.latest.send('end');
+    await settled();
+    expect(resource.watches.length).toBe(1);
+    expect(restarts).toEqual(['failed']);
+    await clock.advance(1000);
+    expect(resource.watches.length).toBe(2);
+  });
+
+  test('a silent watch that lived its time is no failure', async () => {
+    await start();
+    await clock.advance(100_000);
+    resource.latest.send('end');
+    await settled();
+    expect(resource.watches.length).toBe(2);
+    expect(restarts).toEqual(['ended']);
+  });
+
+  test('backs off from failures, twice as long each time, until something is heard', async () => {
+    resource.answer = () => {
+      throw gone();
+    };
+    await start();
+    for (const milliseconds of [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
+      const before = resource.lists;
+      await clock.advance(milliseconds - 1);
+      expect(resource.lists).toBe(before);
+      await clock.advance(1);
+      expect(resource.lists).toBe(before + 1);
+    }
+    expect(reflector.inSync).toBe(false);
+    resource.answer = () => ({ items: [], resourceVersion: '5' });
+    await clock.advance(30_000);
+    resource.latest.send(HEARD, gone());
+    await settled();
+    await clock.advance(1000);
+    expect(resource.watches.length).toBe(2);
+    expect(resource.latest.resourceVersion).toBe('9');
+  });
+
+  test('a list alone does not end the back-off: the watch may be what fails', async () => {
+    await start();
+    for (const milliseconds of [1000, 2000, 4000, 8000]) {
+      const before = resource.watches.length;
+      resource.latest.send(gone());
+      await clock.advance(milliseconds - 1);
+      expect(resource.watches.length).toBe(before);
+      await clock.advance(1);
+      expect(resource.watches.length).toBe(before + 1);
+    }
+  });
+
+  test('keeps its objects and stays in sync while the API server is gone', async () => {
+    resource.answer = () => ({ items: ['a'], resourceVersion: '5' });
+    await start();
+    resource.answer = () => {
+      throw gone();
+    };
+    resource.latest.send(gone());
+    for (let failure = 0; failure < 5; failure++) {
+      await clock.advance(30_000);
+      if (!resource.latest.signal.aborted) resource.latest.send(gone());
+      await settled();
+    }
+    expect([...objects]).toEqual(['a']);
+    expect(reflector.inSync).toBe(true);
+  });
+
+  test('lists again after three failures in a row: the version itself may be what fails', async () => {
+    await start();
+    for (const milliseconds of [1000, 2000, 4000]) {
+      expect(resource.lists).toBe(1);
+      resource.latest.send(gone());
+      await clock.advance(milliseconds);
+    }
+    expect(resource.lists).toBe(2);
+  });
+
+  test('ends a watch that is silent for too long', async () => {
+    await start();
+    await clock.advance(149_000);
+    resource.latest.send(HEARD);
+    await clock.advance(149_000);
+    expect(resource.latest.signal.aborted).toBe(false);
+    await clock.advance(2000);
+    const [first] = resource.watches;
+    expect(first?.signal.aborted).toBe(true);
+    expect(restarts).toEqual(['failed']);
+    await clock.advance(1000);
+    expect(resource.latest.resourceVersion).toBe('9');
+    expect(resource.watches.length).toBe(2);
+  });
+
+  test('at rest it asks for nothing', async () => {
+    await start();
+    for (let minute = 0; minute < 60; minute++) {
+      await clock.advance(60_000);
+      resource.latest.send(HEARD);
+    }
+    expect({ lists: resource.lists, watches: resource.watches.length }).toEqual({ lists: 1, watches: 1 });
+  });
+
+  test('stops when told to, in the midst of a watch or a pause', async () => {
+    await start();
+    stop.abort(new Error('stopping'));
+    await running;
+    expect(resource.latest.signal.aborted).toBe(true);
+    expect(restarts).toEqual([]);
+    expect(clock.sleepers).toBe(0);
+  });
+});
+
+describe('Reflector.relist', () => {
+  test('lists once for all who ask, in the midst of a watch, and goes on from there', async () => {
+    await start();
+    resource.answer = () => ({ items: ['a'], resourceVersion: '7' });
+    await Promise.all([reflector.relist(), reflector.relist()]);
+    expect([...objects]).toEqual(['a']);
+    expect(resource.lists).toBe(2);
+    await settled();
+    expect(resource.watches.map((watch) => watch.signal.aborted)).toEqual([true, false]);
+    expect(resource.latest.resourceVersion).toBe('7');
+    expect(restarts).toEqual([]);
+  });
+
+  test('does not wait for a pause to end, and tells of the failure', async () => {
+    resource.answer = () => {
+      throw gone();
+    };
+    await start();
+    expect(resource.lists).toBe(1);
+    expect(await reflector.relist().catch((error: Error) => error.message)).toBe('gone');
+    expect(resource.lists).toBe(2);
+    resource.answer = () => ({ items: ['a'], resourceVersion: '7' });
+    await reflector.relist();
+    expect([...objects]).toEqual(['a']);
+  });
+
+  test('joins a list that is under way', async () => {
+    const listing = Promise.withResolvers<void>();
+    resource.answer = async () => {
+      await listing.promise;
+      return { items: ['a'], resourceVersion: '7' };
+    };
+    await start();
+    const relisted = reflector.relist();
+    listing.resolve();
+    await relisted;
+    await settled();
+    expect({ lists: resource.lists, watches: resource.watches.length }).toEqual({ lists: 1, watches: 1 });
+    expect(resource.latest.signal.aborted).toBe(false);
+  });
+
+  test('is refused when all ends, and after', async () => {
+    resource.answer = () => new Promise(() => {});
+    await start();
+    const asked = reflector.relist();
+    const reason = new Error('stopping');
+    stop.abort(reason);
+    expect(await asked.catch((error: unknown) => error)).toBe(reason);
+    await running;
+    expect(await reflector.relist().catch((error: unknown) => error)).toBe(reason);
+  });
+});

@@ -1,0 +1,61 @@
+import type { Now, Sleep } from './effects.ts';
+
+interface Sleeper {
+  readonly wakeAt: number;
+  readonly wake: () => void;
+}
+
+/** Time that passes only when a test says so. */
+export class ManualClock {
+  #now: number;
+  readonly #sleepers = new Set<Sleeper>();
+
+  constructor(now = Date.parse('2026-01-01T00:00:00Z')) {
+    this.#now = now;
+  }
+
+  readonly now: Now = () => this.#now;
+
+  readonly sleep: Sleep = (milliseconds, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const sleeper = { wakeAt: this.#now + milliseconds, wake: resolve };
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener(
+        'abort',
+        () => {
+          this.#sleepers.delete(sleeper);
+          reject(signal.reason);
+        },
+        { once: true },
+      );
+    });
+
+  /** How many sleep now. */
+  get sleepers(): number {
+    return this.#sleepers.size;
+  }
+
+  /** Lets the time pass, waking each sleeper at its moment and letting what it wakes run. */
+  async advance(milliseconds: number): Promise<void> {
+    const end = this.#now + milliseconds;
+    await settled();
+    for (;;) {
+      const [next] = [...this.#sleepers].sort((a, b) => a.wakeAt - b.wakeAt);
+      if (next === undefined || next.wakeAt > end) break;
+      this.#now = Math.max(this.#now, next.wakeAt);
+      this.#sleepers.delete(next);
+      next.wake();
+      await settled();
+    }
+    this.#now = end;
+  }
+}
+
+/** Resolves when all that can go on without time, network or files has gone on. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
