@@ -22,8 +22,7 @@ export class FaultSwitch {
   heal(): void {
     this.#failure = undefined;
     this.#remaining = 0;
-    for (const release of this.#hanging) release();
-    this.#hanging.clear();
+    for (const release of [...this.#hanging]) release();
   }
 
   /** The answer that the switch stands for, or undefined where the call is to be served. */
@@ -38,12 +37,13 @@ export class FaultSwitch {
     if (this.#failure === 'reset') return RESET;
     if (typeof this.#failure === 'number') return refusal(this.#failure);
     await new Promise<void>((resolve) => {
-      this.#hanging.add(resolve);
-      request.signal.addEventListener('abort', () => {
-        this.#hanging.delete(resolve);
+      const release = () => {
+        this.#hanging.delete(release);
         resolve();
-      });
+      };
+      this.#hanging.add(release);
+      request.signal.addEventListener('abort', release, { once: true });
     });
-    return undefined;
+    return request.signal.aborted ? RESET : undefined;
   }
 }

@@ -11,7 +11,8 @@ import { Listener, RESET } from './listener.ts';
 
 /** A request to the stand-in Google; never a token's value. */
 export interface GoogleCall extends Call {
-  readonly method: 'token' | Method;
+  /** `other`: a path that the stand-in has not. */
+  readonly method: 'token' | Method | 'other';
   /** Of IAM calls: the account whose token is asked for. */
   readonly account: string | undefined;
   /** Who asked, as IAM policies name it; undefined while not authenticated. */
@@ -110,6 +111,7 @@ export class StandInGoogle {
     }
     if (url.pathname === '/oauth2/v3/certs') return Response.json(this.jwks);
     if (url.pathname === '/oauth2/v3/tokeninfo') return this.#tokenInfo(request, url);
+    this.journal.answered(this.#record('other', undefined, {}), 404);
     return apiError(404, 'Requested entity was not found.').response;
   }
 

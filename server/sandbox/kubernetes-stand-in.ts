@@ -1,31 +1,16 @@
 import type { JSONWebKeySet } from 'jose';
 import { type Effects, systemEffects } from '../runtime/effects.ts';
 import { FaultSwitch } from './fault-switch.ts';
-import { type Call, Journal } from './journal.ts';
-import { type Matches, parseFieldSelector } from './kubernetes/field-selector.ts';
+import { Journal } from './journal.ts';
+import { serveApi } from './kubernetes/api.ts';
+import type { KubernetesCall } from './kubernetes/call.ts';
 import { ObjectStore } from './kubernetes/object-store.ts';
 import type { Kind, KubernetesObject, ObjectOfKind } from './kubernetes/objects.ts';
 import { parseRoute, type ResourceName, type Route } from './kubernetes/route.ts';
-import { notFound, Refusal, status, statusResponse } from './kubernetes/status.ts';
-import { type BoundObjectRef, TokenIssuer } from './kubernetes/token-issuer.ts';
-import { parseTokenRequest } from './kubernetes/token-request.ts';
+import { Refusal, status, statusResponse } from './kubernetes/status.ts';
+import { TokenIssuer } from './kubernetes/token-issuer.ts';
 import { Watches } from './kubernetes/watches.ts';
 import { Listener, RESET } from './listener.ts';
-
-/** A request to the stand-in API server; never a token's value. */
-export interface KubernetesCall extends Call {
-  readonly verb: 'list' | 'watch' | 'get' | 'create';
-  readonly resource: ResourceName;
-  readonly namespace: string | undefined;
-  readonly name: string | undefined;
-  readonly fieldSelector: string | undefined;
-  /** Of a watch: where it began. */
-  readonly resourceVersion: string | undefined;
-  /** Of a token request, once its body has been read. */
-  audiences: readonly string[] | undefined;
-  expirationSeconds: number | undefined;
-  boundObject: BoundObjectRef | undefined;
-}
 
 export interface StandInKubernetesOptions {
   /** `iss` of the tokens; by default what kubeadm sets. */
@@ -104,6 +89,11 @@ export class StandInKubernetes {
     return this.#watches.size;
   }
 
+  /** Resolves once the number of open watches is as asked: clients leave and come in their own time. */
+  async untilWatches(satisfied: (open: number) => boolean): Promise<void> {
+    await this.#watches.until(satisfied);
+  }
+
   /** `--service-account-max-token-expiration` in seconds: tokens asked for longer are shortened to it. */
   limitTokenExpiration(seconds: number): void {
     this.#issuer.maxExpirationSeconds = seconds;
@@ -153,136 +143,63 @@ export class StandInKubernetes {
   }
 
   async #handle(request: Request): Promise<Response | typeof RESET> {
-    const url = new URL(request.url);
-    const route = parseRoute(url.pathname);
+    const route = parseRoute(new URL(request.url).pathname);
+    const call = this.journal.record(describe(request, route, this.#effects.now()));
     if (route === undefined) {
+      this.journal.answered(call, 404);
       return statusResponse(status(404, 'the server could not find the requested resource'));
     }
-    const call = this.journal.record(this.#describe(request, route, url.searchParams));
-    const fault = this.faults[route.resource];
-    const response =
-      (await fault.intercept(request, this.#effects.sleep, (code) =>
-        statusResponse(status(code, 'the stand-in was told to fail')),
-      )) ?? (await this.#answer(request, route, url.searchParams, call).catch(refused));
-    if (response !== RESET) this.journal.answered(call, response.status);
+    const intercepted = await this.faults[route.resource].intercept(request, this.#effects.sleep, failure);
+    if (intercepted === RESET) return RESET;
+    const parts = {
+      store: this.#store,
+      watches: this.#watches,
+      issuer: this.#issuer,
+      bearerToken: this.#options.bearerToken,
+      url: this.url,
+      now: this.#effects.now,
+    };
+    const response = intercepted ?? (await serveApi(parts, request, route, call).catch(refused));
+    this.journal.answered(call, response.status);
     return response;
   }
-
-  #describe(request: Request, route: Route, parameters: URLSearchParams): KubernetesCall {
-    const name = route.resource === 'openid' ? undefined : route.name;
-    return {
-      at: this.#effects.now(),
-      verb:
-        request.method === 'POST' ? 'create' : isWatch(parameters) ? 'watch' : isList(route) ? 'list' : 'get',
-      resource: route.resource,
-      namespace: route.resource === 'openid' ? undefined : route.namespace,
-      name,
-      fieldSelector: parameters.get('fieldSelector') ?? undefined,
-      resourceVersion: parameters.get('resourceVersion') ?? undefined,
-      audiences: undefined,
-      expirationSeconds: undefined,
-      boundObject: undefined,
-      status: undefined,
-    };
-  }
-
-  async #answer(
-    request: Request,
-    route: Route,
-    parameters: URLSearchParams,
-    call: KubernetesCall,
-  ): Promise<Response> {
-    const { bearerToken } = this.#options;
-    if (bearerToken !== undefined && request.headers.get('authorization') !== `Bearer ${bearerToken}`) {
-      throw new Refusal(status(401, 'Unauthorized'));
-    }
-    if (request.method !== (route.resource === 'serviceaccounts/token' ? 'POST' : 'GET')) {
-      throw new Refusal(status(405, 'the server does not allow this method on the requested resource'));
-    }
-    switch (route.resource) {
-      case 'openid':
-        return this.#openid(route.document);
-      case 'serviceaccounts/token':
-        return this.#createToken(request, route, call);
-      default:
-        if (route.name !== undefined) return this.#getObject(route.kind, route, route.name);
-        return isWatch(parameters) ? this.#watch(route, parameters) : this.#list(route, parameters);
-    }
-  }
-
-  #openid(document: 'configuration' | 'jwks'): Response {
-    if (document === 'jwks') {
-      return Response.json(this.jwks, { headers: { 'content-type': 'application/jwk-set+json' } });
-    }
-    return Response.json({
-      issuer: this.issuer,
-      jwks_uri: `${this.url}/openid/v1/jwks`,
-      response_types_supported: ['id_token'],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['RS256'],
-    });
-  }
-
-  async #createToken(
-    request: Request,
-    { namespace, name }: { namespace: string; name: string },
-    call: KubernetesCall,
-  ): Promise<Response> {
-    const spec = parseTokenRequest(await request.text());
-    call.audiences = spec.audiences;
-    call.expirationSeconds = spec.expirationSeconds;
-    call.boundObject = spec.boundObjectRef;
-    const answer = await this.#issuer.create(this.#store, namespace, name, spec, this.#effects.now);
-    return Response.json(answer, { status: 201 });
-  }
-
-  #getObject(
-    kind: Kind,
-    { resource, namespace }: { resource: string; namespace: string | undefined },
-    name: string,
-  ): Response {
-    const object = this.#store.get(kind, namespace, name);
-    if (object === undefined) throw new Refusal(notFound(resource, name));
-    return Response.json(object);
-  }
-
-  #list(route: Collection, parameters: URLSearchParams): Response {
-    const matches = selects(route, parameters);
-    return Response.json({
-      kind: `${route.kind}List`,
-      apiVersion: 'v1',
-      metadata: { resourceVersion: `${this.#store.resourceVersion}` },
-      items: this.#store.list(route.kind).filter(matches),
-    });
-  }
-
-  #watch(route: Collection, parameters: URLSearchParams): Response {
-    return this.#watches.open({
-      kind: route.kind,
-      matches: selects(route, parameters),
-      allowBookmarks: parameters.get('allowWatchBookmarks') === 'true',
-      resourceVersion: parameters.get('resourceVersion') ?? '',
-      timeoutSeconds: Number(parameters.get('timeoutSeconds') ?? 0),
-    });
-  }
 }
 
-type Collection = Extract<Route, { kind: Kind }>;
-
-function isWatch(parameters: URLSearchParams): boolean {
-  return ['true', '1'].includes(parameters.get('watch') ?? '');
+function failure(code: number): Response {
+  return statusResponse(status(code, 'the stand-in was told to fail'));
 }
 
-function isList(route: Route): boolean {
-  return 'kind' in route && route.name === undefined;
+function describe(request: Request, route: Route | undefined, at: number): KubernetesCall {
+  const { pathname, searchParams } = new URL(request.url);
+  return {
+    at,
+    ...describeRoute(request, route, pathname, searchParams),
+    fieldSelector: searchParams.get('fieldSelector') ?? undefined,
+    resourceVersion: searchParams.get('resourceVersion') ?? undefined,
+    audiences: undefined,
+    expirationSeconds: undefined,
+    boundObject: undefined,
+    status: undefined,
+  };
 }
 
-function selects({ kind, namespace }: Collection, parameters: URLSearchParams): Matches {
-  if (parameters.has('labelSelector')) throw new Refusal(status(400, 'the stand-in has no label selectors'));
-  const matches = parseFieldSelector(kind, parameters.get('fieldSelector'));
-  return namespace === undefined
-    ? matches
-    : (object) => object.metadata.namespace === namespace && matches(object);
+function describeRoute(
+  request: Request,
+  route: Route | undefined,
+  pathname: string,
+  parameters: URLSearchParams,
+): Pick<KubernetesCall, 'verb' | 'resource' | 'namespace' | 'name'> {
+  if (route === undefined) return { verb: 'other', resource: 'other', namespace: undefined, name: pathname };
+  if (route.resource === 'openid') {
+    return { verb: 'get', resource: 'openid', namespace: undefined, name: undefined };
+  }
+  const { resource, namespace, name } = route;
+  const verb = request.method === 'POST' ? 'create' : name !== undefined ? 'get' : collectionVerb(parameters);
+  return { verb, resource, namespace, name };
+}
+
+function collectionVerb(parameters: URLSearchParams): 'list' | 'watch' {
+  return ['true', '1'].includes(parameters.get('watch') ?? '') ? 'watch' : 'list';
 }
 
 function refused(error: unknown): Response {

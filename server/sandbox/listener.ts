@@ -61,16 +61,23 @@ export class Listener {
     const left = new AbortController();
     outgoing.once('close', () => left.abort());
     try {
-      const body = await readBody(incoming);
-      const response =
-        body === undefined
-          ? new Response(undefined, { status: 413 })
-          : await this.#options.handle(toRequest(this.url, incoming, body, left.signal));
+      const response = await this.#respond(incoming, left.signal);
       if (response === RESET) outgoing.destroy();
       else await send(response, outgoing, left.signal);
     } catch {
-      // a stand-in that fails in its own code, or a stream that is dropped: the client sees a cut connection
+      // the client left in the middle of its body, or a stream was dropped in the middle of ours
       outgoing.destroy();
+    }
+  }
+
+  async #respond(incoming: IncomingMessage, left: AbortSignal): Promise<Response | typeof RESET> {
+    const body = await readBody(incoming);
+    if (body === undefined) return new Response('The body is too long.\n', { status: 413 });
+    try {
+      return await this.#options.handle(toRequest(this.url, incoming, body, left));
+    } catch (error) {
+      // a mistake of the stand-in itself: who runs the test or the demo wants to know
+      return new Response(`The stand-in failed: ${error}\n`, { status: 500 });
     }
   }
 }
@@ -108,7 +115,8 @@ async function send(response: Response, outgoing: ServerResponse, left: AbortSig
   }
   outgoing.flushHeaders();
   const reader = response.body.getReader();
-  left.addEventListener('abort', () => void reader.cancel());
+  // a stream that has failed cannot be cancelled any more
+  left.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
   while (true) {
     const { done, value } = await reader.read();
     if (done) break;

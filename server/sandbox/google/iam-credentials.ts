@@ -32,6 +32,7 @@ export class IamCredentials {
   readonly #accounts: ServiceAccounts;
   readonly #now: Now;
   readonly #keyPair: CryptoKeyPair;
+  readonly #keyID: string;
 
   private constructor(
     tokens: AccessTokens,
@@ -39,12 +40,13 @@ export class IamCredentials {
     now: Now,
     keyPair: CryptoKeyPair,
     readonly jwks: JSONWebKeySet,
-    readonly keyID: string,
+    keyID: string,
   ) {
     this.#tokens = tokens;
     this.#accounts = accounts;
     this.#now = now;
     this.#keyPair = keyPair;
+    this.#keyID = keyID;
   }
 
   static async create(tokens: AccessTokens, accounts: ServiceAccounts, now: Now): Promise<IamCredentials> {
@@ -106,7 +108,7 @@ export class IamCredentials {
       iss: 'https://accounts.google.com',
       sub: account.uniqueID,
     })
-      .setProtectedHeader({ alg: 'RS256', kid: this.keyID, typ: 'JWT' })
+      .setProtectedHeader({ alg: 'RS256', kid: this.#keyID, typ: 'JWT' })
       .sign(this.#keyPair.privateKey);
     return { token };
   }

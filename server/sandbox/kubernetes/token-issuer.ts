@@ -40,14 +40,16 @@ const MAX_EXPIRATION_SECONDS = 2 ** 32;
 export class TokenIssuer {
   /** `--service-account-max-token-expiration`: longer wishes are shortened to it. */
   maxExpirationSeconds = Number.POSITIVE_INFINITY;
+  readonly #keyID: string;
   readonly #keyPair: CryptoKeyPair;
 
   private constructor(
     readonly issuer: string,
     readonly jwks: JSONWebKeySet,
-    readonly keyID: string,
+    keyID: string,
     keyPair: CryptoKeyPair,
   ) {
+    this.#keyID = keyID;
     this.#keyPair = keyPair;
   }
 
@@ -64,7 +66,7 @@ export class TokenIssuer {
   }
 
   /** The whole TokenRequest as it is answered. Throws a {@link Refusal} with the API server's Status. */
-  async create(store: ObjectStore, namespace: string, name: string, spec: TokenRequestSpec, now: Now) {
+  async issue(store: ObjectStore, namespace: string, name: string, spec: TokenRequestSpec, now: Now) {
     const account = store.get('ServiceAccount', namespace, name);
     if (account === undefined) throw new Refusal(notFound('serviceaccounts', name));
     checkExpiration(spec.expirationSeconds);
@@ -87,7 +89,7 @@ export class TokenIssuer {
       nbf: issuedAt,
       sub: `system:serviceaccount:${namespace}:${name}`,
     })
-      .setProtectedHeader({ alg: 'RS256', kid: this.keyID })
+      .setProtectedHeader({ alg: 'RS256', kid: this.#keyID })
       .sign(this.#keyPair.privateKey);
     return {
       kind: 'TokenRequest',

@@ -22,6 +22,7 @@ export class Watches {
   readonly #store: ObjectStore;
   readonly #sleep: Sleep;
   readonly #open = new Set<WatchStream>();
+  readonly #waiting = new Set<() => void>();
 
   constructor(store: ObjectStore, sleep: Sleep) {
     this.#store = store;
@@ -35,6 +36,12 @@ export class Watches {
     return this.#open.size;
   }
 
+  async until(satisfied: (open: number) => boolean): Promise<void> {
+    while (!satisfied(this.#open.size)) {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
   /** The answer to a watch. Throws a 410 {@link Refusal} where told to refuse so. */
   open(request: WatchRequest): Response {
     const closed = new AbortController();
@@ -43,10 +50,12 @@ export class Watches {
       onClosed: () => {
         this.#open.delete(watch);
         closed.abort();
+        this.#notify();
       },
     });
     if (this.#catchUp(watch, request)) {
       this.#open.add(watch);
+      this.#notify();
       if (request.timeoutSeconds > 0) void this.#endAfter(request.timeoutSeconds, watch, closed.signal);
     }
     return watch.response();
@@ -64,6 +73,11 @@ export class Watches {
   /** Cuts the connections. */
   drop(): void {
     for (const watch of [...this.#open]) watch.drop();
+  }
+
+  #notify(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 
   /** False where there is nothing to go on from. */

@@ -1,0 +1,33 @@
+import { request } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * GETs `path` of the metadata server on 127.0.0.1 as the one who has `address`: on loopback, the address that
+ * a connection comes from can be chosen, which `fetch` has no way to do.
+ */
+export function ask(address: string, port: number, path: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path,
+      localAddress: address,
+      headers: { 'Metadata-Flavor': 'Google' },
+      agent: false,
+    };
+    request(options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      );
+      response.on('error', reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}

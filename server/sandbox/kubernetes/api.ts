@@ -1,0 +1,113 @@
+import type { Now } from '../../runtime/effects.ts';
+import type { KubernetesCall } from './call.ts';
+import { type Matches, parseFieldSelector } from './field-selector.ts';
+import type { ObjectStore } from './object-store.ts';
+import type { Kind } from './objects.ts';
+import type { Route } from './route.ts';
+import { notFound, Refusal, status } from './status.ts';
+import type { TokenIssuer } from './token-issuer.ts';
+import { parseTokenRequest } from './token-request.ts';
+import type { Watches } from './watches.ts';
+
+/** What the API server's handlers work on. */
+export interface ApiParts {
+  readonly store: ObjectStore;
+  readonly watches: Watches;
+  readonly issuer: TokenIssuer;
+  readonly bearerToken: string | undefined;
+  /** The base URL that discovery tells. */
+  readonly url: string;
+  readonly now: Now;
+}
+
+/** Serves one request; what becomes known of it is written into `call`. Throws a {@link Refusal}. */
+export async function serveApi(
+  parts: ApiParts,
+  request: Request,
+  route: Route,
+  call: KubernetesCall,
+): Promise<Response> {
+  if (
+    parts.bearerToken !== undefined &&
+    request.headers.get('authorization') !== `Bearer ${parts.bearerToken}`
+  ) {
+    throw new Refusal(status(401, 'Unauthorized'));
+  }
+  if (request.method !== (route.resource === 'serviceaccounts/token' ? 'POST' : 'GET')) {
+    throw new Refusal(status(405, 'the server does not allow this method on the requested resource'));
+  }
+  switch (route.resource) {
+    case 'openid':
+      return openid(parts, route.document);
+    case 'serviceaccounts/token':
+      return createToken(parts, request, route, call);
+    default: {
+      if (route.name !== undefined) return getObject(parts.store, route, route.name);
+      const parameters = new URL(request.url).searchParams;
+      return call.verb === 'watch'
+        ? watch(parts.watches, route, parameters)
+        : list(parts.store, route, parameters);
+    }
+  }
+}
+
+function openid({ issuer, url }: ApiParts, document: 'configuration' | 'jwks'): Response {
+  if (document === 'jwks') {
+    return Response.json(issuer.jwks, { headers: { 'content-type': 'application/jwk-set+json' } });
+  }
+  return Response.json({
+    issuer: issuer.issuer,
+    jwks_uri: `${url}/openid/v1/jwks`,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'],
+  });
+}
+
+async function createToken(
+  { store, issuer, now }: ApiParts,
+  request: Request,
+  { namespace, name }: { namespace: string; name: string },
+  call: KubernetesCall,
+): Promise<Response> {
+  const spec = parseTokenRequest(await request.text());
+  call.audiences = spec.audiences;
+  call.expirationSeconds = spec.expirationSeconds;
+  call.boundObject = spec.boundObjectRef;
+  return Response.json(await issuer.issue(store, namespace, name, spec, now), { status: 201 });
+}
+
+type Collection = Extract<Route, { kind: Kind }>;
+
+function getObject(store: ObjectStore, { kind, resource, namespace }: Collection, name: string): Response {
+  const object = store.get(kind, namespace, name);
+  if (object === undefined) throw new Refusal(notFound(resource, name));
+  return Response.json(object);
+}
+
+function list(store: ObjectStore, route: Collection, parameters: URLSearchParams): Response {
+  return Response.json({
+    kind: `${route.kind}List`,
+    apiVersion: 'v1',
+    metadata: { resourceVersion: `${store.resourceVersion}` },
+    items: store.list(route.kind).filter(selects(route, parameters)),
+  });
+}
+
+function watch(watches: Watches, route: Collection, parameters: URLSearchParams): Response {
+  return watches.open({
+    kind: route.kind,
+    matches: selects(route, parameters),
+    allowBookmarks: parameters.get('allowWatchBookmarks') === 'true',
+    resourceVersion: parameters.get('resourceVersion') ?? '',
+    timeoutSeconds: Number(parameters.get('timeoutSeconds') ?? 0),
+  });
+}
+
+function selects({ kind, namespace }: Collection, parameters: URLSearchParams): Matches {
+  if (parameters.has('labelSelector')) throw new Refusal(status(400, 'the stand-in has no label selectors'));
+  const matches = parseFieldSelector(kind, parameters.get('fieldSelector'));
+  return namespace === undefined
+    ? matches
+    : (object) => object.metadata.namespace === namespace && matches(object);
+}

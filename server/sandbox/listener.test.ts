@@ -1,0 +1,98 @@
+import { expect, test } from 'bun:test';
+import { Listener, RESET } from './listener.ts';
+
+type Handle = ConstructorParameters<typeof Listener>[0]['handle'];
+
+/** A listener that is stopped with the test. */
+async function listen(handle: Handle) {
+  const listener = new Listener({ hostname: '127.0.0.1', port: 0, handle });
+  await listener.start();
+  return Object.assign(listener, { [Symbol.asyncDispose]: () => listener.stop() });
+}
+
+test('hands method, path, headers and body in, and status, headers and body out', async () => {
+  await using listener = await listen(async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const seen = [request.method, pathname, search, request.headers.get('x-a'), await request.text()];
+    return Response.json(seen, { status: 201, headers: { 'x-b': 'there' } });
+  });
+  const response = await fetch(`${listener.url}/p?q=1`, {
+    method: 'POST',
+    headers: { 'x-a': 'here' },
+    body: 'body',
+  });
+  expect([response.status, response.headers.get('x-b'), await response.json()]).toEqual([
+    201,
+    'there',
+    ['POST', '/p', '?q=1', 'here', 'body'],
+  ]);
+});
+
+test('the headers of a stream are sent before its first byte', async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  await using listener = await listen(async () => new Response(readable));
+  // would wait for ever if they were held back
+  const response = await fetch(listener.url);
+  const writer = writable.getWriter();
+  void writer.write(new TextEncoder().encode('late'));
+  void writer.close();
+  expect(await response.text()).toBe('late');
+});
+
+test('a client that leaves aborts the request and cancels the stream', async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<void>();
+  await using listener = await listen(async (request) => {
+    request.signal.addEventListener('abort', () => aborted.resolve());
+    return new Response(new ReadableStream({ cancel: () => cancelled.resolve() }));
+  });
+  const leaving = new AbortController();
+  await fetch(listener.url, { signal: leaving.signal });
+  leaving.abort();
+  await Promise.all([aborted.promise, cancelled.promise]);
+  expect(leaving.signal.aborted).toBe(true);
+});
+
+test('a reset is a cut connection, not an answer', async () => {
+  await using listener = await listen(async () => RESET);
+  await expect(fetch(listener.url)).rejects.toThrow();
+});
+
+test('a body longer than 64 KiB is refused', async () => {
+  await using listener = await listen(async () => new Response('taken'));
+  const post = (bytes: number) => fetch(listener.url, { method: 'POST', body: 'x'.repeat(bytes) });
+  expect([(await post(64 * 1024)).status, (await post(64 * 1024 + 1)).status]).toEqual([200, 413]);
+});
+
+test('a mistake of the handler is told', async () => {
+  await using listener = await listen(() => Promise.reject(new Error('mistaken')));
+  const response = await fetch(listener.url);
+  expect([response.status, await response.text()]).toEqual([500, 'The stand-in failed: Error: mistaken\n']);
+});
+
+test('stop cuts open connections and closes the port; start opens the same one', async () => {
+  const arrived = Promise.withResolvers<void>();
+  let hang = true;
+  await using listener = await listen(async () => {
+    if (!hang) return new Response('back');
+    arrived.resolve();
+    return await new Promise<Response>(() => {});
+  });
+  const { url } = listener;
+  const cut = fetch(url, { method: 'POST' }).then(
+    () => 'answered',
+    () => 'cut',
+  );
+  await arrived.promise;
+  await listener.stop();
+  expect(await cut).toBe('cut');
+  await expect(fetch(url)).rejects.toThrow();
+  hang = false;
+  await listener.start();
+  expect([listener.url, await (await fetch(url)).text()]).toEqual([url, 'back']);
+});
+
+test('has no address before it has started', () => {
+  const listener = new Listener({ hostname: '127.0.0.1', port: 0, handle: async () => RESET });
+  expect(() => listener.url).toThrow('before its first start()');
+});

@@ -1,0 +1,114 @@
+import { decodeJwt } from 'jose';
+import { type Answer, ask } from './ask.ts';
+import type { GoogleCall } from './google-stand-in.ts';
+import type { KubernetesCall } from './kubernetes/call.ts';
+import type { Inhabitant, SandboxWorld } from './sandbox-world.ts';
+
+const ACCOUNTS = '/computeMetadata/v1/instance/service-accounts';
+const TOKEN = `${ACCOUNTS}/default/token`;
+const AUDIENCE = 'https://service.example';
+const IDENTITY = `${ACCOUNTS}/default/identity?audience=${encodeURIComponent(AUDIENCE)}`;
+const CACHED_ASKS = 20;
+
+export interface TourOptions {
+  readonly world: SandboxWorld;
+  readonly serverPort: number;
+  /** Milliseconds, for durations. */
+  readonly clock: () => number;
+  /** Takes one line of the tour. */
+  readonly print: (line: string) => void;
+}
+
+/** Asks as everybody in the sandbox, and tells what happened: claims, never tokens. */
+export async function tour(options: TourOptions): Promise<void> {
+  const { world, print } = options;
+  print(`Project ${world.projectID}, Node ${world.nodeName}, provider ${world.provider}`);
+  for (const inhabitant of world.inhabitants) {
+    print('');
+    print(`── ${inhabitant.name} ── ${inhabitant.story}`);
+    await visit(inhabitant, options);
+  }
+}
+
+/** The command that asks as `inhabitant` what the tour asked. */
+export function curlLine(inhabitant: Inhabitant, serverPort: number): string {
+  return `curl --interface ${inhabitant.address} -H 'Metadata-Flavor: Google' http://127.0.0.1:${serverPort}${TOKEN}`;
+}
+
+async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void> {
+  const { world, serverPort, clock, print } = options;
+  const { address, namespace, serviceAccountName, googleAccount } = inhabitant;
+  const field = (name: string, text: string) => print(`   ${name.padEnd(12)}${text}`);
+  field('who', `${address} is ServiceAccount ${namespace}/${serviceAccountName}`);
+  field('annotation', googleAccount ?? 'none');
+
+  world.kubernetes.journal.clear();
+  world.google.journal.clear();
+  const startedAt = clock();
+  const token = await ask(address, serverPort, TOKEN);
+  const cold = clock() - startedAt;
+  field('asks', TOKEN);
+  for (const step of steps(world)) field('  step', step);
+  field('gets', describeToken(token, world));
+
+  if (googleAccount !== undefined && token.status === 200) {
+    field('asks', IDENTITY);
+    field('gets', describeIdToken(await ask(address, serverPort, IDENTITY)));
+  }
+  if (token.status !== 200) return;
+  const cached: number[] = [];
+  for (let i = 0; i < CACHED_ASKS; i++) {
+    const askedAt = clock();
+    await ask(address, serverPort, TOKEN);
+    cached.push(clock() - askedAt);
+  }
+  field('took', `${milliseconds(cold)} the first time, ${milliseconds(median(cached))} cached`);
+}
+
+/** What the server did to get there, as Kubernetes and Google saw it. */
+function steps(world: SandboxWorld): string[] {
+  const kubernetes = world.kubernetes.journal.calls.map((call) => ({
+    at: call.at,
+    text: kubernetesStep(call),
+  }));
+  const google = world.google.journal.calls.map((call) => ({ at: call.at, text: googleStep(call) }));
+  // the stable sort keeps Kubernetes first where both fell in one millisecond, as it was
+  return [...kubernetes, ...google]
+    .sort((a, b) => a.at - b.at)
+    .flatMap(({ text }) => (text === undefined ? [] : [text]));
+}
+
+function kubernetesStep(call: KubernetesCall): string | undefined {
+  const name = `${call.namespace}/${call.name}`;
+  if (call.verb === 'get') return `Kubernetes   looks at ServiceAccount ${name}: ${call.status}`;
+  if (call.verb !== 'create') return undefined;
+  const { kind, name: bound } = call.boundObject ?? {};
+  return `Kubernetes   TokenRequest for ${name}, bound to ${kind} ${bound}, for ${call.audiences?.join()}: ${call.status}`;
+}
+
+function googleStep({ method, principal, account, status }: GoogleCall): string {
+  const who = principal?.replace(/^principal:.*\/subject\//, '') ?? 'somebody unknown';
+  if (method === 'token') return `Google STS   exchanges it for a federated token of ${who}: ${status}`;
+  return `Google IAM   ${method} of ${account} for ${who}: ${status}`;
+}
+
+function describeToken({ status, body }: Answer, world: SandboxWorld): string {
+  if (status !== 200) return `${status} ${body.split('\n', 1)[0]}`;
+  const { access_token, expires_in } = JSON.parse(body);
+  const token = world.google.describe(access_token);
+  return `200, an access token of ${token?.principal.member} for ${expires_in} s, scopes ${token?.scopes.join(' ')}`;
+}
+
+function describeIdToken({ status, body }: Answer): string {
+  if (status !== 200) return `${status} ${body.split('\n', 1)[0]}`;
+  const { iss, aud, email } = decodeJwt(body);
+  return `200, an ID token by ${iss} of ${email} for ${aud}`;
+}
+
+function milliseconds(duration: number): string {
+  return `${duration.toFixed(duration < 10 ? 2 : 1)} ms`;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
