@@ -1,10 +1,12 @@
 import type { Caller } from '../caller/caller.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import { isTransient } from './failure.ts';
+import { GoogleFault } from './google-fault.ts';
 import { IamCredentials } from './iam-credentials.ts';
 import { PATIENCE, retry } from './retry.ts';
 import { Sts } from './sts.ts';
@@ -122,6 +124,19 @@ export class Exchanges {
         throw error;
       }
     };
-    return retry(counted, deadline, this.#effects);
+    return retry(counted, () => late(kind), deadline, this.#effects);
   }
+}
+
+const OPERATIONS = {
+  sts: 'federated token',
+  'access-token': 'access token',
+  'id-token': 'identity token',
+} as const;
+
+function late(kind: ExchangeKind): Fault {
+  if (kind !== 'token-request') return new GoogleFault('google-unavailable', { operation: OPERATIONS[kind] });
+  return new Fault('kubernetes-unavailable', 'the API server did not answer a TokenRequest in time', {
+    remedy: 'Wait and ask again; where it lasts, check that the Node reaches the API server.',
+  });
 }

@@ -3,12 +3,12 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { Effects } from '../runtime/effects.ts';
 import { Fault } from '../runtime/fault.ts';
-import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
 import { ExchangeLimit } from './exchange-limit.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
+import { googleAccountOf, requiredGoogleAccountOf } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
 import { podIdentity, serviceAccountIdentity } from './identity.ts';
 import { printable } from './printable.ts';
@@ -97,15 +97,11 @@ export class GoogleTokens implements Tokens {
   async accessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
     const key = normaliseScopes(scopes);
     if (key === undefined) {
-      throw new Fault(
-        'parameter-invalid',
-        `scopes '${printable(scopes, 100)}' is not a list of OAuth scopes`,
-        {
-          remedy: 'Give up to 32 scopes of at most 256 characters, separated by commas or spaces.',
-        },
-      );
+      throw new Fault('parameter-invalid', `scopes '${printable(scopes, 100)}' is no list of OAuth scopes`, {
+        remedy: 'Give up to 32 scopes of at most 256 characters, separated by commas or spaces.',
+      });
     }
-    this.#accountOf(caller);
+    googleAccountOf(caller);
     return this.#access.get(caller, key, () => this.#limit.enter(caller));
   }
 
@@ -120,22 +116,17 @@ export class GoogleTokens implements Tokens {
       });
     }
     if (audience.length > LONGEST_AUDIENCE || /\p{Cc}/u.test(audience)) {
-      throw new Fault(
-        'parameter-invalid',
-        `audience '${printable(audience, 100)}' is too long or not printable`,
-        {
-          remedy: `Give an audience of at most ${LONGEST_AUDIENCE} printable characters.`,
-        },
-      );
+      throw new Fault('parameter-invalid', `audience '${printable(audience, 100)}' is no usable audience`, {
+        remedy: `Give at most ${LONGEST_AUDIENCE} printable characters.`,
+      });
     }
-    this.#requiredAccountOf(caller);
+    requiredGoogleAccountOf(caller);
     return this.#id.get(caller, audience, () => this.#limit.enter(caller));
   }
 
-  /** How many entries the cache of this kind has. */
-  cacheSize(kind: CachedKind): number {
-    const caches = { 'federated-token': this.#federated, 'access-token': this.#access, 'id-token': this.#id };
-    return caches[kind].size;
+  /** How many tokens, and failures to get one, are kept. */
+  get cacheSize(): number {
+    return this.#federated.size + this.#access.size + this.#id.size;
   }
 
   /** Refreshes what is due and drops what is over, once. */
@@ -153,7 +144,7 @@ export class GoogleTokens implements Tokens {
   }
 
   async #exchangeAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
-    const account = this.#accountOf(caller);
+    const account = googleAccountOf(caller);
     if (account === undefined) return this.#exchanges.directAccessToken(caller, scopes);
     const deadline = this.#exchanges.deadline();
     const federated = await this.#federated.get(caller, FEDERATED);
@@ -167,7 +158,7 @@ export class GoogleTokens implements Tokens {
   async #exchangeIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
     const { now } = this.#dependencies.effects;
     const { serviceAccount } = caller;
-    const account = this.#requiredAccountOf(caller);
+    const account = requiredGoogleAccountOf(caller);
     const deadline = this.#exchanges.deadline();
     const inOneHop = async () => {
       const federated = await this.#federated.get(caller, FEDERATED);
@@ -226,29 +217,5 @@ export class GoogleTokens implements Tokens {
       // Google takes the federated token for no longer valid, whatever life it was given
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
     }
-  }
-
-  #accountOf(caller: Caller): GoogleServiceAccountEmail | undefined {
-    const { namespace, name, googleAccount } = caller.serviceAccount;
-    if (googleAccount.kind === 'none') return undefined;
-    if (googleAccount.kind === 'account') return googleAccount.email;
-    this.#dependencies.refused(caller);
-    throw new Fault(
-      'account-annotation-invalid',
-      `the annotation iam.gke.io/gcp-service-account of ServiceAccount ${namespace}/${name} is no email of a ` +
-        `Google service account: '${printable(googleAccount.value, 100)}'`,
-      { remedy: 'Set it to NAME@PROJECT.iam.gserviceaccount.com, or remove it for direct resource access.' },
-    );
-  }
-
-  #requiredAccountOf(caller: Caller): GoogleServiceAccountEmail {
-    const account = this.#accountOf(caller);
-    if (account !== undefined) return account;
-    const { namespace, name } = caller.serviceAccount;
-    throw new Fault(
-      'account-annotation-missing',
-      `ServiceAccount ${namespace}/${name} is not annotated with the Google service account that ID tokens need`,
-      { remedy: 'Annotate it: iam.gke.io/gcp-service-account=NAME@PROJECT.iam.gserviceaccount.com' },
-    );
   }
 }

@@ -1,4 +1,5 @@
-import type { Effects, Sleep } from '../runtime/effects.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { withTimeLimit } from '../runtime/time-limit.ts';
 import { isTransient, retryAfter } from './failure.ts';
 
 /**
@@ -17,16 +18,19 @@ const TIME_LIMIT = 5000;
 
 /**
  * What `attempt` returns, tried again after each transient failure for as long as another attempt may start
- * before `deadline` (milliseconds since the epoch), Retry-After included. Throws the last failure.
+ * before `deadline` (milliseconds since the epoch), Retry-After included. `late` is the failure of an attempt
+ * that takes too long. Throws the last failure.
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
+  late: () => Error,
   deadline: number,
   { now, sleep, random }: Pick<Effects, 'now' | 'sleep' | 'random'>,
 ): Promise<T> {
   for (let failures = 0; ; failures++) {
+    const limit = failures === 0 ? FIRST_TIME_LIMIT : TIME_LIMIT;
     try {
-      return await withTimeLimit(attempt, failures === 0 ? FIRST_TIME_LIMIT : TIME_LIMIT, sleep);
+      return await withTimeLimit(sleep, limit, late, undefined, attempt);
     } catch (error) {
       if (!isTransient(error)) throw error;
       const jitter = random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
@@ -34,24 +38,5 @@ export async function retry<T>(
       if (now() + pause >= deadline) throw error;
       await sleep(pause);
     }
-  }
-}
-
-async function withTimeLimit<T>(
-  attempt: (signal: AbortSignal) => Promise<T>,
-  limit: number,
-  sleep: Sleep,
-): Promise<T> {
-  const call = new AbortController();
-  const ended = new AbortController();
-  sleep(limit, ended.signal).then(
-    () => call.abort(new Error(`no answer within ${limit} ms`)),
-    // the attempt has ended first
-    () => {},
-  );
-  try {
-    return await attempt(call.signal);
-  } finally {
-    ended.abort();
   }
 }

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'bun:test';
+import { UnsecuredJWT } from 'jose';
+import { Secret } from '../runtime/secret.ts';
+import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import { IamCredentials } from './iam-credentials.ts';
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+const BEARER = new Secret('federated');
+const ACCOUNT = parseGoogleServiceAccountEmail('reader@project.iam.gserviceaccount.com');
+if (ACCOUNT === undefined) throw new Error('not an email');
+const account = ACCOUNT;
+const { signal } = new AbortController();
+
+function iamThatAnswers(answer: Response) {
+  const sent: { url: string; init: BunFetchRequestInit | undefined }[] = [];
+  const iam = new IamCredentials('https://iam.test', {
+    now: () => NOW,
+    fetch: async (url, init) => {
+      sent.push({ url, init });
+      return answer;
+    },
+  });
+  return { iam, sent };
+}
+
+describe('generateAccessToken', () => {
+  const generate = (answer: Response) => {
+    const { iam, sent } = iamThatAnswers(answer);
+    const outcome = iam
+      .generateAccessToken(BEARER, account, ['a', 'b'], 3600, signal)
+      .catch((error: unknown) => error);
+    return { outcome, sent };
+  };
+
+  test('asks for scopes and lifetime in the name of the bearer', async () => {
+    const { outcome, sent } = generate(
+      Response.json({ accessToken: 'ya29', expireTime: '2026-01-01T00:59:59Z' }),
+    );
+    expect(await outcome).toEqual({ token: new Secret('ya29'), expiresAt: NOW + 3_599_000 });
+    expect(sent).toHaveLength(1);
+    expect(sent[0]?.url).toBe(
+      'https://iam.test/v1/projects/-/serviceAccounts/reader@project.iam.gserviceaccount.com:generateAccessToken',
+    );
+    expect(sent[0]?.init).toMatchObject({
+      method: 'POST',
+      headers: { authorization: 'Bearer federated', 'content-type': 'application/json' },
+    });
+    expect(JSON.parse(String(sent[0]?.init?.body))).toEqual({ scope: ['a', 'b'], lifetime: '3600s' });
+  });
+
+  test('never ends later than was asked for, whatever the clocks say', async () => {
+    const { outcome } = generate(Response.json({ accessToken: 'ya29', expireTime: '2026-01-01T01:20:00Z' }));
+    expect(await outcome).toMatchObject({ expiresAt: NOW + 3_600_000 });
+  });
+
+  test.each([
+    [403, 'iam-permission-denied'],
+    [404, 'google-account-missing'],
+    [400, 'iam-refused'],
+    [401, 'iam-refused'],
+    [429, 'google-unavailable'],
+    [503, 'google-unavailable'],
+  ] as const)('%p is %s', async (status, code) => {
+    const { outcome } = generate(Response.json({ error: { message: 'words' } }, { status }));
+    expect(await outcome).toMatchObject({ code, status, operation: 'access token', googleMessage: 'words' });
+  });
+
+  test.each([
+    {},
+    { accessToken: 'x' },
+    { accessToken: 'x', expireTime: 'later' },
+    { accessToken: '', expireTime: '2026-01-01T00:59:59Z' },
+  ])('takes %j for no answer', async (body) => {
+    expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
+  });
+});
+
+describe('generateIdToken', () => {
+  const generate = (answer: Response) => {
+    const { iam, sent } = iamThatAnswers(answer);
+    const outcome = iam
+      .generateIdToken(BEARER, account, 'https://receiver', signal)
+      .catch((error: unknown) => error);
+    return { outcome, sent };
+  };
+
+  test('asks for the audience, email included, and ends when the token says', async () => {
+    const token = new UnsecuredJWT({ exp: NOW / 1000 + 3600 }).encode();
+    const { outcome, sent } = generate(Response.json({ token }));
+    expect(await outcome).toEqual({ token: new Secret(token), expiresAt: NOW + 3_600_000 });
+    expect(sent[0]?.url).toEndWith('/reader@project.iam.gserviceaccount.com:generateIdToken');
+    expect(JSON.parse(String(sent[0]?.init?.body))).toEqual({
+      audience: 'https://receiver',
+      includeEmail: true,
+    });
+  });
+
+  test('is refused as an identity token', async () => {
+    const answer = Response.json({ error: { message: 'denied' } }, { status: 403 });
+    expect(await generate(answer).outcome).toMatchObject({
+      code: 'iam-permission-denied',
+      operation: 'identity token',
+    });
+  });
+
+  test.each([{}, { token: 'opaque' }, { token: new UnsecuredJWT({}).encode() }])(
+    'takes %j for no answer',
+    async (body) => {
+      expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
+    },
+  );
+});
