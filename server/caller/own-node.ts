@@ -1,15 +1,9 @@
 import type { IPAddress } from '../kubernetes/ip-address.ts';
+import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Replica } from '../kubernetes/reflector.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import { socketSpellings } from './socket-spellings.ts';
-
-const NAME_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountName';
-const NAMESPACE_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountNamespace';
-
-/** RFC 1123: what Kubernetes takes for a name. These values end up in a URL. */
-const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 export interface OwnNodeEvents {
   /** A connection from this address is the Node's now. */
@@ -60,36 +54,9 @@ export class OwnNode implements Replica<Node> {
     return this.#addresses.has(socketAddress) || isLoopback(socketAddress);
   }
 
-  /**
-   * Annotations before labels, those before the configured default. Throws `node-without-service-account` where
-   * none says anything, or what is said names no ServiceAccount.
-   */
+  /** {@link serviceAccountOfNode} with the configured default. */
   serviceAccountName(node: Node): ServiceAccountName {
-    const name = node.annotations[NAME_KEY] ?? node.labels[NAME_KEY];
-    const namespace = node.annotations[NAMESPACE_KEY] ?? node.labels[NAMESPACE_KEY];
-    if (name === undefined && namespace === undefined) {
-      if (this.defaultServiceAccount !== undefined) return this.defaultServiceAccount;
-      throw this.#without('has no ServiceAccount for Pods on the host network');
-    }
-    if (name === undefined || namespace === undefined) {
-      throw this.#without(
-        `has ${name === undefined ? NAMESPACE_KEY : NAME_KEY} but not the other of the two`,
-      );
-    }
-    if (!OBJECT_NAME.test(name) || !OBJECT_NAME.test(namespace)) {
-      throw this.#without(
-        `names a ServiceAccount that Kubernetes cannot have in ${NAME_KEY} or ${NAMESPACE_KEY}`,
-      );
-    }
-    return { namespace, name };
-  }
-
-  #without(what: string): Fault {
-    return new Fault('node-without-service-account', `Node ${this.name} ${what}`, {
-      remedy:
-        `Set it: kubectl annotate node ${this.name} --overwrite ${NAMESPACE_KEY}=NAMESPACE ${NAME_KEY}=NAME, ` +
-        'or give --default-node-service-account-namespace and --default-node-service-account-name.',
-    });
+    return serviceAccountOfNode(node, this.defaultServiceAccount);
   }
 }
 
