@@ -1,0 +1,57 @@
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { importViolations } from './import-direction.ts';
+
+const SERVER = join(import.meta.dir, '../server');
+
+test('imports go one way', async () => {
+  const files = new Map<string, string>();
+  for await (const path of new Bun.Glob('**/*.ts').scan(SERVER)) {
+    files.set(path, await Bun.file(join(SERVER, path)).text());
+  }
+  expect(files.keys()).toContain('main.ts');
+  expect(importViolations(files)).toEqual([]);
+});
+
+function violations(file: string, source: string): string[] {
+  return importViolations(new Map([[file, source]]));
+}
+
+test.each([
+  ["import { Fault } from '../google/sts.ts';", 'caller/caller.ts', '../google/sts.ts'],
+  ["import type { Tokens } from '../google/tokens.ts';", 'caller/caller.ts', '../google/tokens.ts'],
+  ["import { type Tokens } from '../google/tokens.ts';", 'caller/caller.ts', '../google/tokens.ts'],
+  [
+    "import {\n  type A,\n  type Tokens,\n} from '../google/tokens.ts';",
+    'caller/a.ts',
+    '../google/tokens.ts',
+  ],
+  ["export type { Tokens } from '../google/tokens.ts';", 'caller/caller.ts', '../google/tokens.ts'],
+  ["export * from '../google/tokens.ts';", 'caller/caller.ts', '../google/tokens.ts'],
+  ["type T = import('../google/tokens.ts').Tokens;", 'caller/caller.ts', '../google/tokens.ts'],
+  ["const t = await import('../google/tokens.ts');", 'caller/caller.ts', '../google/tokens.ts'],
+  ["import '../google/tokens.ts';", 'caller/caller.ts', '../google/tokens.ts'],
+  ["import { ask } from '../../sandbox/ask.ts';", 'admission/injections/a.ts', '../../sandbox/ask.ts'],
+  ["import { serveCommand } from '../commands/serve.ts';", 'sandbox/world.ts', '../commands/serve.ts'],
+  ["import { run } from '../../scripts/run.ts';", 'commands/serve.ts', '../../scripts/run.ts'],
+  ["import type { Caller } from '../caller/caller.ts';", 'newcomer/a.ts', '../caller/caller.ts'],
+  ["import type { Context } from 'elysia';", 'metadata/tree.ts', 'elysia'],
+])('%p in %s is a violation', (source, file, specifier) => {
+  expect(violations(file, source)).toEqual([expect.stringContaining(`${file} imports ${specifier}: `)]);
+});
+
+test.each([
+  ["import type { Tokens } from '../google/tokens.ts';", 'metadata/tree.ts'],
+  ["import { a } from './a.ts';\nimport { b } from '../injections/b.ts';", 'admission/injections/c.ts'],
+  ["import { startSandboxWorld } from '../sandbox/world.ts';", 'commands/sandbox.ts'],
+  ["import { startSandboxWorld } from '../sandbox/world.ts';", 'metadata/tree.test.ts'],
+  ["import { version } from '../package.json';", 'main.ts'],
+  ["#!/usr/bin/env bun\nexport type Level = 'debug' | 'info';", 'main.ts'],
+  ["import { Elysia } from 'elysia';", 'metadata/routes.ts'],
+  [
+    "// as import { a } from '../google/a.ts' would\nconst s = \"from '../google/a.ts'\";",
+    'caller/caller.ts',
+  ],
+])('%p in %s is none', (source, file) => {
+  expect(violations(file, source)).toEqual([]);
+});
