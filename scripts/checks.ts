@@ -1,0 +1,87 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { installClients } from '../tests/clients/client-programs.ts';
+import { choosePodNetwork } from '../tests/clients/pod-network.ts';
+import { countsOf } from './junit-report.ts';
+import { run } from './run.ts';
+
+/** What a check found. */
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  /** What a person needs to read where something failed. */
+  readonly output: string;
+  /** How it ran and what it could not run, a line each: for a person to read always. */
+  readonly notes?: readonly string[];
+}
+
+export interface Check {
+  readonly name: string;
+  run(): Promise<Outcome>;
+}
+
+const ROOT = join(import.meta.dir, '..');
+const RESULTS = join(ROOT, '.cache/test-results');
+const CLIENT_TESTS = 'tests/clients/';
+
+/** Everything that needs no more than this machine, each independent of the others. */
+export const checks: readonly Check[] = [
+  { name: 'types (tsc)', run: () => program(['node_modules/.bin/tsc', '--noEmit']) },
+  { name: 'style (Biome)', run: () => program(['node_modules/.bin/biome', 'check', '.']) },
+  { name: 'shell scripts (shellcheck)', run: shellcheck },
+  {
+    name: 'tests',
+    run: async () =>
+      bunTest(
+        'tests',
+        (await testFiles()).filter((file) => !file.startsWith(CLIENT_TESTS)),
+      ),
+  },
+  { name: "Google's clients", run: clientTests },
+];
+
+async function program(command: readonly string[]): Promise<Outcome> {
+  const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT });
+  return { passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1, output: stdout + stderr };
+}
+
+async function shellcheck(): Promise<Outcome> {
+  if (Bun.which('shellcheck') === null) {
+    return { passed: 0, failed: 0, output: '', notes: ['not run: shellcheck (not on PATH)'] };
+  }
+  const scripts: string[] = [];
+  for await (const file of new Bun.Glob('{scripts,.ci}/**').scan({ cwd: ROOT, dot: true })) {
+    if (/^#!.*\b(ba)?sh\n/.test(await Bun.file(join(ROOT, file)).text())) scripts.push(file);
+  }
+  return program(['shellcheck', ...scripts]);
+}
+
+/** The clients' libraries are brought here first: that takes longer than a test may. */
+async function clientTests(): Promise<Outcome> {
+  const [network, clients] = await Promise.all([choosePodNetwork(), installClients()]);
+  const missing = clients.flatMap((client) =>
+    'notRun' in client ? [`not run: ${client.name} (${client.notRun})`] : [],
+  );
+  const files = (await testFiles()).filter((file) => file.startsWith(CLIENT_TESTS));
+  return { ...(await bunTest('clients', files)), notes: [network.description, ...missing] };
+}
+
+async function testFiles(): Promise<string[]> {
+  return (await Array.fromAsync(new Bun.Glob('{server,scripts,tests}/**/*.test.ts').scan(ROOT))).sort();
+}
+
+/** Counted from the report that bun test writes for machines, as what it prints is for people. */
+async function bunTest(name: string, files: readonly string[]): Promise<Outcome> {
+  const report = join(RESULTS, `${name}.xml`);
+  await mkdir(RESULTS, { recursive: true });
+  await rm(report, { force: true });
+  const flags = ['--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
+  const command = [process.execPath, 'test', ...flags, ...files.map((file) => `./${file}`)];
+  const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT, timeout: 1_800_000 });
+  const output = stdout + stderr;
+  const counts = (await Bun.file(report).exists()) ? countsOf(await Bun.file(report).text()) : undefined;
+  // a file that does not load, or a run that is killed, fails without a test that does
+  if (counts === undefined) return { passed: 0, failed: 1, output };
+  const failed = exitCode === 0 ? counts.failed : Math.max(counts.failed, 1);
+  return { passed: counts.passed, failed, output };
+}

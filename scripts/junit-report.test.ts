@@ -1,0 +1,29 @@
+import { expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { countsOf } from './junit-report.ts';
+import { run } from './run.ts';
+
+test('counts what bun test reports', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'gkems-junit-'));
+  await Bun.write(
+    join(folder, 'a.test.ts'),
+    `import { describe, expect, test } from 'bun:test';
+    describe('failures="7" <testsuites tests="9">', () => {
+      test('a', () => {}); test('b', () => {});
+      test('fails', () => { expect(1).toBe(2); });
+      test.skip('skipped', () => {}); test.todo('to do');
+    });`,
+  );
+  const report = join(folder, 'report.xml');
+  const flags = ['--reporter=junit', `--reporter-outfile=${report}`];
+  const { exitCode } = await run([process.execPath, 'test', ...flags], { cwd: folder });
+  const counts = countsOf(await Bun.file(report).text());
+  await rm(folder, { recursive: true });
+  expect({ exitCode, counts }).toEqual({ exitCode: 1, counts: { passed: 2, failed: 1 } });
+});
+
+test.each(['', '<testsuites>', '<testsuites tests="3" skipped="0">'])('finds no totals in %p', (report) => {
+  expect(countsOf(report)).toBeUndefined();
+});

@@ -1,0 +1,38 @@
+/** What a program that was run has left behind. */
+export interface Finished {
+  /** 0 on success; undefined where a signal ended it, the one of the time limit included. */
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** The whole environment; this process's own by default. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds until it is killed; 10 minutes by default, so that nothing hangs for good. */
+  readonly timeout?: number;
+}
+
+/** Runs a program to its end with no input. Throws where there is no such program. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const child = Bun.spawn([...command], {
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    env: options.env ?? process.env,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: options.timeout ?? 600_000,
+    killSignal: 'SIGKILL',
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  await child.exited;
+  return { exitCode: child.exitCode ?? undefined, stdout, stderr };
+}
+
+/** Its standard output. Throws, with all that it printed, where it ends in any way but exit code 0. */
+export async function runOrThrow(command: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await run(command, options);
+  if (exitCode === 0) return stdout;
+  throw new Error(`${command.join(' ')}: ${exitCode ?? 'killed'}\n${stdout}${stderr}`);
+}

@@ -1,0 +1,52 @@
+import { Command, CommanderError } from 'commander';
+import { type Check, checks, type Outcome } from './checks.ts';
+
+const BAD_USE = 2;
+const HEARTBEAT = 15_000;
+
+const command = new Command('scripts/test')
+  .description(
+    'Runs every check that this machine can run: types, style, shell scripts, all tests, ' +
+      "and Google's own clients against the server. As root on Linux each Pod of these is a " +
+      'network namespace; else they are sent to the server by GCE_METADATA_HOST.\n\n' +
+      'The last line is "N passed, N failed"; the exit code is 0 where nothing failed.',
+  )
+  .allowExcessArguments(false)
+  .showHelpAfterError()
+  .exitOverride();
+
+try {
+  command.parse();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exit(error.exitCode === 0 ? 0 : BAD_USE);
+}
+
+const running = new Set<string>();
+const heartbeat = setInterval(() => {
+  console.error(`  … ${[...running].join(', ')}`);
+}, HEARTBEAT);
+
+async function report({ name, run }: Check): Promise<Outcome> {
+  const start = performance.now();
+  running.add(name);
+  const outcome = await run().catch(
+    (error): Outcome => ({ passed: 0, failed: 1, output: Bun.inspect(error) }),
+  );
+  running.delete(name);
+  const { passed, failed, output, notes = [] } = outcome;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  if (failed > 0) console.error(output.trim());
+  console.error(`${failed === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed} failed (${seconds} s)`);
+  for (const note of notes) console.error(`  ${note}`);
+  return outcome;
+}
+
+const outcomes = await Promise.all(checks.map(report));
+clearInterval(heartbeat);
+const [passed, failed] = [
+  outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),
+  outcomes.reduce((sum, outcome) => sum + outcome.failed, 0),
+];
+process.exitCode = failed === 0 ? 0 : 1;
+console.log(`${passed} passed, ${failed} failed`);

@@ -1,0 +1,113 @@
+import { cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, runOrThrow } from '../../scripts/run.ts';
+
+/** A program that prints what a client library sees. Arguments: the audience of an ID token, then scopes. */
+export interface ClientProgram {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** False where it has no way to ask for other scopes than the default. */
+  readonly asksForScopes: boolean;
+  /** Whether its error for a 404 holds the text of the answer. */
+  readonly explainsNotFound: boolean;
+}
+
+/** A client that cannot run here, and why. */
+export interface MissingClient {
+  readonly name: string;
+  readonly notRun: string;
+}
+
+const HERE = import.meta.dir;
+const CACHE = join(HERE, '../../.cache/clients');
+
+/** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
+export async function installClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
+  return await Promise.all([pythonClient(), nodeClient(), goClient(), gcloudClient()]);
+}
+
+async function pythonClient(): Promise<ClientProgram | MissingClient> {
+  const name = 'Python client';
+  if (Bun.which('python3') === null) return { name, notRun: 'no python3 on PATH' };
+  // the lock file is made for these; an older one wants other packages
+  const check = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))';
+  const { exitCode } = await run(['python3', '-c', check]);
+  if (exitCode !== 0) return { name, notRun: 'python3 is older than 3.11 or has no venv module' };
+  const folder = await installed('python', async (target) => {
+    await runOrThrow(['python3', '-m', 'venv', target]);
+    const pip = [
+      join(target, 'bin/python'),
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+    ];
+    await runOrThrow([
+      ...pip,
+      '--only-binary=:all:',
+      '--require-hashes',
+      '-r',
+      join(HERE, 'python/requirements.txt'),
+    ]);
+  });
+  const command = [join(folder, 'bin/python'), join(HERE, 'python/client.py')];
+  return { name, command, asksForScopes: true, explainsNotFound: true };
+}
+
+async function nodeClient(): Promise<ClientProgram> {
+  const folder = await installed('node', async (target) => {
+    await cp(join(HERE, 'node'), target, { recursive: true });
+    await runOrThrow([process.execPath, 'install', '--frozen-lockfile', '--ignore-scripts'], { cwd: target });
+  });
+  const program = join(folder, 'client.js');
+  const node = Bun.which('node');
+  return {
+    name: node === null ? 'Node client, run by Bun as no node is on PATH' : 'Node client',
+    command: [node ?? process.execPath, program],
+    asksForScopes: true,
+    explainsNotFound: true,
+  };
+}
+
+async function goClient(): Promise<ClientProgram | MissingClient> {
+  const name = 'Go client';
+  const go = Bun.which('go');
+  if (go === null) return { name, notRun: 'no go on PATH' };
+  const cwd = join(HERE, 'go');
+  const { exitCode, stderr } = await run([go, 'version'], { cwd });
+  if (exitCode !== 0) return { name, notRun: stderr.trim() };
+  const folder = await installed('go', async (target) => {
+    await runOrThrow([go, 'build', '-o', join(target, 'client'), '.'], { cwd });
+  });
+  // its error for a 404 is one of its own, without the text
+  return { name, command: [join(folder, 'client')], asksForScopes: true, explainsNotFound: false };
+}
+
+async function gcloudClient(): Promise<ClientProgram | MissingClient> {
+  const name = 'gcloud';
+  if (Bun.which(name) === null) return { name, notRun: 'no gcloud on PATH' };
+  const command = [process.execPath, join(HERE, 'gcloud/client.ts')];
+  return { name, command, asksForScopes: false, explainsNotFound: true };
+}
+
+/** The folder in the cache that `install` has filled for just these sources; older ones are removed. */
+async function installed(client: string, install: (target: string) => Promise<void>): Promise<string> {
+  const target = join(CACHE, client, await fingerprint(join(HERE, client)));
+  const done = Bun.file(join(target, '.installed'));
+  if (await done.exists()) return target;
+  await rm(join(CACHE, client), { recursive: true, force: true });
+  await mkdir(target, { recursive: true });
+  await install(target);
+  await done.write('');
+  return target;
+}
+
+async function fingerprint(folder: string): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256');
+  const files = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const { name } of files.sort((a, b) => a.name.localeCompare(b.name))) {
+    hash.update(name).update(await Bun.file(join(folder, name)).bytes());
+  }
+  return hash.digest('hex').slice(0, 16);
+}

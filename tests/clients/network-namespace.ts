@@ -1,0 +1,108 @@
+import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, runOrThrow } from '../../scripts/run.ts';
+import { CleanHome, type PodPlace } from './pod-place.ts';
+
+const METADATA_ADDRESS = '169.254.169.254';
+// `ip netns exec` mounts what is in here over /etc, for the program it runs
+const FILES = '/etc/netns';
+const NAMESPACES = '/run/netns';
+
+/**
+ * A network namespace in which 169.254.169.254:80 leads to the server on the host, as in a real Pod, and
+ * `metadata.google.internal` is found by name. Needs root on Linux, `ip` and `iptables`. Named by this process
+ * and `index`, so that two runs never meet; all of it is gone after disposal.
+ */
+export async function networkNamespace(index: number): Promise<PodPlace> {
+  const name = namespaceName(process.pid, index);
+  const subnet = await freeSubnet(index);
+  const [hostAddress, address] = [`${subnet}.1`, `${subnet}.2`];
+  const home = await CleanHome.create();
+  const inside = (...command: string[]) => ['ip', 'netns', 'exec', name, ...command];
+  const dispose = async () => {
+    await remove(process.pid, index);
+    await home[Symbol.asyncDispose]();
+  };
+  try {
+    await create(name, linkName(process.pid, index), hostAddress, address);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    address,
+    origin: 'http://metadata.google.internal',
+    async connect(serverPort) {
+      const match = ['-d', METADATA_ADDRESS, '-p', 'tcp', '--dport', '80'];
+      const target = ['-j', 'DNAT', '--to-destination', `${hostAddress}:${serverPort}`];
+      await runOrThrow(inside('iptables', '-t', 'nat', '-A', 'OUTPUT', ...match, ...target));
+    },
+    run: (command) => home.run(inside(...command)),
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Removes what runs that were killed have left behind, and nothing else. */
+export async function removeLeftoverNamespaces(): Promise<void> {
+  const names = await Promise.all([NAMESPACES, FILES].map((folder) => readdir(folder).catch(() => [])));
+  for (const name of new Set(names.flat())) {
+    const { pid, index } = /^gkems-test-(?<pid>\d+)-(?<index>\d+)$/.exec(name)?.groups ?? {};
+    if (pid !== undefined && !isAlive(Number(pid))) await remove(Number(pid), Number(index));
+  }
+}
+
+function namespaceName(pid: number, index: number): string {
+  return `gkems-test-${pid}-${index}`;
+}
+
+/** The host's end; the kernel allows 15 characters, and process ids have up to 7. */
+function linkName(pid: number, index: number): string {
+  return `gkt${pid}-${index}`;
+}
+
+async function create(name: string, link: string, hostAddress: string, address: string): Promise<void> {
+  await mkdir(join(FILES, name), { recursive: true });
+  // stands for the cluster's DNS, the other half of what makes a Pod reach the server
+  const hosts = `127.0.0.1 localhost\n${METADATA_ADDRESS} metadata.google.internal\n`;
+  await writeFile(join(FILES, name, 'hosts'), hosts);
+  await writeFile(join(FILES, name, 'resolv.conf'), '# no DNS\n');
+  await ip('netns', 'add', name);
+  await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+  await ip('address', 'add', `${hostAddress}/30`, 'dev', link);
+  await ip('link', 'set', link, 'up');
+  await ip('-n', name, 'address', 'add', `${address}/30`, 'dev', 'eth0');
+  await ip('-n', name, 'link', 'set', 'lo', 'up');
+  await ip('-n', name, 'link', 'set', 'eth0', 'up');
+  await ip('-n', name, 'route', 'add', 'default', 'via', hostAddress);
+}
+
+/** As far as it is there. The link goes first: a namespace's death takes its links along only some time later. */
+async function remove(pid: number, index: number): Promise<void> {
+  await run(['ip', 'link', 'delete', linkName(pid, index)]);
+  await run(['ip', 'netns', 'delete', namespaceName(pid, index)]);
+  await rm(join(FILES, namespaceName(pid, index)), { recursive: true, force: true });
+  // not empty: somebody else's
+  await rmdir(FILES).catch(() => undefined);
+}
+
+/** The first three numbers of a private /24 to which this machine has no route of its own. */
+async function freeSubnet(index: number): Promise<string> {
+  for (let attempt = 0; attempt < 64; attempt++) {
+    const subnet = `10.${192 + ((process.pid + attempt) % 64)}.${(process.pid + index) % 256}`;
+    const routes = await ip('-4', 'route', 'show', 'table', 'all', 'root', `${subnet}.0/24`);
+    if (routes === '') return subnet;
+  }
+  throw new Error('10.192.0.0/10 has no free range for the Pods of this test');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function ip(...args: string[]): Promise<string> {
+  return runOrThrow(['ip', ...args], { timeout: 60_000 });
+}

@@ -1,0 +1,55 @@
+import { runOrThrow } from '../../scripts/run.ts';
+import { loopback } from './loopback.ts';
+import { networkNamespace, removeLeftoverNamespaces } from './network-namespace.ts';
+import type { PodPlace } from './pod-place.ts';
+
+/** How this machine can have Pods. */
+export interface PodNetwork {
+  /** For a person: how clients reach the server, and why not as in a real Pod. */
+  readonly description: string;
+  /** False where all Pods have one address, so that each needs a server of its own. */
+  readonly podsHaveAddresses: boolean;
+  place(index: number): Promise<PodPlace>;
+}
+
+/** Network namespaces where they can be had, after getting the tools for them with apt; loopback elsewhere. */
+export async function choosePodNetwork(): Promise<PodNetwork> {
+  const obstacle = await obstacleToNamespaces();
+  if (obstacle === undefined) {
+    return {
+      description: 'each Pod a network namespace with 169.254.169.254:80 redirected',
+      podsHaveAddresses: true,
+      place: networkNamespace,
+    };
+  }
+  return {
+    description: `by GCE_METADATA_HOST from loopback (no network namespaces: ${obstacle})`,
+    podsHaveAddresses: false,
+    place: loopback,
+  };
+}
+
+async function obstacleToNamespaces(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'not Linux';
+  if (process.getuid?.() !== 0) return 'not root';
+  try {
+    await installTools();
+    await removeLeftoverNamespaces();
+    // what a container without the capability refuses is found out by trying, with an index no Pod has
+    await using place = await networkNamespace(99);
+    await place.connect(80);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.trim() : String(error);
+  }
+}
+
+async function installTools(): Promise<void> {
+  const packages = { ip: 'iproute2', iptables: 'iptables' };
+  const missing = Object.entries(packages).filter(([program]) => Bun.which(program) === null);
+  if (missing.length === 0) return;
+  const names = missing.map(([, name]) => name);
+  if (Bun.which('apt-get') === null) throw new Error(`${names.join(' and ')} not installed`);
+  await runOrThrow(['apt-get', 'update']);
+  await runOrThrow(['apt-get', 'install', '--yes', '--no-install-recommends', ...names]);
+}
