@@ -7,7 +7,10 @@ export interface ListenerOptions {
   readonly hostname: string;
   /** 0: one the system picks at the first start, and kept from then on. */
   readonly port: number;
-  /** `request.signal` is aborted when the client leaves; a body that fails cuts the connection. */
+  /**
+   * `request.signal` is aborted when the client leaves. A body is sent as a stream where `transfer-encoding` says
+   * chunked, and whole otherwise; one that fails cuts the connection.
+   */
   readonly handle: (request: Request) => Promise<Response | typeof RESET>;
 }
 
@@ -108,11 +111,13 @@ function toRequest(url: string, incoming: IncomingMessage, body: Buffer, signal:
 }
 
 async function send(response: Response, outgoing: ServerResponse, left: AbortSignal): Promise<void> {
-  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-  if (response.body === null) {
-    outgoing.end();
+  const headers = Object.fromEntries(response.headers);
+  if (response.body === null || headers['transfer-encoding'] !== 'chunked') {
+    const body = await response.bytes();
+    outgoing.writeHead(response.status, { ...headers, 'content-length': `${body.byteLength}` }).end(body);
     return;
   }
+  outgoing.writeHead(response.status, headers);
   outgoing.flushHeaders();
   const reader = response.body.getReader();
   // a stream that has failed cannot be cancelled any more

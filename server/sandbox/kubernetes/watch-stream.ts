@@ -28,7 +28,9 @@ export class WatchStream {
   }
 
   response(): Response {
-    return new Response(this.#body, { headers: { 'content-type': 'application/json' } });
+    return new Response(this.#body, {
+      headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
+    });
   }
 
   /** The event that this change is to a watcher of this selector: entering is ADDED, leaving DELETED. */
