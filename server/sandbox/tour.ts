@@ -22,7 +22,9 @@ export interface TourOptions {
 /** Asks as everybody in the sandbox, and tells what happened: claims, never tokens. */
 export async function tour(options: TourOptions): Promise<void> {
   const { world, print } = options;
-  print(`Project ${world.projectID}, Node ${world.nodeName}, provider ${world.provider}`);
+  print(`Project   ${world.projectID}`);
+  print(`Node      ${world.nodeName}`);
+  print(`Provider  ${world.provider}`);
   for (const inhabitant of world.inhabitants) {
     print('');
     print(`── ${inhabitant.name} ── ${inhabitant.story}`);
@@ -47,12 +49,12 @@ async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void
   const startedAt = clock();
   const token = await ask(address, serverPort, TOKEN);
   const cold = clock() - startedAt;
-  field('asks', TOKEN);
-  for (const step of steps(world)) field('  step', step);
+  field('asks', '…/service-accounts/default/token');
+  for (const [index, step] of steps(world).entries()) field(`  ${index + 1}`, step);
   field('gets', describeToken(token, world));
 
   if (googleAccount !== undefined && token.status === 200) {
-    field('asks', IDENTITY);
+    field('asks', `…/service-accounts/default/identity?audience=${AUDIENCE}`);
     field('gets', describeIdToken(await ask(address, serverPort, IDENTITY)));
   }
   if (token.status !== 200) return;
@@ -83,20 +85,22 @@ function kubernetesStep(call: KubernetesCall): string | undefined {
   if (call.verb === 'get') return `Kubernetes   looks at ServiceAccount ${name}: ${call.status}`;
   if (call.verb !== 'create') return undefined;
   const { kind, name: bound } = call.boundObject ?? {};
-  return `Kubernetes   TokenRequest for ${name}, bound to ${kind} ${bound}, for ${call.audiences?.join()}: ${call.status}`;
+  return `Kubernetes   TokenRequest for ${name}, bound to ${kind} ${bound}, for Google's provider alone: ${call.status}`;
 }
 
 function googleStep({ method, principal, account, status }: GoogleCall): string {
   const who = principal?.replace(/^principal:.*\/subject\//, '') ?? 'somebody unknown';
-  if (method === 'token') return `Google STS   exchanges it for a federated token of ${who}: ${status}`;
-  return `Google IAM   ${method} of ${account} for ${who}: ${status}`;
+  if (method === 'token') return `Google STS   exchanges that for a federated token of ${who}: ${status}`;
+  return `Google IAM   ${method} of ${account}: ${status}`;
 }
 
 function describeToken({ status, body }: Answer, world: SandboxWorld): string {
   if (status !== 200) return `${status} ${body.split('\n', 1)[0]}`;
   const { access_token, expires_in } = JSON.parse(body);
   const token = world.google.describe(access_token);
-  return `200, an access token of ${token?.principal.member} for ${expires_in} s, scopes ${token?.scopes.join(' ')}`;
+  const who = token?.principal.member.replace(/\/\/.*\/subject\//, '//…/subject/');
+  const scopes = token?.scopes.map((scope) => scope.slice(scope.lastIndexOf('/') + 1));
+  return `200, an access token of ${who} for ${expires_in} s, scopes ${scopes?.join(' and ')}`;
 }
 
 function describeIdToken({ status, body }: Answer): string {

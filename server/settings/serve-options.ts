@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   parseBaseUrl,
   parseBoolean,
@@ -135,19 +135,19 @@ export function serveOptions(): Option[] {
   ];
 }
 
-/** The settings that a parsed command line and environment give. Throws commander's error on a contradiction. */
+/** The settings that a parsed command line and environment give. A contradiction ends the command, as bad use. */
 export function serveSettings(command: Command): ServeSettings {
   // the parsers above are the proof of these types
   const options = command.opts() as ServeOptionValues;
   const name = options.defaultNodeServiceAccountName;
   const namespace = options.defaultNodeServiceAccountNamespace;
   if ((name === '') !== (namespace === '')) {
-    throw new InvalidArgumentError(
-      '--default-node-service-account-name and --default-node-service-account-namespace go together.',
+    command.error(
+      'error: --default-node-service-account-name and --default-node-service-account-namespace go together',
     );
   }
   if (options.serverPort === options.healthPort) {
-    throw new InvalidArgumentError(`--server-port and --health-port are both ${options.serverPort}.`);
+    command.error(`error: --server-port and --health-port are both ${options.serverPort}`);
   }
   return {
     nodeName: options.nodeName,

@@ -1,0 +1,75 @@
+import { Command, Option } from 'commander';
+import { type Effects, systemEffects } from '../runtime/effects.ts';
+import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
+import { curlLine, tour } from '../sandbox/tour.ts';
+import { parsePort } from '../settings/parsers.ts';
+import { logOptions } from '../settings/serve-options.ts';
+import type { LogFormat, LogLevel, ServeSettings } from '../settings/serve-settings.ts';
+import { createLog } from '../telemetry/log.ts';
+import { ended, standardOutput } from './process.ts';
+import { startServing } from './serving.ts';
+
+interface SandboxOptionValues {
+  once: boolean;
+  serverPort: number;
+  healthPort: number;
+  logLevel: LogLevel;
+  logFormat: LogFormat;
+}
+
+/** `sandbox`: the real server against a stand-in cluster and a stand-in Google, for a person to try. */
+export function sandboxCommand(): Command {
+  const command = new Command('sandbox')
+    .description('Try it on this machine: the server against a stand-in cluster and a stand-in Google.')
+    .addOption(new Option('--once', 'end after the tour').default(false))
+    .addOption(
+      new Option('--server-port <port>', 'port of the metadata API').argParser(parsePort).default(16_321),
+    )
+    .addOption(
+      new Option('--health-port <port>', 'port of /healthz, /readyz and /metrics')
+        .argParser(parsePort)
+        .default(16_322),
+    );
+  for (const option of logOptions()) command.addOption(option);
+  return command.action(async () => {
+    // the parsers above are the proof of these types
+    await runSandbox(command.opts() as SandboxOptionValues, systemEffects);
+  });
+}
+
+async function runSandbox(options: SandboxOptionValues, effects: Effects): Promise<void> {
+  await using world = await startSandboxWorld();
+  const log = createLog(options.logLevel, options.logFormat, standardOutput());
+  const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
+  await using serving = await startServing(settingsOf(options, world), { cluster, effects, log });
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  await tour({ world, serverPort: serving.serverPort, clock: () => performance.now(), print });
+  if (options.once) return;
+  print('\nIt stays up; ask yourself, as any of them:\n');
+  for (const inhabitant of world.inhabitants)
+    print(`  # ${inhabitant.name}\n  ${curlLine(inhabitant, serving.serverPort)}`);
+  print(`\nMetrics: http://127.0.0.1:${serving.healthPort}/metrics    Ctrl-C ends it.`);
+  await ended();
+}
+
+function settingsOf(options: SandboxOptionValues, world: SandboxWorld): ServeSettings {
+  return {
+    nodeName: world.nodeName,
+    projectID: world.projectID,
+    workloadIdentityProvider: world.provider,
+    serverPort: options.serverPort,
+    healthPort: options.healthPort,
+    kubeconfig: undefined,
+    defaultNodeServiceAccount: undefined,
+    cacheTokens: true,
+    cacheTokensPerPod: false,
+    cacheMaxTokenDurationSeconds: 3600,
+    googleStsEndpoint: world.google.url,
+    googleIamCredentialsEndpoint: world.google.url,
+    universeDomain: 'googleapis.com',
+    clusterName: 'sandbox',
+    clusterLocation: '',
+    logLevel: options.logLevel,
+    logFormat: options.logFormat,
+  };
+}

@@ -1,0 +1,95 @@
+import { version } from '../../package.json';
+import { NodeCallers } from '../caller/callers.ts';
+import { GoogleTokens } from '../google/google-tokens.ts';
+import { ApiServer } from '../kubernetes/api-server.ts';
+import type { Cluster } from '../kubernetes/configuration.ts';
+import { RestClient } from '../kubernetes/rest-client.ts';
+import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
+import { type App, drain, listen } from '../metadata/server.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { Log } from '../telemetry/events.ts';
+import { healthRoutes } from '../telemetry/health.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+
+export interface ServingDependencies {
+  readonly cluster: Cluster;
+  readonly effects: Effects;
+  readonly log: Log;
+}
+
+/** A metadata server that listens; disposing of it drains it and ends everything it started. */
+export interface Serving extends AsyncDisposable {
+  /** Where it listens, also where the settings say 0 for any port. */
+  readonly serverPort: number;
+  readonly healthPort: number;
+}
+
+/**
+ * Starts the metadata API and the health port of one Node. Resolves when both listen, which is before the Pods are
+ * known: `/readyz` says when that is so. Throws `setting-invalid` where a port cannot be had.
+ */
+export async function startServing(
+  settings: ServeSettings,
+  { cluster, effects, log }: ServingDependencies,
+): Promise<Serving> {
+  const metrics = new Metrics(version);
+  const kubernetes = new RestClient(new ApiServer(cluster, effects), effects);
+  const { nodeName, defaultNodeServiceAccount } = settings;
+  const callers = new NodeCallers({
+    client: kubernetes,
+    nodeName,
+    defaultNodeServiceAccount,
+    effects,
+    events: metrics,
+    log,
+  });
+  const refused = callers.refused.bind(callers);
+  const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, refused });
+  metrics.watchCacheSize(() => tokens.cacheSize);
+
+  const draining = new AbortController();
+  const metadata = metadataRoutes({
+    settings,
+    callers,
+    tokens,
+    node: () => callers.node(),
+    metrics,
+    log,
+    effects,
+    draining: draining.signal,
+    peerOf: socketPeer,
+  });
+  const missing = () => {
+    if (draining.signal.aborted) return ['ending'];
+    return callers.inSync() ? [] : [`the Pods of Node ${nodeName} are not known yet`];
+  };
+  const server = listenOn(metadata, settings.serverPort, '--server-port');
+  const health = listenOn(healthRoutes({ metrics, missing }), settings.healthPort, '--health-port');
+
+  const ending = new AbortController();
+  const running = Promise.all([callers.run(ending.signal), tokens.run(ending.signal)]);
+  const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };
+  log.info({ version, nodeName, ...ports, provider: `${settings.workloadIdentityProvider}` }, 'listening');
+  return {
+    ...ports,
+    async [Symbol.asyncDispose]() {
+      await drain(server, draining, effects.sleep);
+      ending.abort();
+      await running;
+      await health.stop(true);
+    },
+  };
+}
+
+function listenOn(app: App, port: number, flag: string): ReturnType<typeof listen> {
+  try {
+    return listen(app, port);
+  } catch (cause) {
+    throw new Fault('setting-invalid', `port ${port} cannot be listened on: another program has it`, {
+      remedy: `End that program, or choose another port with ${flag}.`,
+      cause,
+    });
+  }
+}

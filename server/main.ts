@@ -1,0 +1,28 @@
+#!/usr/bin/env bun
+import { Command, CommanderError } from 'commander';
+import { version } from '../package.json';
+import { sandboxCommand } from './commands/sandbox.ts';
+import { serveCommand } from './commands/serve.ts';
+import { Fault } from './runtime/fault.ts';
+
+const FAILURE = 1;
+const BAD_USE = 2;
+
+const program = new Command('gke-metadata-server')
+  .description('Google credentials for the Pods of any Kubernetes cluster, as on GKE.')
+  .version(version)
+  .showHelpAfterError("Run 'gke-metadata-server COMMAND --help' for the flags of a command.")
+  .exitOverride();
+
+for (const command of [serveCommand(), sandboxCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : BAD_USE);
+  if (!(error instanceof Fault)) throw error;
+  console.error(`error: ${error.message}\n${error.remedy}`);
+  process.exit(error.code === 'setting-invalid' ? BAD_USE : FAILURE);
+}
