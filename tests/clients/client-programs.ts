@@ -8,8 +8,10 @@ export interface ClientProgram {
   readonly command: readonly string[];
   /** False where it has no way to ask for other scopes than the default. */
   readonly asksForScopes: boolean;
-  /** Whether its error for a 404 holds the text of the answer. */
-  readonly explainsNotFound: boolean;
+  /** How its own error reads where the ServiceAccount has no annotation: the answer is 404, with the text E2 of GKE. */
+  readonly noIDToken: RegExp;
+  /** How it reads where IAM denies: the answer is 403, with IAM's message. */
+  readonly denied: RegExp;
 }
 
 /** A client that cannot run here, and why. */
@@ -19,6 +21,8 @@ export interface MissingClient {
 }
 
 const HERE = import.meta.dir;
+const NOT_ANNOTATED = /\(default\/direct\) is not annotated with a target Google service account/;
+const DENIED = /IAM returned 403 Forbidden: Permission .*iam\.serviceAccounts\.get\w+.* denied/;
 const CACHE = join(HERE, '../../.cache/clients');
 
 /** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
@@ -52,7 +56,7 @@ async function pythonClient(): Promise<ClientProgram | MissingClient> {
     ]);
   });
   const command = [join(folder, 'bin/python'), join(HERE, 'python/client.py')];
-  return { name, command, asksForScopes: true, explainsNotFound: true };
+  return { name, command, asksForScopes: true, noIDToken: NOT_ANNOTATED, denied: DENIED };
 }
 
 async function nodeClient(): Promise<ClientProgram> {
@@ -66,7 +70,8 @@ async function nodeClient(): Promise<ClientProgram> {
     name: node === null ? 'Node client, run by Bun as no node is on PATH' : 'Node client',
     command: [node ?? process.execPath, program],
     asksForScopes: true,
-    explainsNotFound: true,
+    noIDToken: NOT_ANNOTATED,
+    denied: DENIED,
   };
 }
 
@@ -80,15 +85,21 @@ async function goClient(): Promise<ClientProgram | MissingClient> {
   const folder = await installed('go', async (target) => {
     await runOrThrow([go, 'build', '-o', join(target, 'client'), '.'], { cwd });
   });
-  // its error for a 404 is one of its own, without the text
-  return { name, command: [join(folder, 'client')], asksForScopes: true, explainsNotFound: false };
+  const command = [join(folder, 'client')];
+  return { name, command, asksForScopes: true, noIDToken: /^metadata: .* not defined$/, denied: DENIED };
 }
 
 async function gcloudClient(): Promise<ClientProgram | MissingClient> {
   const name = 'gcloud';
   if (Bun.which(name) === null) return { name, notRun: 'no gcloud on PATH' };
   const command = [process.execPath, join(HERE, 'gcloud/client.ts')];
-  return { name, command, asksForScopes: false, explainsNotFound: true };
+  return {
+    name,
+    command,
+    asksForScopes: false,
+    noIDToken: /No identity token can be obtained from the current credentials/,
+    denied: /MetadataServerException.*: The request is rejected/,
+  };
 }
 
 /** The folder in the cache that `install` has filled for just these sources; older ones are removed. */

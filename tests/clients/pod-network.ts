@@ -40,7 +40,7 @@ async function obstacleToNamespaces(): Promise<string | undefined> {
     await place.connect(80);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message.trim() : String(error);
+    return `${error instanceof Error ? error.message : error}`.trim().replaceAll('\n', ' ');
   }
 }
 
