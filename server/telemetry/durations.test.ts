@@ -10,15 +10,15 @@ function shown(durations: Durations): Record<string, number> {
 
 test('buckets are cumulative, a bound belongs to its own bucket, and what is above them all is in +Inf', () => {
   const durations = new Durations();
-  for (const seconds of [0, 0.0001, 0.25, 300]) durations.observe(seconds);
+  for (const seconds of [0, 0.001, 0.25, 300]) durations.observe(seconds);
 
   expect(shown(durations)).toMatchObject({
-    'x_seconds_bucket /a 0.0001': 2,
+    'x_seconds_bucket /a 0.001': 2,
     'x_seconds_bucket /a 0.1': 2,
     'x_seconds_bucket /a 0.25': 3,
     'x_seconds_bucket /a 30': 3,
     'x_seconds_bucket /a +Inf': 4,
     'x_seconds_count /a': 4,
-    'x_seconds_sum /a': 300.2501,
+    'x_seconds_sum /a': 300.251,
   });
 });

@@ -1,6 +1,6 @@
 // Seconds: from what a cached answer takes to what the most patient client waits for.
 const BOUNDS: readonly number[] = [
-  0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
 /** One line of a scrape. */

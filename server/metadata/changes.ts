@@ -1,0 +1,99 @@
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { Answer } from './answer.ts';
+
+/** The longest wait, with whatever `timeout_sec` or without one: a client asks again, as Go's Subscribe does. */
+export const LONGEST_WAIT_SECONDS = 300;
+const MOST_WAITERS = 256;
+const MOST_WAITERS_OF_ONE = 8;
+// a look at a value costs microseconds and no request; what is waited for changes in minutes
+const LOOK_EVERY = 1000;
+
+/** What a waiting request said. */
+export interface Wait {
+  /** `last_etag`; undefined: the value as it is now. */
+  readonly lastETag: string | undefined;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+/** `wait_for_change`, as Compute Engine documents it; undefined where the caller does not want to wait. */
+export function parseWait(query: URLSearchParams): Wait | undefined {
+  if (!isTrue(query.get('wait_for_change'))) return undefined;
+  const seconds = query.get('timeout_sec') ?? String(LONGEST_WAIT_SECONDS);
+  if (!/^[0-9]{1,9}$/.test(seconds)) {
+    throw new Fault('parameter-invalid', 'timeout_sec must be a whole number of seconds', {
+      remedy: 'Send timeout_sec as digits alone.',
+    });
+  }
+  return {
+    lastETag: query.get('last_etag') ?? undefined,
+    timeout: Math.min(Number(seconds), LONGEST_WAIT_SECONDS) * 1000,
+  };
+}
+
+export function isTrue(parameter: string | null): boolean {
+  return parameter !== null && /^(?:true|1)$/i.test(parameter);
+}
+
+/** Requests that wait for a value to change: bounded in time and in number, in all and for one peer. */
+export class Changes {
+  readonly #waiters = new Map<string, number>();
+  #count = 0;
+  readonly #effects: Pick<Effects, 'now' | 'sleep'>;
+  readonly #draining: AbortSignal;
+
+  constructor(effects: Pick<Effects, 'now' | 'sleep'>, draining: AbortSignal) {
+    this.#effects = effects;
+    this.#draining = draining;
+  }
+
+  /** How many requests wait. */
+  get waiting(): number {
+    return this.#count;
+  }
+
+  /**
+   * What `look` gives once it differs from what the caller has; what it gives now when the time is over, the
+   * server drains or `gone` says that the caller has gone. Throws `caller-busy` where too many wait already.
+   */
+  async wait(peer: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
+    let answer = await look();
+    const lastETag = wait.lastETag ?? answer.etag;
+    if (answer.etag !== lastETag) return answer;
+
+    const { now, sleep } = this.#effects;
+    const end = now() + wait.timeout;
+    const stop = AbortSignal.any([gone, this.#draining]);
+    this.#enter(peer);
+    try {
+      for (let left = wait.timeout; left > 0 && answer.etag === lastETag; left = end - now()) {
+        await sleep(Math.min(LOOK_EVERY, left), stop);
+        answer = await look();
+      }
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    } finally {
+      this.#leave(peer);
+    }
+    return answer;
+  }
+
+  #enter(peer: string): void {
+    const ofPeer = this.#waiters.get(peer) ?? 0;
+    if (this.#count >= MOST_WAITERS || ofPeer >= MOST_WAITERS_OF_ONE) {
+      throw new Fault('caller-busy', 'too many requests wait for a change', {
+        remedy: 'Wait with fewer requests at once.',
+      });
+    }
+    this.#count++;
+    this.#waiters.set(peer, ofPeer + 1);
+  }
+
+  #leave(peer: string): void {
+    const ofPeer = this.#waiters.get(peer) ?? 1;
+    this.#count--;
+    if (ofPeer > 1) this.#waiters.set(peer, ofPeer - 1);
+    else this.#waiters.delete(peer);
+  }
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { Caller } from '../caller/caller.ts';
+import { googleAccountOf } from '../google/google-account.ts';
+import type { Node } from '../kubernetes/objects.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+
+/** What the settings say of the instance that the metadata describes. */
+export type InstanceSettings = Pick<
+  ServeSettings,
+  'nodeName' | 'projectID' | 'workloadIdentityProvider' | 'universeDomain' | 'clusterName' | 'clusterLocation'
+>;
+
+/** The instance that the metadata describes: the Node, and the cluster it is in. */
+export interface Instance {
+  readonly settings: InstanceSettings;
+  /** Throws `stores-not-in-sync` while the Node is not known. */
+  node(): Node;
+}
+
+function sha256(value: string): Buffer {
+  return createHash('sha256').update(value).digest();
+}
+
+/** A number for the Node's UID: the same for its life, and below 2^53 so that every JSON parser reads it exactly. */
+export function instanceID({ node }: Instance): number {
+  return Number(sha256(node().uid).readBigUInt64BE() >> 11n);
+}
+
+/** As configured, else the Node's zone, else its region; empty where nobody says. */
+export function clusterLocation({ settings, node }: Instance): string {
+  if (settings.clusterLocation !== '') return settings.clusterLocation;
+  const { 'topology.kubernetes.io/zone': zone, 'topology.kubernetes.io/region': region } = node().labels;
+  return zone ?? region ?? '';
+}
+
+/** `projects/NUMBER/zones/ZONE`, as Compute Engine spells it. */
+export function zone(instance: Instance): string {
+  return `projects/${instance.settings.workloadIdentityProvider.projectNumber}/zones/${clusterLocation(instance)}`;
+}
+
+/** GKE's form, 64 hexadecimal digits; from what tells clusters apart that needs no permission to read. */
+export function clusterUID({ settings }: Instance): string {
+  return sha256(`${settings.workloadIdentityProvider.name}\n${settings.clusterName}`).toString('hex');
+}
+
+/**
+ * The one account a caller has beside `default`: the annotated Google account, or the workload identity pool
+ * as GKE names it where there is none. Throws `account-annotation-invalid`.
+ */
+export function accountOf(caller: Caller, settings: InstanceSettings): string {
+  return googleAccountOf(caller) ?? `${settings.projectID}.svc.id.goog`;
+}

@@ -1,0 +1,103 @@
+import { expect, test } from 'bun:test';
+import type { Caller } from '../caller/caller.ts';
+import { GoogleFault } from '../google/google-fault.ts';
+import { Fault, type FaultCode } from '../runtime/fault.ts';
+import { answerToFailure, isTransient } from './faults.ts';
+import { account, EMAIL, fault } from './test-metadata.ts';
+
+const CALLER: Caller = {
+  serviceAccount: { namespace: 'shop', name: 'checkout', uid: 'sa-1', googleAccount: account(EMAIL) },
+  boundTo: { kind: 'Pod', name: 'p', uid: 'p-1' },
+};
+
+const STATUS: Readonly<Record<FaultCode, number>> = {
+  'setting-invalid': 500,
+  'caller-unknown': 404,
+  'caller-forwarded': 403,
+  'caller-busy': 503,
+  'node-without-service-account': 404,
+  'stores-not-in-sync': 503,
+  'kubernetes-unavailable': 503,
+  'kubernetes-forbidden': 403,
+  'service-account-missing': 404,
+  'bound-object-gone': 404,
+  'google-unavailable': 503,
+  'sts-refused': 403,
+  'iam-permission-denied': 403,
+  'google-account-missing': 404,
+  'iam-refused': 403,
+  'account-annotation-missing': 404,
+  'account-annotation-invalid': 404,
+  'audience-missing': 400,
+  'parameter-invalid': 400,
+};
+
+// every key of the Record is a code
+const CODES = Object.keys(STATUS) as FaultCode[];
+
+test.each(CODES)('%s: its status, Retry-After where it is transient, and no inside message', (code) => {
+  const { status, body, headers, contentType } = answerToFailure(fault(code), CALLER);
+  expect(status).toBe(STATUS[code]);
+  expect(headers?.['Retry-After'] !== undefined).toBe(status === 503);
+  expect(isTransient(fault(code))).toBe(status === 503);
+  expect(contentType).toBe('application/text');
+  if (code !== 'parameter-invalid') expect(body).not.toContain('an inside message');
+});
+
+test('what is no Fault is a fixed text', () => {
+  for (const error of [new Error('/var/run/secrets'), 'text', undefined]) {
+    expect(answerToFailure(error, CALLER)).toEqual({
+      status: 500,
+      contentType: 'application/text',
+      body: 'Internal Server Error\n',
+    });
+  }
+});
+
+const DENIED = `Unable to generate access token; IAM returned 403 Forbidden: Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).
+This error could be caused by a missing IAM policy binding on the target IAM service account.
+For more information, refer to the Workload Identity documentation:
+\thttps://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#authenticating_to`;
+
+test("IAM's refusal is GKE's text, word for word", () => {
+  expect(answerToFailure(fault('iam-permission-denied'), CALLER).body).toBe(DENIED);
+  const denied = new GoogleFault('iam-permission-denied', {
+    operation: 'identity token',
+    status: 403,
+    googleMessage:
+      "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource (or it may not exist).",
+  });
+  expect(answerToFailure(denied, CALLER).body).toBe(
+    DENIED.replace('access token', 'identity token').replace('getAccessToken', 'getOpenIdToken'),
+  );
+});
+
+test("an account that is missing is GKE's text", () => {
+  const missing =
+    'Unable to generate access token; IAM returned 404 Not Found: Requested entity was not found.';
+  expect(answerToFailure(fault('google-account-missing'), CALLER).body).toBe(missing);
+});
+
+test('a refusal of STS says what Google said', () => {
+  const refused = new GoogleFault('sts-refused', {
+    operation: 'federated token',
+    status: 400,
+    googleMessage: 'The audience in ID Token does not match the expected audience.',
+  });
+  expect(answerToFailure(refused, CALLER).body).toBe(
+    'Unable to generate federated token; STS returned 400 Bad Request: The audience in ID Token does not match the expected audience.',
+  );
+});
+
+test("an identity token without an annotation is GKE's text, with the caller's ServiceAccount", () => {
+  expect(
+    answerToFailure(fault('account-annotation-missing'), CALLER).body,
+  ).toBe(`Your Kubernetes service account (shop/checkout) is not annotated with a target Google service account, which is a requirement for retrieving Identity Tokens using Workload Identity.
+Please add the iam.gke.io/gcp-service-account=[GSA_NAME]@[PROJECT_ID] annotation to your Kubernetes service account.
+Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity`);
+});
+
+test('what the caller itself has sent wrongly, it is told', () => {
+  const invalid = new Fault('parameter-invalid', 'timeout_sec must be digits', { remedy: '' });
+  expect(answerToFailure(invalid, CALLER).body).toBe('timeout_sec must be digits\n');
+});

@@ -1,0 +1,130 @@
+import { STATUS_CODES } from 'node:http';
+import type { Caller } from '../caller/caller.ts';
+import { GoogleFault } from '../google/google-fault.ts';
+import { Fault, type FaultCode } from '../runtime/fault.ts';
+import type { Answer } from './answer.ts';
+
+interface FaultRow {
+  readonly status: number;
+  readonly text: string | ((fault: Fault, caller: Caller | undefined) => string);
+  /** Seconds; only where asking again may help. */
+  readonly retryAfter?: number;
+}
+
+const INTERNAL_ERROR = 'Internal Server Error\n';
+const KUBERNETES_TRY_AGAIN = 'The Kubernetes API server does not answer; try again.\n';
+
+/** `IAM returned 403 Forbidden: …`, as GKE words it. */
+function refusal(
+  service: 'IAM' | 'STS',
+  fault: Fault,
+  otherwise: { status: number; message: string },
+): string {
+  const google = fault instanceof GoogleFault ? fault : undefined;
+  const status = google?.status ?? otherwise.status;
+  const message = google?.googleMessage || otherwise.message;
+  const operation = google?.operation ?? 'access token';
+  return `Unable to generate ${operation}; ${service} returned ${status} ${STATUS_CODES[status] ?? ''}: ${message}`;
+}
+
+/**
+ * Status and text of every fault: transient ones are 503 with Retry-After, permanent ones 4xx. What stands
+ * between a ServiceAccount without a usable annotation and an identity token is 404, never 400, 403 or 500:
+ * gcloud crashes on those, even for `print-access-token`.
+ */
+const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
+  // never reaches a request
+  'setting-invalid': { status: 500, text: INTERNAL_ERROR },
+  'caller-unknown': {
+    status: 404,
+    text: 'No running Pod of this Node has the address of this connection.\n',
+  },
+  'caller-forwarded': { status: 403, text: 'Requests with the header X-Forwarded-For are refused.\n' },
+  'caller-busy': {
+    status: 503,
+    retryAfter: 1,
+    text: 'Too many requests at once from this Pod; try again.\n',
+  },
+  'node-without-service-account': {
+    status: 404,
+    text:
+      'This Node has no Kubernetes service account for Pods on the host network.\n' +
+      'Please annotate or label the Node with gke-metadata-server.matheuscscp.io/serviceAccountName and ' +
+      'gke-metadata-server.matheuscscp.io/serviceAccountNamespace, or configure a default.\n',
+  },
+  'stores-not-in-sync': { status: 503, retryAfter: 1, text: 'Not in sync with Kubernetes yet; try again.\n' },
+  'kubernetes-unavailable': { status: 503, retryAfter: 2, text: KUBERNETES_TRY_AGAIN },
+  'kubernetes-forbidden': {
+    status: 403,
+    text: 'The Kubernetes API server refused the metadata server; its RBAC or an admission policy does not allow this.\n',
+  },
+  'service-account-missing': {
+    status: 404,
+    text: 'The Kubernetes service account of this Pod does not exist.\n',
+  },
+  'bound-object-gone': { status: 404, text: 'The Pod of this connection is being deleted.\n' },
+  'google-unavailable': { status: 503, retryAfter: 5, text: 'Google does not answer; try again.\n' },
+  'sts-refused': {
+    status: 403,
+    text: (fault) => refusal('STS', fault, { status: 400, message: 'the Kubernetes token was refused.' }),
+  },
+  'iam-permission-denied': {
+    status: 403,
+    text: (fault) => `${refusal('IAM', fault, {
+      status: 403,
+      message: "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
+    })}
+This error could be caused by a missing IAM policy binding on the target IAM service account.
+For more information, refer to the Workload Identity documentation:
+	https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#authenticating_to`,
+  },
+  'google-account-missing': {
+    status: 404,
+    text: (fault) => refusal('IAM', fault, { status: 404, message: 'Requested entity was not found.' }),
+  },
+  'iam-refused': {
+    status: 403,
+    text: (fault) => refusal('IAM', fault, { status: 400, message: 'the request was refused.' }),
+  },
+  'account-annotation-missing': {
+    status: 404,
+    text: (
+      _,
+      caller,
+    ) => `Your Kubernetes service account (${serviceAccountOf(caller)}) is not annotated with a target Google service account, which is a requirement for retrieving Identity Tokens using Workload Identity.
+Please add the iam.gke.io/gcp-service-account=[GSA_NAME]@[PROJECT_ID] annotation to your Kubernetes service account.
+Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity`,
+  },
+  'account-annotation-invalid': {
+    status: 404,
+    text: (_, caller) =>
+      `The annotation iam.gke.io/gcp-service-account of your Kubernetes service account (${serviceAccountOf(caller)}) is not the email of a Google service account.\n`,
+  },
+  'audience-missing': { status: 400, text: 'non-empty audience parameter required' },
+  // the message is about what the caller itself has sent
+  'parameter-invalid': { status: 400, text: (fault) => `${fault.message}\n` },
+};
+
+function serviceAccountOf(caller: Caller | undefined): string {
+  return caller === undefined
+    ? 'ns/name'
+    : `${caller.serviceAccount.namespace}/${caller.serviceAccount.name}`;
+}
+
+/** What a request that failed is answered; of an error that is no Fault, nothing but that there was one. */
+export function answerToFailure(error: unknown, caller: Caller | undefined): Answer {
+  if (!(error instanceof Fault))
+    return { status: 500, contentType: 'application/text', body: INTERNAL_ERROR };
+  const { status, text, retryAfter } = FAULTS[error.code];
+  return {
+    status,
+    contentType: 'application/text',
+    body: typeof text === 'string' ? text : text(error, caller),
+    ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': String(retryAfter) } }),
+  };
+}
+
+/** Whether the same request may be answered when it is made again. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof Fault && FAULTS[error.code].retryAfter !== undefined;
+}

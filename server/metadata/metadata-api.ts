@@ -1,0 +1,202 @@
+import type { Caller, Callers } from '../caller/caller.ts';
+import type { Tokens } from '../google/tokens.ts';
+import type { Node } from '../kubernetes/objects.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { Log } from '../telemetry/events.ts';
+import { type Answer, etagOf } from './answer.ts';
+import { Changes, isTrue, parseWait } from './changes.ts';
+import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
+import { answerToFailure, isTransient } from './faults.ts';
+import { type Alt, renderListing, renderRecursively, renderValue, resolveValue } from './rendering.ts';
+import { decodePath } from './target.ts';
+import type { TokenAnswers } from './token-answers.ts';
+import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
+
+/** A request of the metadata API, without the server that carries it. */
+export interface MetadataRequest {
+  readonly method: string;
+  /** As it stands in the URL: percent-encoded. */
+  readonly path: string;
+  readonly query: string;
+  /** Whether it says `Metadata-Flavor: Google`. */
+  readonly flavored: boolean;
+  /** Whether it has an X-Forwarded-For. */
+  readonly forwarded: boolean;
+  /** The socket's peer; undefined where it has gone. */
+  readonly peer: string | undefined;
+  /** Lifts the server's idle timeout off this request, and says when its client has gone. */
+  hold(): AbortSignal;
+}
+
+export interface MetadataDependencies {
+  readonly settings: InstanceSettings & Pick<ServeSettings, 'cacheMaxTokenDurationSeconds' | 'logLevel'>;
+  readonly callers: Callers;
+  readonly tokens: Tokens;
+  /** This Node; undefined until it is known. */
+  node(): Node | undefined;
+  readonly log: Log;
+  readonly effects: Pick<Effects, 'now' | 'sleep'>;
+  /** Aborted when the server begins to end. */
+  readonly draining: AbortSignal;
+}
+
+/** An answer, and what the metrics and the log say of it. */
+export interface Outcome {
+  readonly answer: Answer;
+  /** The template of the path; undefined where the tree has no such path. */
+  readonly template: string | undefined;
+  /** Why it is a refusal. */
+  readonly failure?: unknown;
+}
+
+const NOT_FOUND: Answer = { status: 404, contentType: 'application/text', body: 'Not Found\n' };
+const NO_FLAVOR: Answer = {
+  status: 403,
+  contentType: 'text/plain; charset=utf-8',
+  body: 'Missing required header "Metadata-Flavor": "Google"',
+};
+const METHOD_NOT_ALLOWED: Answer = {
+  status: 405,
+  contentType: 'application/text',
+  body: 'Method Not Allowed\n',
+  headers: { Allow: 'GET, HEAD' },
+};
+const RECURSION_FAILED: Answer = {
+  status: 500,
+  contentType: 'application/text',
+  body: 'Could not recursively fetch uri\n',
+};
+
+/** The metadata API without HTTP: every request gets an answer, none throws. */
+export class MetadataApi {
+  readonly #dependencies: MetadataDependencies;
+  readonly #instance: Instance;
+  readonly #changes: Changes;
+  readonly #tokenAnswers: TokenAnswers;
+
+  constructor(dependencies: MetadataDependencies, tokenAnswers: TokenAnswers) {
+    const { settings, effects, draining, node } = dependencies;
+    this.#dependencies = dependencies;
+    this.#instance = { settings, node: () => requireNode(node()) };
+    this.#changes = new Changes(effects, draining);
+    this.#tokenAnswers = tokenAnswers;
+  }
+
+  async answer(request: MetadataRequest): Promise<Outcome> {
+    const { callers, log } = this.#dependencies;
+    const path = decodePath(request.path);
+    const found = path === undefined ? undefined : find(path);
+    const query = new URLSearchParams(request.query);
+    const template = found?.row.path;
+    try {
+      return { answer: await this.#answer(request, path, found, query), template };
+    } catch (failure) {
+      if (!(failure instanceof Fault)) log.error({ error: failure, route: template }, 'unexpected failure');
+      const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
+      if (failedRecursion) return { answer: RECURSION_FAILED, template, failure };
+      const caller = request.peer === undefined ? undefined : callers.known(request.peer);
+      return { answer: answerToFailure(failure, caller), template, failure };
+    }
+  }
+
+  #answer(
+    request: MetadataRequest,
+    path: string | undefined,
+    found: Found | undefined,
+    query: URLSearchParams,
+  ): Answer | Promise<Answer> {
+    if (request.forwarded) {
+      throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
+        remedy: 'Ask the metadata server directly, not through a proxy.',
+      });
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;
+    // only `/` answers without: Go's platform probe sends no such header
+    if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
+    if (found === undefined) return redirectOrNotFound(request, path);
+    const look = () => this.#look(found, query, request.peer);
+    const wait = parseWait(query);
+    return wait === undefined ? look() : this.#changes.wait(request.peer ?? '', wait, request.hold(), look);
+  }
+
+  /** The value as it is now. */
+  async #look(
+    { row, account: asked }: Found,
+    query: URLSearchParams,
+    peer: string | undefined,
+  ): Promise<Answer> {
+    const { settings } = this.#dependencies;
+    if (!isOfCaller(row, isRecursive(row, query))) return this.#render(row, undefined, query);
+    const caller = await this.#identify(peer);
+    if (asked !== undefined && asked !== 'default' && asked !== accountOf(caller, settings)) return NOT_FOUND;
+    if (row.kind === 'access-token') return this.#accessToken(caller, query);
+    if (row.kind === 'identity-token') return this.#identityToken(caller, query);
+    return this.#render(row, accountOf(caller, settings), query);
+  }
+
+  #render(row: Row, account: string | undefined, query: URLSearchParams): Answer {
+    const alt = altOf(query);
+    const view = { instance: this.#instance, account };
+    if (row.kind === 'directory') {
+      return isRecursive(row, query) ? renderRecursively(row, view, alt) : renderListing(row, view, alt);
+    }
+    const value = resolveValue(row, view);
+    return value === undefined ? NOT_FOUND : renderValue(value, alt);
+  }
+
+  async #identify(peer: string | undefined): Promise<Caller> {
+    const { callers } = this.#dependencies;
+    if (peer !== undefined) return callers.known(peer) ?? callers.identify(peer);
+    throw new Fault('caller-unknown', 'the connection of the request has gone', { remedy: 'Ask again.' });
+  }
+
+  async #accessToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
+    const { tokens } = this.#dependencies;
+    const scopes = query.getAll('scopes').join(',');
+    const token = tokens.cachedAccessToken(caller, scopes) ?? (await tokens.accessToken(caller, scopes));
+    const answer = this.#tokenAnswers.of(token);
+    if (answer !== undefined) {
+      return { status: 200, contentType: 'application/json', body: answer.body, etag: answer.etag };
+    }
+    throw new Fault('google-unavailable', 'the access token that Google gave has ended already', {
+      remedy: "Check this Node's clock against the time of day.",
+    });
+  }
+
+  async #identityToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
+    const { tokens } = this.#dependencies;
+    const audience = query.get('audience') ?? '';
+    const { token } = tokens.cachedIdToken(caller, audience) ?? (await tokens.idToken(caller, audience));
+    const body = token.reveal();
+    return { status: 200, contentType: 'application/text', body, etag: etagOf(body) };
+  }
+}
+
+/** What is below `/computeMetadata/v1/` at most: `/` answers without the flavor header, so it only lists. */
+function isRecursive(row: Row, query: URLSearchParams): boolean {
+  return row.kind === 'directory' && row.path.startsWith(V1) && isTrue(query.get('recursive'));
+}
+
+function altOf(query: URLSearchParams): Alt {
+  const alt = query.get('alt');
+  return alt === 'json' || alt === 'text' ? alt : undefined;
+}
+
+/** A directory asked for without its slash is redirected to it; the path is sent back as it came, encoded. */
+function redirectOrNotFound(request: MetadataRequest, path: string | undefined): Answer {
+  if (path === undefined || find(`${path}/`)?.row.kind !== 'directory') return NOT_FOUND;
+  const query = request.query === '' ? '' : `?${request.query}`;
+  return {
+    status: 301,
+    contentType: 'application/text',
+    body: '',
+    headers: { Location: `${request.path}/${query}` },
+  };
+}
+
+function requireNode(node: Node | undefined): Node {
+  if (node !== undefined) return node;
+  throw new Fault('stores-not-in-sync', 'the Node is not known yet', { remedy: 'Ask again in a moment.' });
+}

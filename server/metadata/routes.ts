@@ -1,0 +1,105 @@
+import type { Server } from 'bun';
+import { Elysia } from 'elysia';
+import { Fault } from '../runtime/fault.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { type Answer, headersOf } from './answer.ts';
+import { answerToFailure } from './faults.ts';
+import { hotToken } from './hot-token.ts';
+import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
+import { targetOf } from './target.ts';
+import { TokenAnswers } from './token-answers.ts';
+import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';
+
+/** The server that carries the routes; null where they are called without one. */
+export type Carrier = Server<unknown> | null;
+
+export interface MetadataRoutesDependencies extends MetadataDependencies {
+  readonly metrics: Pick<Metrics, 'route'>;
+  /** The address of a request's peer, as the socket spells it; undefined once it has gone. */
+  peerOf(request: Request, server: Carrier): string | undefined;
+}
+
+/** The peer address that the kernel knows: what no header can change. */
+export function socketPeer(request: Request, server: Carrier): string | undefined {
+  return server?.requestIP(request)?.address;
+}
+
+// all paths outside the tree, so that a caller cannot make up a label
+const UNKNOWN_ROUTE = 'unknown';
+const LONGEST_LOGGED_PATH = 256;
+
+const TOKEN_TEMPLATE = find(DEFAULT_TOKEN_PATH)?.row.path ?? UNKNOWN_ROUTE;
+const VALUE_PATHS = TREE.filter(({ kind }) => kind !== 'directory')
+  .map(({ path }) => path.replace(ANY_ACCOUNT, 'default'))
+  .filter((path) => path !== DEFAULT_TOKEN_PATH);
+
+/** The metadata API on HTTP. */
+export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia {
+  const { settings, metrics, log, effects, draining } = dependencies;
+  const app = new Elysia({ strictPath: true });
+  const tokenAnswers = new TokenAnswers(settings.cacheMaxTokenDurationSeconds, effects.now);
+  const api = new MetadataApi(dependencies, tokenAnswers);
+  const logged = settings.logLevel === 'debug';
+  const peerOf = (request: Request) => dependencies.peerOf(request, app.server);
+
+  const answer = async (request: Request): Promise<Response> => {
+    const start = effects.now();
+    const { path, query } = targetOf(request.url);
+    const { method, headers } = request;
+    const peer = peerOf(request);
+    const outcome = await api.answer({
+      method,
+      path,
+      query,
+      flavored: headers.get('metadata-flavor') === 'Google',
+      forwarded: headers.get('x-forwarded-for') !== null,
+      peer,
+      hold: () => {
+        app.server?.timeout(request, 0);
+        return request.signal;
+      },
+    });
+    const route = outcome.template ?? UNKNOWN_ROUTE;
+    const seconds = (effects.now() - start) / 1000;
+    metrics.route(route).record(method, outcome.answer.status, seconds);
+    if (logged)
+      log.debug(
+        { method, route, path: path.slice(0, LONGEST_LOGGED_PATH), peer, seconds, ...spoken(outcome) },
+        'answered',
+      );
+    return toResponse(outcome.answer, draining.aborted);
+  };
+  const hot = hotToken({ ...dependencies, tokenAnswers, metrics: metrics.route(TOKEN_TEMPLATE), peerOf });
+
+  // before the routes: a hook covers only those that follow it. What throws past `api` is a mistake of ours.
+  app.onError(({ error }) => {
+    log.error({ error }, 'unexpected failure');
+    return toResponse(answerToFailure(error, undefined), true);
+  });
+  // Elysia reads the source text of a handler: `=> f(` or `return f(` makes it wait for a promise at each request,
+  // and `server` taken from the context adds a getter to it; both cost several per cent.
+  app.get(DEFAULT_TOKEN_PATH, ({ request }) => {
+    let response: Response | Promise<Response> | undefined = logged ? undefined : hot(request);
+    if (response === undefined) response = answer(request);
+    return response;
+  });
+  // Values have routes of their own, which Bun finds faster. Not directories: Elysia hands their paths to Bun
+  // without the slash at the end, so that `/a` would be answered as `/a/`.
+  for (const path of VALUE_PATHS) app.get(path, ({ request }) => answer(request));
+  app.all('/*', ({ request }) => answer(request));
+  return app;
+}
+
+function toResponse(answer: Answer, closing: boolean): Response {
+  const headers = closing ? { ...headersOf(answer), Connection: 'close' } : headersOf(answer);
+  // Bun adds Content-Length, and leaves out the body of an answer to HEAD
+  return new Response(answer.body, { status: answer.status, headers });
+}
+
+/** What the log says of an outcome: never the body, which may be a token. */
+function spoken({ answer, failure }: Outcome): object {
+  const { status } = answer;
+  if (failure === undefined) return { status };
+  if (!(failure instanceof Fault)) return { status, error: failure };
+  return { status, code: failure.code, reason: failure.message, remedy: failure.remedy };
+}

@@ -1,0 +1,30 @@
+/** What a request is for, as it stands in its URL. */
+export interface Target {
+  readonly path: string;
+  /** Without its question mark; empty where there is none. */
+  readonly query: string;
+}
+
+/**
+ * The path and query of a request's URL, split by hand: Bun gives a bare path to a client of HTTP/1.0 that sends
+ * no Host, and `host:port` for CONNECT, on both of which `new URL` throws. The path is empty where there is none.
+ */
+export function targetOf(url: string): Target {
+  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
+  if (start === -1) return { path: '', query: '' };
+  const mark = url.indexOf('?', start);
+  return mark === -1
+    ? { path: url.slice(start), query: '' }
+    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}
+
+/** The path without its percent-encoding, once; undefined where an escape is malformed. */
+export function decodePath(path: string): string | undefined {
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // a URIError says nothing but that
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import type { Elysia } from 'elysia';
+import type { Caller, Callers } from '../caller/caller.ts';
+import type { ExpiringToken, Tokens } from '../google/tokens.ts';
+import type { GoogleAccount, Node } from '../kubernetes/objects.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault, type FaultCode } from '../runtime/fault.ts';
+import { Secret } from '../runtime/secret.ts';
+import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
+import type { Log } from '../telemetry/events.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { type MetadataRoutesDependencies, metadataRoutes } from './routes.ts';
+
+export const EMAIL = 'app@my-project.iam.gserviceaccount.com';
+export const PEER = '::ffff:10.0.0.7';
+export const NOW = 1_800_000_000_000;
+export const ACCESS_TOKEN = 'ya29.access';
+export const ID_TOKEN = 'eyJ.id.token';
+
+export function fault(code: FaultCode): Fault {
+  return new Fault(code, `an inside message of ${code}`, { remedy: 'none' });
+}
+
+export function account(value: string | undefined): GoogleAccount {
+  if (value === undefined) return { kind: 'none' };
+  const email = parseGoogleServiceAccountEmail(value);
+  return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
+}
+
+/** The metadata API over a caller and tokens that the test changes as it goes. */
+export class TestMetadata {
+  googleAccount = account(EMAIL);
+  node: Node | undefined = {
+    name: 'node-1',
+    uid: '0f9c2a44-6f0e-4d0b-9f6b-2f6a3f0d9c11',
+    addresses: [],
+    labels: { 'topology.kubernetes.io/zone': 'eu-west-1b', 'topology.kubernetes.io/region': 'eu-west-1' },
+    annotations: {},
+  };
+  time = NOW;
+  token: ExpiringToken = { token: new Secret(ACCESS_TOKEN), expiresAt: NOW + 3600_000 };
+  idToken: ExpiringToken = { token: new Secret(ID_TOKEN), expiresAt: NOW + 3600_000 };
+  /** What identifying the caller, and a token that is not cached, throws. */
+  callerFailure: unknown;
+  tokenFailure: unknown;
+  /** Whether caller and token are there without waiting. */
+  warm = true;
+  peer: string | undefined = PEER;
+  sleep: Effects['sleep'] = async (milliseconds) => {
+    this.time += milliseconds;
+  };
+  readonly scopesAsked: string[] = [];
+  readonly audiencesAsked: string[] = [];
+  readonly logged: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
+  readonly metrics = new Metrics('1.2.3');
+  readonly draining = new AbortController();
+
+  app(
+    settings: Partial<MetadataRoutesDependencies['settings']> = {},
+    overrides: Partial<MetadataRoutesDependencies> = {},
+  ): Elysia {
+    return metadataRoutes({
+      settings: {
+        nodeName: 'node-1',
+        projectID: 'my-project',
+        workloadIdentityProvider: WorkloadIdentityProvider.parse(
+          'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster',
+        ),
+        universeDomain: 'googleapis.com',
+        clusterName: 'my-cluster',
+        clusterLocation: '',
+        cacheMaxTokenDurationSeconds: 3600,
+        logLevel: 'info',
+        ...settings,
+      },
+      callers: this.#callers(),
+      tokens: this.#tokens(),
+      node: () => this.node,
+      metrics: this.metrics,
+      log: this.#log(),
+      effects: { now: () => this.time, sleep: (milliseconds, signal) => this.sleep(milliseconds, signal) },
+      draining: this.draining.signal,
+      peerOf: () => this.peer,
+      ...overrides,
+    });
+  }
+
+  /** GET with the flavor header. */
+  async get(path: string, init: RequestInit = {}): Promise<Response> {
+    return this.app().handle(
+      new Request(`http://metadata.google.internal${path}`, {
+        headers: { 'Metadata-Flavor': 'Google' },
+        ...init,
+      }),
+    );
+  }
+
+  async text(path: string): Promise<[number, string]> {
+    const response = await this.get(path);
+    return [response.status, await response.text()];
+  }
+
+  #callers(): Callers {
+    const identified = new Map<GoogleAccount, Caller>();
+    const caller = () => {
+      const { googleAccount } = this;
+      const serviceAccount = { namespace: 'shop', name: 'checkout', uid: 'sa-1', googleAccount };
+      const known = identified.get(googleAccount) ?? {
+        serviceAccount,
+        boundTo: { kind: 'Pod', name: 'p', uid: 'p-1' },
+      };
+      identified.set(googleAccount, known);
+      return known;
+    };
+    return {
+      known: (address) =>
+        this.warm && this.callerFailure === undefined && address === PEER ? caller() : undefined,
+      identify: async (address) => {
+        if (this.callerFailure !== undefined) throw this.callerFailure;
+        if (address !== PEER) throw fault('caller-unknown');
+        return caller();
+      },
+      refused: () => {},
+    };
+  }
+
+  #tokens(): Tokens {
+    const cached = (token: ExpiringToken) =>
+      this.warm && this.tokenFailure === undefined ? token : undefined;
+    const exchanged = async (token: ExpiringToken) => {
+      if (this.tokenFailure !== undefined) throw this.tokenFailure;
+      return token;
+    };
+    return {
+      cachedAccessToken: (_, scopes) => (scopes === '' ? cached(this.token) : undefined),
+      accessToken: (_, scopes) => {
+        this.scopesAsked.push(scopes);
+        return exchanged(this.token);
+      },
+      cachedIdToken: (_, audience) => (audience === 'warm' ? cached(this.idToken) : undefined),
+      idToken: async (caller, audience) => {
+        this.audiencesAsked.push(audience);
+        if (audience === '') throw fault('audience-missing');
+        if (caller.serviceAccount.googleAccount.kind === 'none') throw fault('account-annotation-missing');
+        return exchanged(this.idToken);
+      },
+    };
+  }
+
+  #log(): Log {
+    const at = (level: string) => (fields: object, message: string) => {
+      this.logged.push({ level, fields, message });
+    };
+    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  }
+}

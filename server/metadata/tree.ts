@@ -1,0 +1,126 @@
+import { DEFAULT_SCOPES } from '../google/scopes.ts';
+import { clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
+
+/** Text, a number, or a list: one item a line in text, an array in JSON. */
+export type Value = string | number | readonly string[];
+
+/** One path, with all there is to say about it; a path that ends in a slash is a directory. */
+export type Row = { readonly path: string; readonly unlisted?: true } & (
+  | {
+      readonly kind: 'directory' /** Keys in JSON as they stand, not in camel case. */;
+      readonly verbatim?: true;
+    }
+  | { readonly kind: 'of-instance'; value(instance: Instance): Value }
+  | { readonly kind: 'of-account'; value(account: string): Value }
+  | { readonly kind: 'access-token' | 'identity-token' }
+);
+export type Directory = Extract<Row, { kind: 'directory' }>;
+
+export const V1 = '/computeMetadata/v1/';
+const INSTANCE = `${V1}instance/`;
+const ATTRIBUTES = `${INSTANCE}attributes/`;
+const ACCOUNTS = `${INSTANCE}service-accounts/`;
+/** Stands for `default` and for the name of the caller's account; only its own has a path. */
+export const ANY_ACCOUNT = ':account';
+const ACCOUNT = `${ACCOUNTS}${ANY_ACCOUNT}/`;
+
+/** The path that nearly every request is for. */
+export const DEFAULT_TOKEN_PATH = `${ACCOUNTS}default/token`;
+
+/** Everything the metadata API has, in the order it is listed in. */
+export const TREE: readonly Row[] = [
+  { path: '/', kind: 'directory' },
+  { path: '/computeMetadata/', kind: 'directory' },
+  { path: V1, kind: 'directory' },
+  { path: INSTANCE, kind: 'directory' },
+  { path: ATTRIBUTES, kind: 'directory', verbatim: true },
+  { path: `${ATTRIBUTES}cluster-location`, kind: 'of-instance', value: clusterLocation },
+  { path: `${ATTRIBUTES}cluster-name`, kind: 'of-instance', value: ({ settings }) => settings.clusterName },
+  { path: `${ATTRIBUTES}cluster-uid`, kind: 'of-instance', value: clusterUID },
+  { path: `${INSTANCE}hostname`, kind: 'of-instance', value: ({ settings }) => settings.nodeName },
+  { path: `${INSTANCE}id`, kind: 'of-instance', value: instanceID },
+  {
+    path: `${INSTANCE}name`,
+    kind: 'of-instance',
+    value: ({ settings }) => settings.nodeName,
+    unlisted: true,
+  },
+  { path: ACCOUNTS, kind: 'directory', verbatim: true },
+  { path: ACCOUNT, kind: 'directory' },
+  { path: `${ACCOUNT}aliases`, kind: 'of-account', value: () => ['default'] },
+  { path: `${ACCOUNT}email`, kind: 'of-account', value: (account) => account },
+  { path: `${ACCOUNT}identity`, kind: 'identity-token' },
+  { path: `${ACCOUNT}scopes`, kind: 'of-account', value: () => DEFAULT_SCOPES.split(' ') },
+  { path: `${ACCOUNT}token`, kind: 'access-token' },
+  { path: `${INSTANCE}zone`, kind: 'of-instance', value: zone },
+  { path: `${V1}project/`, kind: 'directory' },
+  {
+    path: `${V1}project/numeric-project-id`,
+    kind: 'of-instance',
+    value: ({ settings }) => Number(settings.workloadIdentityProvider.projectNumber),
+  },
+  { path: `${V1}project/project-id`, kind: 'of-instance', value: ({ settings }) => settings.projectID },
+  { path: `${V1}universe/`, kind: 'directory', unlisted: true },
+  {
+    path: `${V1}universe/universe-domain`,
+    kind: 'of-instance',
+    value: ({ settings }) => settings.universeDomain,
+  },
+  // how Go's oauth2 spells it
+  {
+    path: `${V1}universe/universe_domain`,
+    kind: 'of-instance',
+    value: ({ settings }) => settings.universeDomain,
+    unlisted: true,
+  },
+];
+
+const ROWS: ReadonlyMap<string, Row> = new Map(TREE.map((row) => [row.path, row]));
+
+const CHILDREN: ReadonlyMap<Row, readonly Row[]> = new Map(
+  TREE.map((row) => [
+    row,
+    TREE.filter(({ path, unlisted }) => unlisted !== true && parentOf(path) === row.path),
+  ]),
+);
+
+/** The directory that a path is in; `/` is in none. */
+function parentOf(path: string): string | undefined {
+  return path === '/' ? undefined : path.slice(0, path.lastIndexOf('/', path.length - 2) + 1);
+}
+
+/** The row of a path, and the account that stood in it. */
+export interface Found {
+  readonly row: Row;
+  readonly account?: string;
+}
+
+/** What the tree has at `path` (decoded, no query); undefined where it has nothing. */
+export function find(path: string): Found | undefined {
+  if (!path.startsWith(ACCOUNTS) || path.length === ACCOUNTS.length) {
+    const row = ROWS.get(path);
+    return row && { row };
+  }
+  const end = path.indexOf('/', ACCOUNTS.length);
+  if (end === -1) return undefined;
+  const row = ROWS.get(ACCOUNTS + ANY_ACCOUNT + path.slice(end));
+  return row && { row, account: path.slice(ACCOUNTS.length, end) };
+}
+
+/** Whether an answer about this row, or about what is below it, needs to know who is asking. */
+export function isOfCaller(row: Row, recursive: boolean): boolean {
+  return row.path.startsWith(ACCOUNTS) || (recursive && ACCOUNTS.startsWith(row.path));
+}
+
+/** What a directory lists: names (a directory's without its slash) and rows; `account` is the caller's own. */
+export function entriesOf(
+  directory: Directory,
+  account: string | undefined,
+): readonly { readonly name: string; readonly row: Row }[] {
+  const rows = CHILDREN.get(directory) ?? [];
+  return rows.flatMap((row) => {
+    const name = row.path.slice(directory.path.length).replace('/', '');
+    if (name !== ANY_ACCOUNT) return [{ name, row }];
+    return account === undefined ? [] : ['default', account].map((each) => ({ name: each, row }));
+  });
+}
