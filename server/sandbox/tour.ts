@@ -85,7 +85,10 @@ function kubernetesStep(call: KubernetesCall): string | undefined {
   if (call.verb === 'get') return `Kubernetes   looks at ServiceAccount ${name}: ${call.status}`;
   if (call.verb !== 'create') return undefined;
   const { kind, name: bound } = call.boundObject ?? {};
-  return `Kubernetes   TokenRequest for ${name}, bound to ${kind} ${bound}, for Google's provider alone: ${call.status}`;
+  const audiences = call.audiences?.map((audience) =>
+    audience.replace(/\/projects\/.*\/providers\//, '/…/providers/'),
+  );
+  return `Kubernetes   TokenRequest for ${name}, bound to ${kind} ${bound}, for ${audiences?.join()}: ${call.status}`;
 }
 
 function googleStep({ method, principal, account, status }: GoogleCall): string {

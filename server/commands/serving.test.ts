@@ -1,0 +1,299 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { systemEffects } from '../runtime/effects.ts';
+import { ask } from '../sandbox/ask.ts';
+import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
+import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { Log } from '../telemetry/events.ts';
+import { type Serving, startServing } from './serving.ts';
+
+const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
+const TOKEN = `${ACCOUNT}/token`;
+const ANNOTATED = '127.0.0.11';
+const DENIED = '127.0.0.13';
+const LATE = '127.0.0.21';
+const SLOW_MACHINE = 60_000;
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+let world: SandboxWorld;
+beforeEach(async () => {
+  world = await startSandboxWorld();
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+function start(overrides: Partial<ServeSettings> = {}): Promise<Serving> {
+  const settings: ServeSettings = {
+    nodeName: world.nodeName,
+    projectID: world.projectID,
+    workloadIdentityProvider: world.provider,
+    serverPort: 0,
+    healthPort: 0,
+    kubeconfig: undefined,
+    defaultNodeServiceAccount: undefined,
+    cacheTokens: true,
+    cacheTokensPerPod: false,
+    cacheMaxTokenDurationSeconds: 3600,
+    googleStsEndpoint: world.google.url,
+    googleIamCredentialsEndpoint: world.google.url,
+    universeDomain: 'googleapis.com',
+    clusterName: 'test',
+    clusterLocation: '',
+    logLevel: 'info',
+    logFormat: 'json',
+    ...overrides,
+  };
+  const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
+  return startServing(settings, { cluster, effects: systemEffects, log: silent });
+}
+
+/** The status of `/readyz`, or of nothing where it does not answer. */
+async function readiness(serving: Serving): Promise<number> {
+  return (await fetch(`http://127.0.0.1:${serving.healthPort}/readyz`)).status;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await Bun.sleep(10);
+}
+
+async function metric(serving: Serving, line: string): Promise<number | undefined> {
+  const text = await (await fetch(`http://127.0.0.1:${serving.healthPort}/metrics`)).text();
+  const found = text.split('\n').find((candidate) => candidate.startsWith(line));
+  return found === undefined ? undefined : Number(found.split(' ').at(-1));
+}
+
+const exchanges = () => world.google.journal.total;
+
+describe('the API server', () => {
+  test(
+    'being gone at the start makes the server unready and its answers 503, until it is there',
+    async () => {
+      await world.kubernetes.stop();
+      await using serving = await start();
+      expect(await readiness(serving)).toBe(503);
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(503);
+
+      await world.kubernetes.start();
+      await until(async () => (await readiness(serving)) === 200);
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(200);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'being gone later leaves known Pods served, and is survived',
+    async () => {
+      await using serving = await start();
+      const before = await ask(ANNOTATED, serving.serverPort, TOKEN);
+      expect(before.status).toBe(200);
+      await world.kubernetes.stop();
+
+      const during = await ask(ANNOTATED, serving.serverPort, TOKEN);
+      expect(JSON.parse(during.body).access_token).toBe(JSON.parse(before.body).access_token);
+      // the federated token is kept too: other scopes need Google alone
+      const scoped = `${TOKEN}?scopes=https://www.googleapis.com/auth/devstorage.read_only`;
+      expect((await ask(ANNOTATED, serving.serverPort, scoped)).status).toBe(200);
+      // a ServiceAccount that was never asked about cannot be known
+      expect((await ask(DENIED, serving.serverPort, TOKEN)).status).toBe(503);
+      expect(await readiness(serving)).toBe(200);
+
+      await world.kubernetes.start();
+      await world.kubernetes.untilWatches((open) => open === 2);
+      await until(async () => (await ask(DENIED, serving.serverPort, TOKEN)).status === 403);
+    },
+    SLOW_MACHINE,
+  );
+
+  test.each(['event', 'status'] as const)(
+    'having compacted the version away (410 as %s) makes the server list again and miss nothing',
+    async (expiredAs) => {
+      await using serving = await start();
+      await world.kubernetes.untilWatches((open) => open === 2);
+      world.kubernetes.journal.clear();
+      world.kubernetes.compact(expiredAs);
+      world.kubernetes.dropConnections();
+      addLatecomer();
+      const lists = await world.kubernetes.journal.waitFor((call) => call.verb === 'list', 2);
+      expect(lists.map(({ resource }) => resource).sort()).toEqual(['nodes', 'pods']);
+      expect((await ask(LATE, serving.serverPort, TOKEN)).status).toBe(200);
+      expect(
+        await metric(serving, 'gke_metadata_server_watch_restarts_total{resource="pods",reason="expired"}'),
+      ).toBe(1);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'ending a watch in its time is taken up from the bookmark, without a list',
+    async () => {
+      await using serving = await start();
+      await world.kubernetes.untilWatches((open) => open === 2);
+      world.kubernetes.sendBookmarks();
+      world.kubernetes.journal.clear();
+      world.kubernetes.endWatches();
+      await world.kubernetes.journal.waitFor((call) => call.verb === 'watch', 2);
+      addLatecomer();
+      expect((await ask(LATE, serving.serverPort, TOKEN)).status).toBe(200);
+      expect(world.kubernetes.journal.count((call) => call.verb === 'list')).toBe(0);
+    },
+    SLOW_MACHINE,
+  );
+});
+
+describe('Google', () => {
+  test(
+    'being gone leaves cached tokens served; the rest is 503 with Retry-After until it is back',
+    async () => {
+      await using serving = await start();
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(200);
+      world.google.faults.sts.failWith(503);
+      world.google.faults.iam.failWith(503);
+
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(200);
+      const other = await ask('127.0.0.12', serving.serverPort, TOKEN);
+      expect(other.status).toBe(503);
+      expect(Number(other.headers['retry-after'])).toBeGreaterThan(0);
+
+      world.google.faults.sts.heal();
+      world.google.faults.iam.heal();
+      await until(async () => (await ask('127.0.0.12', serving.serverPort, TOKEN)).status === 200);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'failing once is not seen by the caller',
+    async () => {
+      await using serving = await start();
+      world.google.faults.sts.failWith('reset', 1);
+      world.google.faults.iam.failWith(500, 1);
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(200);
+      expect(
+        await metric(serving, 'gke_metadata_server_exchanges_total{kind="sts",result="unavailable"}'),
+      ).toBe(1);
+    },
+    SLOW_MACHINE,
+  );
+
+  test('refusing an account is 403 in the words of GKE, asked again only after a while', async () => {
+    await using serving = await start();
+    const first = await ask(DENIED, serving.serverPort, TOKEN);
+    expect(first.status).toBe(403);
+    expect(first.body).toStartWith(
+      "Unable to generate access token; IAM returned 403 Forbidden: Permission 'iam.serviceAccounts.getAccessToken' denied",
+    );
+    const asked = exchanges();
+    expect((await ask(DENIED, serving.serverPort, TOKEN)).body).toBe(first.body);
+    expect(exchanges()).toBe(asked);
+  });
+});
+
+describe('the cache', () => {
+  test('makes one exchange for many who ask at once, and one call for other scopes', async () => {
+    await using serving = await start();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => ask(ANNOTATED, serving.serverPort, TOKEN)),
+    );
+    expect(new Set(answers.map(({ body }) => JSON.parse(body).access_token)).size).toBe(1);
+    expect(world.google.journal.calls.map(({ method }) => method)).toEqual(['token', 'generateAccessToken']);
+    const scoped = `${TOKEN}?scopes=https://www.googleapis.com/auth/devstorage.read_only`;
+    await ask(ANNOTATED, serving.serverPort, scoped);
+    expect(world.google.journal.calls.map(({ method }) => method).slice(2)).toEqual(['generateAccessToken']);
+  });
+
+  test('off, makes every request an exchange', async () => {
+    await using serving = await start({ cacheTokens: false });
+    await ask(ANNOTATED, serving.serverPort, TOKEN);
+    await ask(ANNOTATED, serving.serverPort, TOKEN);
+    expect(world.google.journal.count(({ method }) => method === 'generateAccessToken')).toBe(2);
+    expect(world.kubernetes.journal.count(({ verb }) => verb === 'create')).toBe(2);
+  });
+});
+
+test(
+  'an annotation added after a refusal is seen by the next who asks after some seconds',
+  async () => {
+    await using serving = await start();
+    const identity = `${ACCOUNT}/identity?audience=https://service.example`;
+    const refused = await ask('127.0.0.12', serving.serverPort, identity);
+    expect(refused.status).toBe(404);
+    expect(refused.body).toStartWith(
+      'Your Kubernetes service account (default/direct) is not annotated with a target Google service account',
+    );
+    const account = 'reader@sandbox-project.iam.gserviceaccount.com';
+    world.kubernetes.put(
+      serviceAccount({
+        name: 'direct',
+        namespace: 'default',
+        annotations: { 'iam.gke.io/gcp-service-account': account },
+      }),
+    );
+    world.google.serviceAccounts.bind(
+      account,
+      'roles/iam.workloadIdentityUser',
+      `principal://iam.googleapis.com/projects/${world.provider.projectNumber}/locations/global/workloadIdentityPools/${world.provider.pool}/subject/system:serviceaccount:default:direct`,
+    );
+    await until(async () => (await ask('127.0.0.12', serving.serverPort, identity)).status === 200);
+  },
+  SLOW_MACHINE,
+);
+
+describe('a rolling update', () => {
+  test(
+    'loses no request of clients that keep their connections',
+    async () => {
+      const old = await start();
+      const { serverPort } = old;
+      await ask(ANNOTATED, serverPort, TOKEN);
+      const ending = new AbortController();
+      const statuses = new Map<number, number>();
+      const clients = Array.from({ length: 4 }, async () => {
+        while (!ending.signal.aborted) {
+          const response = await fetch(
+            `http://127.0.0.1:${serverPort}/computeMetadata/v1/project/project-id`,
+            {
+              headers: { 'Metadata-Flavor': 'Google' },
+            },
+          );
+          await response.text();
+          statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+        }
+      });
+      const successor = await start({ serverPort });
+      await until(async () => (await readiness(successor)) === 200);
+      await old[Symbol.asyncDispose]();
+      const seen = statuses.get(200) ?? 0;
+      await until(async () => (statuses.get(200) ?? 0) > seen);
+      ending.abort();
+      await Promise.all(clients);
+      expect([...statuses.keys()]).toEqual([200]);
+      await successor[Symbol.asyncDispose]();
+    },
+    SLOW_MACHINE,
+  );
+
+  test('makes the old server unready and ends its waiting requests first', async () => {
+    const serving = await start();
+    await until(async () => (await readiness(serving)) === 200);
+    const waiting = ask(ANNOTATED, serving.serverPort, `${ACCOUNT}/email?wait_for_change=true`);
+    await world.kubernetes.journal.waitFor(({ verb }) => verb === 'get');
+    const ended = serving[Symbol.asyncDispose]();
+    expect(await readiness(serving)).toBe(503);
+    expect((await waiting).status).toBe(200);
+    await ended;
+  });
+});
+
+function addLatecomer(): void {
+  world.kubernetes.put(
+    pod({
+      name: 'late',
+      namespace: 'default',
+      serviceAccountName: 'annotated',
+      nodeName: world.nodeName,
+      ips: [LATE],
+    }),
+  );
+}
