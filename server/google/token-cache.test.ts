@@ -130,6 +130,18 @@ describe('single flight', () => {
     expect(exchanges).toHaveLength(1);
   });
 
+  test('outlasts the sweeper', async () => {
+    const { cache, exchanges, behaviour } = setUp();
+    const gate = Promise.withResolvers<void>();
+    behaviour.gate = gate.promise;
+    const outcome = cache.get(owner(), 'k');
+    await cache.refreshDue();
+    gate.resolve();
+    expect(revealed(await outcome)).toBe('token 1');
+    expect(revealed(await cache.get(owner(), 'k'))).toBe('token 1');
+    expect(exchanges).toHaveLength(1);
+  });
+
   test('is per key: one that hangs holds up no other', async () => {
     const { cache, behaviour } = setUp();
     behaviour.gate = new Promise(() => {});
@@ -226,6 +238,22 @@ describe('refresh', () => {
     expect(world.cache.size).toBe(0);
   });
 
+  test('leaves nothing of an identity that is no longer heard of', async () => {
+    let identified = 0;
+    const identify = ({ slot, version }: Owner) => {
+      identified++;
+      return { slot, version };
+    };
+    const world = setUp({ identify });
+    const asker = owner();
+    await world.cache.get(asker, 'k');
+    await world.cache.get(asker, 'k');
+    expect(identified).toBe(1);
+    await pass(world, 240);
+    await world.cache.get(asker, 'k');
+    expect(identified).toBe(2);
+  });
+
   test('happens not even once where the first use does not count', async () => {
     const world = setUp({ firstUseCounts: false, minimumLife: 55 * MINUTE });
     await world.cache.get(owner(), 'k');
@@ -293,6 +321,44 @@ describe('refresh', () => {
     expect(await cache.get(asker, 'k')).toBeDefined();
   });
 
+  test('that fails is made up for in the background, though nobody asks', async () => {
+    const world = setUp();
+    const asker = owner();
+    await world.cache.get(asker, 'k');
+    world.behaviour.fail = unavailable;
+    await pass(world, 46);
+    world.behaviour.fail = undefined;
+    await pass(world, 14);
+    expect(world.cache.peek(asker, 'k')).toBeDefined();
+  });
+
+  test('that runs is not begun again', async () => {
+    const { cache, clock, exchanges, behaviour } = setUp();
+    const asker = owner();
+    await cache.get(asker, 'k');
+    await clock.advance(46 * MINUTE);
+    behaviour.gate = new Promise(() => {});
+    cache.refreshDue();
+    cache.peek(asker, 'k');
+    cache.refreshDue();
+    expect(exchanges).toHaveLength(2);
+  });
+
+  test('that waits for its place is not begun for what was dropped meanwhile', async () => {
+    const { cache, clock, exchanges, behaviour } = setUp();
+    for (let slot = 0; slot < 10; slot++) await cache.get(owner(`ns/${slot}`), 'k');
+    await clock.advance(46 * MINUTE);
+    const gate = Promise.withResolvers<void>();
+    behaviour.gate = gate.promise;
+    const refreshed = cache.refreshDue();
+    cache.get(owner('ns/9', '2'), 'k');
+    gate.resolve();
+    await refreshed;
+    const after = exchanges.slice(10).map((exchange) => `${exchange.owner.slot} ${exchange.owner.version}`);
+    expect(after).toHaveLength(10);
+    expect(after).not.toContain('ns/9 1');
+  });
+
   test.each([
     ['refused for good', denied],
     ['for a Pod that has gone', podGone],
@@ -335,6 +401,21 @@ describe('a failure', () => {
       await clock.advance(100);
     }
     expect(times).toEqual([0, 0.5, 1.5, 3.5, 7.5, 15.5, 25.5]);
+  });
+
+  test('after a success counts from one again', async () => {
+    const { cache, clock, exchanges, behaviour } = setUp();
+    const asker = owner();
+    for (const life of [60 * MINUTE, 0]) {
+      behaviour.fail = unavailable;
+      await failureOf(cache.get(asker, 'k'));
+      await clock.advance(500);
+      behaviour.fail = undefined;
+      behaviour.life = life;
+      await cache.get(asker, 'k');
+      await clock.advance(55 * MINUTE);
+    }
+    expect(exchanges).toHaveLength(4);
   });
 
   test('that is permanent is looked at again after 5 s', async () => {

@@ -69,9 +69,7 @@ export class TokenCache<Owner extends object> {
 
   /** The token where it may be handed out, without waiting and without allocating. */
   peek(owner: Owner, key: string): ExpiringToken | undefined {
-    const partition = this.#byOwner.get(owner);
-    if (partition === undefined || partition.dropped) return undefined;
-    const entry = partition.entries.get(key);
+    const entry = this.#byOwner.get(owner)?.entries.get(key);
     if (entry === undefined) return undefined;
     const now = this.#effects.now();
     const token = entry.live(now);
