@@ -60,7 +60,7 @@ export class Changes {
   async wait(peer: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
     let answer = await look();
     const lastETag = wait.lastETag ?? answer.etag;
-    if (answer.etag !== lastETag) return answer;
+    if (answer.etag !== lastETag || wait.timeout === 0) return answer;
 
     const { now, sleep } = this.#effects;
     const end = now() + wait.timeout;

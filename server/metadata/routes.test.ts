@@ -1,0 +1,295 @@
+import { describe, expect, test } from 'bun:test';
+import { ACCESS_TOKEN, account, EMAIL, fault, ID_TOKEN, NOW, TestMetadata } from './test-metadata.ts';
+
+const V1 = '/computeMetadata/v1/';
+const SA = `${V1}instance/service-accounts/`;
+const TOKEN = `${SA}default/token`;
+const FLAVOR = { 'Metadata-Flavor': 'Google' };
+
+const bare = { headers: {} };
+
+describe('who may ask', () => {
+  test('/ answers without the flavor header, and with it on the answer', async () => {
+    const response = await new TestMetadata().get('/', bare);
+    expect([response.status, await response.text()]).toEqual([200, 'computeMetadata/\n']);
+    expect(response.headers.get('metadata-flavor')).toBe('Google');
+  });
+
+  test.each([
+    '/computeMetadata',
+    '/computeMetadata/',
+    V1,
+    TOKEN,
+    `${V1}nothing`,
+    `${V1}instance`,
+    '/%63omputeMetadata/v1/project/project-id',
+  ])('%s is 403 without the header', async (path) => {
+    const expected = [
+      403,
+      'text/plain; charset=utf-8',
+      'Missing required header "Metadata-Flavor": "Google"',
+      'Google',
+    ];
+    for (const headers of [{}, { 'Metadata-Flavor': 'google' }, { 'Metadata-Flavour': 'Google' }]) {
+      const response = await new TestMetadata().get(path, { headers });
+      const { headers: sent } = response;
+      expect([
+        response.status,
+        sent.get('content-type'),
+        await response.text(),
+        sent.get('metadata-flavor'),
+      ]).toEqual(expected);
+    }
+  });
+
+  test.each(['/', TOKEN, `${V1}nothing`])(
+    '%s is 403 with an X-Forwarded-For, even an empty one',
+    async (path) => {
+      for (const forwarded of ['10.0.0.1', '']) {
+        const headers = { ...FLAVOR, 'X-Forwarded-For': forwarded };
+        const response = await new TestMetadata().get(path, { headers });
+        expect([response.status, response.headers.get('metadata-flavor')]).toEqual([403, 'Google']);
+        expect(await response.text()).not.toContain('ya29');
+      }
+    },
+  );
+
+  test('an address that has gone, or is nobody, gets no token', async () => {
+    const metadata = new TestMetadata();
+    for (const peer of [undefined, '10.9.9.9']) {
+      metadata.peer = peer;
+      expect((await metadata.get(TOKEN)).status).toBe(404);
+    }
+  });
+});
+
+describe('methods', () => {
+  test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])('%s is 405', async (method) => {
+    const response = await new TestMetadata().get(TOKEN, { method, headers: FLAVOR });
+    expect([response.status, response.headers.get('allow'), response.headers.get('metadata-flavor')]).toEqual(
+      [405, 'GET, HEAD', 'Google'],
+    );
+  });
+});
+
+test.each([
+  `${V1}../../etc/passwd`,
+  '/computeMetadata//v1/',
+  '//computeMetadata/v1/',
+  `${V1}%2e%2e/%2e%2e/%2e%2e/etc/passwd`,
+  `${V1}instance/%00`,
+  `${V1}instance/id%00`,
+  `${V1}%`,
+  `${V1}%zz`,
+  `${V1}%c0%ae%c0%ae/`,
+  `${V1}__proto__`,
+  `${V1}constructor/`,
+  `${V1}instance/service-accounts/__proto__/token`,
+  `${V1}instance/service-accounts/:account/token`,
+  `${V1}instance/service-accounts//token`,
+  `${V1}instance/service-accounts/default%2Ftoken%2Fx`,
+  `${V1}instance/machine-type`,
+  `${V1}instance/preempted`,
+  '/computeMetadata/v1beta1/',
+  '/0.1/meta-data/',
+  `/${'a/'.repeat(3000)}`,
+  '/favicon.ico',
+])('%s is nothing', async (path) => {
+  const metadata = new TestMetadata();
+  const response = await metadata.get(path);
+  expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
+  expect(response.headers.get('metadata-flavor')).toBe('Google');
+  expect(metadata.logged).toEqual([]);
+});
+
+describe('the access token', () => {
+  test.each([true, false])('has what is left of it; cached: %p', async (warm) => {
+    const metadata = new TestMetadata();
+    metadata.warm = warm;
+    metadata.time = NOW + 100_500;
+    const response = await metadata.get(TOKEN);
+    expect(await response.json()).toEqual({
+      access_token: ACCESS_TOKEN,
+      expires_in: 3499,
+      token_type: 'Bearer',
+    });
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(metadata.scopesAsked).toEqual(warm ? [] : ['']);
+  });
+
+  test('is of the scopes asked for, commas or repeated parameters alike', async () => {
+    const metadata = new TestMetadata();
+    for (const query of ['?scopes=a,b', '?scopes=a&scopes=b', '?scopes=https%3A%2F%2Fa,b&recursive=true']) {
+      expect((await metadata.get(TOKEN + query)).status).toBe(200);
+    }
+    expect(metadata.scopesAsked).toEqual(['a,b', 'a,b', 'https://a,b']);
+  });
+
+  test('that has ended already is 503, never expires_in 0', async () => {
+    const metadata = new TestMetadata();
+    metadata.time = metadata.token.expiresAt - 999;
+    expect((await metadata.get(TOKEN)).status).toBe(503);
+  });
+
+  test('that is refused is the text of the refusal', async () => {
+    const metadata = new TestMetadata();
+    metadata.tokenFailure = fault('iam-permission-denied');
+    const [status, body] = await metadata.text(TOKEN);
+    expect([status, body]).toEqual([
+      403,
+      expect.stringContaining("Permission 'iam.serviceAccounts.getAccessToken'"),
+    ]);
+    metadata.tokenFailure = fault('google-unavailable');
+    const response = await metadata.get(TOKEN);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
+  });
+});
+
+describe('the identity token', () => {
+  test.each([true, false])('is text, whatever format and licenses say; cached: %p', async (warm) => {
+    const metadata = new TestMetadata();
+    metadata.warm = warm;
+    const response = await metadata.get(`${SA}${EMAIL}/identity?audience=warm&format=full&licenses=TRUE`);
+    expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+      200,
+      'application/text',
+      ID_TOKEN,
+    ]);
+    expect(metadata.audiencesAsked).toEqual(warm ? [] : ['warm']);
+  });
+
+  test('needs an audience', async () => {
+    expect(await new TestMetadata().text(`${SA}default/identity`)).toEqual([
+      400,
+      'non-empty audience parameter required',
+    ]);
+  });
+
+  test('needs an annotation: 404 with whose it is', async () => {
+    const metadata = new TestMetadata();
+    metadata.googleAccount = account(undefined);
+    const [status, body] = await metadata.text(
+      `${SA}default/identity?audience=a&format=standard&licenses=FALSE`,
+    );
+    expect([status, body]).toEqual([
+      404,
+      expect.stringMatching(/^Your Kubernetes service account \(shop\/checkout\) is not annotated/),
+    ]);
+  });
+});
+
+test('a mistake of ours is 500 with a fixed text, and logged with what it was', async () => {
+  const metadata = new TestMetadata();
+  const error = new Error('the inside of it');
+  metadata.callerFailure = error;
+  for (const path of [TOKEN, `${SA}default/email`]) {
+    expect(await metadata.text(path)).toEqual([500, 'Internal Server Error\n']);
+  }
+  expect(metadata.logged.map(({ level, fields }) => [level, fields])).toEqual([
+    ['error', expect.objectContaining({ error })],
+    ['error', expect.objectContaining({ error })],
+  ]);
+});
+
+test('even a mistake before the API is 500 with a fixed text and the flavor', async () => {
+  const app = new TestMetadata().app(
+    {},
+    {
+      peerOf: () => {
+        throw new Error('the inside of it');
+      },
+    },
+  );
+  for (const path of [TOKEN, '/', `${V1}nothing`]) {
+    const response = await app.handle(new Request(`http://m${path}`, { headers: FLAVOR }));
+    expect([response.status, await response.text(), response.headers.get('metadata-flavor')]).toEqual([
+      500,
+      'Internal Server Error\n',
+      'Google',
+    ]);
+  }
+});
+
+describe('wait_for_change', () => {
+  test('is answered once the token is another, with its ETag', async () => {
+    const metadata = new TestMetadata();
+    const before = (await metadata.get(TOKEN)).headers.get('etag');
+    let slept = 0;
+    metadata.sleep = async (milliseconds) => {
+      metadata.time += milliseconds;
+      if (++slept === 3) metadata.googleAccount = account('other@my-project.iam.gserviceaccount.com');
+    };
+    const response = await metadata.get(`${SA}default/email?wait_for_change=true&timeout_sec=60`);
+    expect([await response.text(), slept]).toEqual(['other@my-project.iam.gserviceaccount.com', 3]);
+    expect(response.headers.get('etag')).not.toBe(before);
+  });
+
+  test('of a token ends with its timeout though expires_in falls every second', async () => {
+    const metadata = new TestMetadata();
+    const etag = (await metadata.get(TOKEN)).headers.get('etag');
+    const response = await metadata.get(`${TOKEN}?wait_for_change=true&last_etag=${etag}&timeout_sec=60`);
+    expect(metadata.time).toBe(NOW + 60_000);
+    expect(await response.json()).toMatchObject({ expires_in: 3540 });
+  });
+});
+
+describe('what is told of requests', () => {
+  test('at debug: a line a request, without tokens, queries or more than some of a path', async () => {
+    const metadata = new TestMetadata();
+    const app = metadata.app({ logLevel: 'debug' });
+    const ask = (path: string) => app.handle(new Request(`http://m${path}`, { headers: FLAVOR }));
+    await ask(TOKEN);
+    await ask(`${SA}default/identity?audience=secret-audience`);
+    await ask(`/${'x'.repeat(5000)}`);
+    metadata.tokenFailure = fault('sts-refused');
+    await ask(TOKEN);
+
+    expect(metadata.logged.map(({ level, message, fields }) => ({ level, message, ...fields }))).toEqual([
+      expect.objectContaining({
+        level: 'debug',
+        method: 'GET',
+        route: `${SA}:account/token`,
+        status: 200,
+        path: TOKEN,
+      }),
+      expect.objectContaining({ route: `${SA}:account/identity`, status: 200 }),
+      expect.objectContaining({ route: 'unknown', status: 404 }),
+      expect.objectContaining({ route: `${SA}:account/token`, status: 403, code: 'sts-refused' }),
+    ]);
+    const all = JSON.stringify(metadata.logged);
+    expect(all).not.toMatch(/ya29|eyJ|secret-audience/);
+    expect(all.length).toBeLessThan(3000);
+  });
+
+  test('at info: nothing', async () => {
+    const metadata = new TestMetadata();
+    await metadata.get(TOKEN);
+    metadata.tokenFailure = fault('sts-refused');
+    await metadata.get(TOKEN);
+    expect(metadata.logged).toEqual([]);
+  });
+
+  test('in metrics: nothing that a caller has made up', async () => {
+    const metadata = new TestMetadata();
+    for (const path of ['/made-up', `${V1}made-up`, `${SA}made-up@x.iam.gserviceaccount.com/token`]) {
+      await metadata.get(`${path}?made-up=1`);
+    }
+    await metadata.get(TOKEN, { method: 'PROPFIND', headers: FLAVOR });
+    await metadata.get(TOKEN);
+    const { text } = await metadata.metrics.exposition();
+    expect(text).not.toMatch(/made-up|propfind/i);
+    const requests = text
+      .split('\n')
+      .filter((line) => line.startsWith('gke_metadata_server_http_requests_total'));
+    const line = (route: string, method: string, status: number, count: number) =>
+      `gke_metadata_server_http_requests_total{route="${route}",method="${method}",status="${status}"} ${count}`;
+    expect(requests.sort()).toEqual(
+      [
+        line('unknown', 'GET', 404, 2),
+        line(`${SA}:account/token`, 'GET', 404, 1),
+        line(`${SA}:account/token`, 'other', 405, 1),
+        line(`${SA}:account/token`, 'GET', 200, 1),
+      ].sort(),
+    );
+  });
+});
