@@ -15,33 +15,38 @@ export interface Namespace {
  * Each is undefined where there is no such object, and throws `kubernetes-unavailable` or `kubernetes-forbidden`.
  */
 export interface AdmissionClient {
-  getPod(namespace: string, name: string): Promise<Pod | undefined>;
-  getNode(name: string): Promise<Node | undefined>;
-  getNamespace(name: string): Promise<Namespace | undefined>;
+  getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined>;
+  getNode(name: string, signal?: AbortSignal): Promise<Node | undefined>;
+  getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined>;
 }
 
 /** {@link AdmissionClient} over HTTP. */
 export class AdmissionRestClient implements AdmissionClient {
   constructor(private readonly server: ApiServer) {}
 
-  getPod(namespace: string, name: string): Promise<Pod | undefined> {
+  getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'pods', path }, 'Pod', parsePod);
+    return this.#get({ verb: 'get', resource: 'pods', path }, 'Pod', parsePod, signal);
   }
 
-  getNode(name: string): Promise<Node | undefined> {
+  getNode(name: string, signal?: AbortSignal): Promise<Node | undefined> {
     const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'nodes', path }, 'Node', parseNode);
+    return this.#get({ verb: 'get', resource: 'nodes', path }, 'Node', parseNode, signal);
   }
 
-  getNamespace(name: string): Promise<Namespace | undefined> {
+  getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'namespaces', path }, 'Namespace', parseNamespace);
+    return this.#get({ verb: 'get', resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
   }
 
-  async #get<T>(call: ApiCall, kind: string, parse: (object: Field) => T): Promise<T | undefined> {
+  async #get<T>(
+    call: ApiCall,
+    kind: string,
+    parse: (object: Field) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T | undefined> {
     try {
-      return parse(new Field(await this.server.json(call), kind));
+      return parse(new Field(await this.server.json(call, signal), kind));
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       // the reason tells an API server's 404 from that of something before it

@@ -1,0 +1,119 @@
+import type { InjectionMode, InjectionSettings } from '../../settings/webhook-settings.ts';
+import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
+import type { PodManifest } from '../pod-manifest.ts';
+import { addMetadataVariables } from './google-environment.ts';
+import { addInitNetwork, addMetadataHostAlias } from './google-redirect.ts';
+
+const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
+const MODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io/mode';
+const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
+
+/** The label GKE puts on Nodes that have Workload Identity; manifests written for GKE select it. */
+const GKE_NODE_LABEL = 'iam.gke.io/gke-metadata-server-enabled';
+
+/** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+
+/**
+ * The route to the Node's metadata server.
+ *
+ * Whether: never for the server's own Pods, static Pods and Windows; else the first that says something of
+ *   1. the Pod's label: `Mutate` or `Skip`
+ *   2. the Pod's nodeSelector, where it is GKE's: in
+ *   3. the Namespace's label: `Mutate` or `Skip`
+ * and out where none does. A Pod on the host network is in only if the settings say so as well; but GKE's
+ * nodeSelector is replaced there too, or it would never be scheduled.
+ *
+ * How: the Pod's annotation, then the Namespace's, then the settings; on the host network always by
+ * environment, since a redirect there would be the whole Node's.
+ *
+ * What a person has set already (a variable, a host alias) is kept.
+ */
+export const googleInjection: Injection = {
+  concerns(pod, namespace, settings) {
+    const annotations = pod.metadata.annotations ?? {};
+    return (
+      pod.metadata.labels?.[OPT_IN_LABEL] !== 'Skip' &&
+      !(MIRROR_ANNOTATION in annotations) &&
+      !isWindows(pod) &&
+      !isOwn(pod, namespace, settings)
+    );
+  },
+
+  inject(pod, context) {
+    const { namespace, settings } = context;
+    const warnings: string[] = [];
+    if (!googleInjection.concerns(pod, namespace.name, settings) || !isOptedIn(pod, context, warnings)) {
+      return { pod, warnings };
+    }
+    const injected = structuredClone(pod);
+    replaceGkeNodeSelector(injected, settings);
+    if (pod.spec.hostNetwork === true && !settings.injectHostNetwork) {
+      warnings.push("not injected: on the host network a Pod has its Node's identity and network");
+    } else if (modeOf(pod, context) === 'Environment') {
+      addMetadataVariables(injected, settings);
+    } else {
+      addInitNetwork(injected, settings);
+      addMetadataHostAlias(injected, settings, warnings);
+    }
+    return { pod: injected, warnings };
+  },
+};
+
+function isWindows({ spec }: PodManifest): boolean {
+  return spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows';
+}
+
+function isOwn({ spec }: PodManifest, namespace: string, { ownServiceAccounts }: InjectionSettings): boolean {
+  return ownServiceAccounts.some(
+    (own) => own.namespace === namespace && own.name === spec.serviceAccountName,
+  );
+}
+
+function isOptedIn(pod: PodManifest, { namespace }: InjectionContext, warnings: string[]): boolean {
+  const said = [
+    { by: 'Pod', value: pod.metadata.labels?.[OPT_IN_LABEL] },
+    { by: "Pod's nodeSelector", value: hasGkeNodeSelector(pod) ? 'Mutate' : undefined },
+    { by: 'Namespace', value: namespace.labels[OPT_IN_LABEL] },
+  ];
+  for (const { by, value } of said) {
+    if (value === 'Mutate') return true;
+    if (value === 'Skip') return false;
+    if (value !== undefined) {
+      warnings.push(`the label ${OPT_IN_LABEL} of the ${by} is neither Mutate nor Skip: it is ignored`);
+    }
+  }
+  return false;
+}
+
+function modeOf(pod: PodManifest, { namespace, settings }: InjectionContext): InjectionMode {
+  if (pod.spec.hostNetwork === true) return 'Environment';
+  const said = [
+    { by: 'Pod', value: pod.metadata.annotations?.[MODE_ANNOTATION] },
+    { by: `Namespace ${namespace.name}`, value: namespace.annotations[MODE_ANNOTATION] },
+  ];
+  for (const { by, value } of said) {
+    if (value === undefined) continue;
+    const mode = MODES.find((known) => known === value);
+    if (mode !== undefined) return mode;
+    throw new InjectionRefused(
+      `the annotation ${MODE_ANNOTATION} of the ${by} is neither ${MODES.join(' nor ')}: set it to one of them`,
+    );
+  }
+  return settings.mode;
+}
+
+function hasGkeNodeSelector({ spec }: PodManifest): boolean {
+  return spec.nodeSelector?.[GKE_NODE_LABEL] === 'true';
+}
+
+/**
+ * No Node outside GKE has the label, so the Pod would wait for ever: its wish moves to our own label, where a
+ * second pass and a person find it, and the Pod goes where the server runs.
+ */
+function replaceGkeNodeSelector(pod: PodManifest, settings: InjectionSettings): void {
+  if (!hasGkeNodeSelector(pod)) return;
+  const { [GKE_NODE_LABEL]: _, ...selected } = pod.spec.nodeSelector ?? {};
+  pod.spec.nodeSelector = { ...settings.nodeSelector, ...selected };
+  pod.metadata.labels = { ...pod.metadata.labels, [OPT_IN_LABEL]: 'Mutate' };
+}

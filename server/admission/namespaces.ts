@@ -1,0 +1,49 @@
+import type { AdmissionClient, Namespace } from '../kubernetes/admission-client.ts';
+import { Fault } from '../runtime/fault.ts';
+
+const MOST_REMEMBERED = 1000;
+
+/**
+ * Namespaces as they are now: a Pod that is admitted by what a Namespace said a moment ago stays without its
+ * credentials for good, and next to starting a Pod a request is nothing. What was last seen serves only while
+ * the API server cannot be asked.
+ */
+export class Namespaces {
+  readonly #asking = new Map<string, Promise<Namespace | undefined>>();
+  readonly #seen = new Map<string, Namespace>();
+
+  constructor(private readonly client: Pick<AdmissionClient, 'getNamespace'>) {}
+
+  /** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+  async get(name: string): Promise<Namespace | undefined> {
+    try {
+      return await this.#ask(name);
+    } catch (error) {
+      const seen = this.#seen.get(name);
+      if (seen === undefined || !(error instanceof Fault) || error.code !== 'kubernetes-unavailable')
+        throw error;
+      return seen;
+    }
+  }
+
+  /** One request for all that ask while it is under way: a Deployment's Pods come in bursts. */
+  #ask(name: string): Promise<Namespace | undefined> {
+    const asking = this.#asking.get(name);
+    if (asking !== undefined) return asking;
+    const asked = this.client
+      .getNamespace(name)
+      .then((namespace) => this.#remember(name, namespace))
+      .finally(() => this.#asking.delete(name));
+    this.#asking.set(name, asked);
+    return asked;
+  }
+
+  #remember(name: string, namespace: Namespace | undefined): Namespace | undefined {
+    this.#seen.delete(name);
+    if (namespace === undefined) return undefined;
+    this.#seen.set(name, namespace);
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MOST_REMEMBERED && oldest !== undefined) this.#seen.delete(oldest);
+    return namespace;
+  }
+}

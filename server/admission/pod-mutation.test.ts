@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Namespace } from '../kubernetes/admission-client.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { InjectionSettings } from '../settings/webhook-settings.ts';
+import type { Json } from './json-patch.ts';
+import { mutatePod } from './pod-mutation.ts';
+import type { AdmissionRequest, Answer } from './review.ts';
+import { applyJsonPatch } from './testdata/apply-json-patch.ts';
+
+// Each folder of testdata is a case: pod.yaml becomes want.yaml, or is refused as refused.txt says. Beside
+// them, where the case needs it: namespace.yaml, settings.yaml (over the defaults below), warnings.yaml.
+const TESTDATA = join(import.meta.dir, 'testdata');
+const KNOWN_FILES = [
+  'pod.yaml',
+  'want.yaml',
+  'refused.txt',
+  'namespace.yaml',
+  'settings.yaml',
+  'warnings.yaml',
+];
+
+const SETTINGS: InjectionSettings = {
+  mode: 'Redirect',
+  initNetworkImage: 'ghcr.io/example/gke-metadata-server:1.2.3',
+  initNetworkResources: {
+    requests: { cpu: '10m', memory: '64Mi' },
+    limits: { cpu: '1', memory: '128Mi' },
+  },
+  serverPort: 16_321,
+  nodesAreIPv6: false,
+  nodeSelector: {},
+  injectHostNetwork: false,
+  ownServiceAccounts: [
+    { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
+    { namespace: 'gke-metadata-server', name: 'gke-metadata-server-webhook' },
+  ],
+};
+
+const PLAIN_NAMESPACE = { metadata: { name: 'default' } };
+
+interface NamespaceManifest {
+  metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
+}
+
+function request(object: unknown, namespace: string, more: Partial<AdmissionRequest> = {}): AdmissionRequest {
+  return {
+    uid: 'review-1',
+    operation: 'CREATE',
+    resource: 'pods',
+    namespace,
+    name: '',
+    username: 'system:serviceaccount:kube-system:replicaset-controller',
+    extra: new Map(),
+    object,
+    ...more,
+  };
+}
+
+function mutate(
+  pod: unknown,
+  { metadata }: NamespaceManifest = PLAIN_NAMESPACE,
+  settings: Partial<InjectionSettings> = {},
+): Promise<Answer> {
+  const namespace: Namespace = { labels: {}, annotations: {}, ...metadata };
+  return mutatePod(request(pod, namespace.name), {
+    settings: { ...SETTINGS, ...settings },
+    namespace: async () => namespace,
+  });
+}
+
+describe('golden cases', () => {
+  const cases = readdirSync(TESTDATA, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const used = new Set<string>();
+
+  for (const { name } of cases) {
+    const text = async (file: string) => {
+      used.add(join(name, file));
+      const content = Bun.file(join(TESTDATA, name, file));
+      return (await content.exists()) ? content.text() : undefined;
+    };
+    const yaml = async (file: string) => Bun.YAML.parse((await text(file)) ?? 'null');
+
+    test(name, async () => {
+      // the folder's files have these shapes, or the case fails
+      const pod = (await yaml('pod.yaml')) as Json;
+      const namespace = ((await yaml('namespace.yaml')) ?? undefined) as NamespaceManifest | undefined;
+      const settings = ((await yaml('settings.yaml')) ?? {}) as Partial<InjectionSettings>;
+      const untouched = structuredClone(pod);
+      const answer = await mutate(pod, namespace, settings);
+      expect(pod).toEqual(untouched);
+      if (!answer.allowed) {
+        expect(answer.message).toBe(((await text('refused.txt')) ?? 'a case without refusal').trim());
+        return;
+      }
+      const once = applyJsonPatch(pod, answer.patch);
+      expect<unknown>(once).toEqual(await yaml('want.yaml'));
+      expect<unknown>(answer.warnings).toEqual((await yaml('warnings.yaml')) ?? []);
+
+      const again = await mutate(once, namespace, settings);
+      expect(again).toMatchObject({ allowed: true, patch: [] });
+    });
+  }
+
+  // the last, when all others have run
+  test('every file of a case is used by it', () => {
+    const files = cases.flatMap(({ name }) =>
+      readdirSync(join(TESTDATA, name)).map((file) => ({ file, path: join(name, file) })),
+    );
+    const unused = files.filter(({ file, path }) => !KNOWN_FILES.includes(file) || !used.has(path));
+    expect(unused.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+const OPTED_IN = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' };
+const pod = (labels: Record<string, string>) => ({
+  metadata: { labels },
+  spec: { containers: [{ name: 'app' }] },
+});
+
+describe('mutatePod', () => {
+  test('never replaces a whole list of what was there', async () => {
+    const before = {
+      metadata: { labels: OPTED_IN },
+      spec: {
+        containers: [{ name: 'app' }],
+        initContainers: [{ name: 'a' }],
+        hostAliases: [{ ip: '1.1.1.1' }],
+      },
+    };
+    const answer = await mutate(before);
+    expect(answer.allowed && answer.patch.map(({ op, path }) => `${op} ${path}`)).toEqual([
+      'add /spec/initContainers/0',
+      'add /spec/hostAliases/1',
+    ]);
+  });
+
+  test.each<[string, Partial<AdmissionRequest>]>([
+    ['another resource', { resource: 'apps/deployments' }],
+    ["a Pod's subresource", { resource: 'pods/ephemeralcontainers' }],
+    ['an update', { operation: 'UPDATE' }],
+  ])('lets %s through', async (_, more) => {
+    const answer = await mutatePod(request(pod(OPTED_IN), 'default', more), {
+      settings: SETTINGS,
+      namespace: () => Promise.reject(new Error('must not be asked')),
+    });
+    expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });
+  });
+
+  test.each([
+    [null],
+    ['pod'],
+    [{}],
+    [{ metadata: {}, spec: {} }],
+    [{ metadata: {}, spec: { containers: {} } }],
+  ])('refuses %j in the place of a Pod', async (object) => {
+    expect(await mutate(object)).toEqual({
+      allowed: false,
+      code: 403,
+      message: 'request.object is not a Pod',
+    });
+  });
+
+  const unavailable = new Fault('kubernetes-unavailable', 'no answer in 10 s', { remedy: '' });
+
+  test('refuses for now where the Namespace cannot be read, since Pods are not looked at twice', async () => {
+    const answer = await mutatePod(request(pod({}), 'default'), {
+      settings: SETTINGS,
+      namespace: () => Promise.reject(unavailable),
+    });
+    expect(answer).toEqual({
+      allowed: false,
+      code: 503,
+      message: 'the labels of Namespace default cannot be read (no answer in 10 s): try again',
+    });
+  });
+
+  test('needs no Namespace for a Pod that skips, so that it starts in any case', async () => {
+    const skip = pod({ 'gke-metadata-server.matheuscscp.io/webhook': 'Skip' });
+    const answer = await mutatePod(request(skip, 'default'), {
+      settings: SETTINGS,
+      namespace: () => Promise.reject(unavailable),
+    });
+    expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });
+  });
+});

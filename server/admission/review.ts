@@ -1,0 +1,97 @@
+import { isJsonObject, type JsonPatchOperation } from './json-patch.ts';
+
+/** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that decide something here. */
+export interface AdmissionRequest {
+  readonly uid: string;
+  readonly operation: string;
+  /** As RBAC spells it: `pods`, `serviceaccounts/token`; with its group before it where it has one. */
+  readonly resource: string;
+  /** Empty for objects of no Namespace. */
+  readonly namespace: string;
+  /** For a subresource, the name of the object it belongs to. */
+  readonly name: string;
+  readonly username: string;
+  /** `userInfo.extra`: what the authenticator says of the caller's token. */
+  readonly extra: ReadonlyMap<string, readonly string[]>;
+  readonly object: unknown;
+}
+
+/** What the API server is told; where refused, `code` and `message` go on to whoever asked it. */
+export type Answer =
+  | {
+      readonly allowed: true;
+      readonly patch: readonly JsonPatchOperation[];
+      readonly warnings: readonly string[];
+    }
+  | { readonly allowed: false; readonly code: number; readonly message: string };
+
+export const ALLOWED: Answer = { allowed: true, patch: [], warnings: [] };
+
+/** A refusal that asking again cannot change. */
+export function refused(message: string): Answer {
+  return { allowed: false, code: 403, message };
+}
+
+/** A refusal for now: a controller tries again, and so does the server with a token request. */
+export function refusedForNow(message: string): Answer {
+  return { allowed: false, code: 503, message: `${message}: try again` };
+}
+
+/** What came is not an AdmissionReview of the version spoken here; the message is for whoever sent it. */
+export class NotAReview extends Error {}
+
+const API_VERSION = 'admission.k8s.io/v1';
+const KIND = 'AdmissionReview';
+
+/** The request of a review. Throws {@link NotAReview}. */
+export function parseReview(review: unknown): AdmissionRequest {
+  const { kind, apiVersion, request } = isJsonObject(review) ? review : {};
+  if (kind !== KIND) throw new NotAReview(`expected an object of kind ${KIND}`);
+  if (apiVersion !== API_VERSION) throw new NotAReview(`expected an ${KIND} of apiVersion ${API_VERSION}`);
+  if (!isJsonObject(request)) throw new NotAReview(`the ${KIND} has no request`);
+  const { uid, operation, resource, subResource, namespace, name, userInfo, object } = request;
+  if (typeof uid !== 'string' || uid === '') throw new NotAReview(`the ${KIND} has no request.uid`);
+  const { group, resource: plural } = isJsonObject(resource) ? resource : {};
+  const { username, extra } = isJsonObject(userInfo) ? userInfo : {};
+  return {
+    uid,
+    operation: text(operation),
+    resource: [text(group), text(plural), text(subResource)].filter((part) => part !== '').join('/'),
+    namespace: text(namespace),
+    name: text(name),
+    username: text(username),
+    extra: new Map(
+      Object.entries(isJsonObject(extra) ? extra : {}).map(([key, value]) => [key, texts(value)]),
+    ),
+    object,
+  };
+}
+
+/** The review that answers the one with `uid`. */
+export function renderReview(uid: string, answer: Answer): object {
+  return { apiVersion: API_VERSION, kind: KIND, response: { uid, ...renderAnswer(answer) } };
+}
+
+function renderAnswer(answer: Answer): object {
+  if (!answer.allowed) {
+    return { allowed: false, status: { code: answer.code, message: answer.message } };
+  }
+  const { patch, warnings } = answer;
+  return {
+    allowed: true,
+    ...(patch.length === 0 ? {} : { patchType: 'JSONPatch', patch: base64(JSON.stringify(patch)) }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
+function base64(value: string): string {
+  return Buffer.from(value).toString('base64');
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
