@@ -6,13 +6,16 @@ import type { SandboxWorld } from '../server/sandbox/sandbox-world.ts';
 /** `gke-metadata-server serve` as a process of its own. */
 export interface ServeProcess extends AsyncDisposable {
   readonly port: number;
+  readonly healthPort: number;
+  /** Sends a signal, and resolves with the exit code and everything it wrote. */
+  end(signal: NodeJS.Signals): Promise<{ readonly exitCode: number; readonly log: string }>;
 }
 
 const MAIN = join(import.meta.dir, '../server/main.ts');
 const READY_TIMEOUT = 60_000;
 
 /** Starts it for the world's Node and waits until it is ready. Throws, with its log, where it does not get there. */
-export async function startServe(world: SandboxWorld): Promise<ServeProcess> {
+export async function startServe(world: SandboxWorld, ...flagsOfTest: string[]): Promise<ServeProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'gkems-serve-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await Bun.write(kubeconfig, world.kubeconfig);
@@ -28,12 +31,15 @@ export async function startServe(world: SandboxWorld): Promise<ServeProcess> {
     '--health-port': `${healthPort}`,
   };
   const { PATH } = process.env;
-  const child = Bun.spawn([process.execPath, MAIN, 'serve', ...Object.entries(flags).flat()], {
-    env: { PATH, HOME: folder },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
+  const child = Bun.spawn(
+    [process.execPath, MAIN, 'serve', ...Object.entries(flags).flat(), ...flagsOfTest],
+    {
+      env: { PATH, HOME: folder },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  );
   const log = Promise.all([child.stdout.text(), child.stderr.text()]);
   const dispose = async () => {
     child.kill('SIGKILL');
@@ -44,7 +50,11 @@ export async function startServe(world: SandboxWorld): Promise<ServeProcess> {
     await dispose();
     throw new Error(`serve did not get ready:\n${(await log).join('\n')}`);
   }
-  return { port, [Symbol.asyncDispose]: dispose };
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return { exitCode: await child.exited, log: (await log).join('\n') };
+  };
+  return { port, healthPort, end, [Symbol.asyncDispose]: dispose };
 }
 
 /** Whether /readyz says so, before the process ends or the time is up. */
@@ -66,7 +76,7 @@ async function isReady(healthPort: number, exited: Promise<number>): Promise<boo
 }
 
 /** Two ports that nobody listens on: `serve` takes no 0, as its Pods must know where it is. */
-function freePorts(): [number, number] {
+export function freePorts(): [number, number] {
   const listeners = [0, 0].map((port) =>
     Bun.listen({ hostname: '::', port, socket: { data: () => undefined } }),
   );
