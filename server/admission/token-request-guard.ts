@@ -1,0 +1,123 @@
+import type { AdmissionClient } from '../kubernetes/admission-client.ts';
+import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { ServiceAccountName } from '../settings/serve-settings.ts';
+import { isJsonObject } from './json-patch.ts';
+import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';
+
+export interface TokenRequestGuardOptions {
+  readonly client: Pick<AdmissionClient, 'getPod' | 'getNode'>;
+  /** Whose requests are guarded. */
+  readonly serverServiceAccount: ServiceAccountName;
+  readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+}
+
+/** Since Kubernetes 1.30 in every token that is bound to a Pod: the Node that the Pod runs on. */
+const NODE_NAME_EXTRA = 'authentication.kubernetes.io/node-name';
+
+/** Anything that is not a request of the server is let through untouched. */
+export async function guardTokenRequest(
+  request: AdmissionRequest,
+  options: TokenRequestGuardOptions,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  const { namespace, name } = options.serverServiceAccount;
+  if (
+    request.resource !== 'serviceaccounts/token' ||
+    request.operation !== 'CREATE' ||
+    request.username !== `system:serviceaccount:${namespace}:${name}`
+  ) {
+    return ALLOWED;
+  }
+  const [node, ...others] = request.extra.get(NODE_NAME_EXTRA) ?? [];
+  if (node === undefined || node === '' || others.length > 0) {
+    return refused(
+      `the caller's token names no Node (${NODE_NAME_EXTRA}): the server may only use the token that the kubelet ` +
+        'mounts into its Pod, on Kubernetes 1.30 or newer',
+    );
+  }
+  try {
+    return await checkBinding(request, node, options, signal);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    if (error.code === 'node-without-service-account') return refused(error.message);
+    // the server goes on with the tokens it has, and asks again
+    return refusedForNow(`the bound object cannot be read (${error.message})`);
+  }
+}
+
+/**
+ * The server of a Node gets tokens for the Pods of that Node and for what that Node itself may be, so that
+ * whoever has taken over one Node has not taken over the others. Read from the API server as it is now.
+ */
+async function checkBinding(
+  request: AdmissionRequest,
+  node: string,
+  options: TokenRequestGuardOptions,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const { kind, apiVersion, name, uid } = boundObjectOf(request.object);
+  if (
+    apiVersion !== 'v1' ||
+    typeof name !== 'string' ||
+    name === '' ||
+    typeof uid !== 'string' ||
+    uid === ''
+  ) {
+    return refused('the token must be bound to a Pod or a Node by apiVersion v1, name and uid');
+  }
+  const serviceAccount = { namespace: request.namespace, name: request.name };
+  if (kind === 'Pod') return checkPod(name, uid, serviceAccount, node, options, signal);
+  if (kind === 'Node') return checkNode(name, uid, serviceAccount, node, options, signal);
+  return refused('the token must be bound to a Pod or a Node');
+}
+
+async function checkPod(
+  name: string,
+  uid: string,
+  serviceAccount: ServiceAccountName,
+  node: string,
+  { client }: TokenRequestGuardOptions,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  const { namespace } = serviceAccount;
+  const pod = await client.getPod(namespace, name, signal);
+  if (pod === undefined || pod.uid !== uid) {
+    return refused(`there is no Pod ${namespace}/${name} of uid ${uid}`);
+  }
+  if (pod.nodeName !== node) return refused(`Pod ${namespace}/${name} does not run on Node ${node}`);
+  if (pod.serviceAccountName !== serviceAccount.name) {
+    return refused(`Pod ${namespace}/${name} does not run as ServiceAccount ${serviceAccount.name}`);
+  }
+  if (pod.finished) return refused(`Pod ${namespace}/${name} has finished`);
+  return ALLOWED;
+}
+
+async function checkNode(
+  name: string,
+  uid: string,
+  serviceAccount: ServiceAccountName,
+  callersNode: string,
+  { client, defaultNodeServiceAccount }: TokenRequestGuardOptions,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  if (name !== callersNode) {
+    return refused(`the server on Node ${callersNode} may not act for Node ${name}`);
+  }
+  const node = await client.getNode(name, signal);
+  if (node === undefined || node.uid !== uid) return refused(`there is no Node ${name} of uid ${uid}`);
+  const own = serviceAccountOfNode(node, defaultNodeServiceAccount);
+  if (own.namespace !== serviceAccount.namespace || own.name !== serviceAccount.name) {
+    return refused(
+      `Node ${name} may not be ServiceAccount ${serviceAccount.namespace}/${serviceAccount.name}: neither its ` +
+        "annotations and labels nor the webhook's default say so",
+    );
+  }
+  return ALLOWED;
+}
+
+function boundObjectOf(tokenRequest: unknown): Record<string, unknown> {
+  const { spec } = isJsonObject(tokenRequest) ? tokenRequest : {};
+  const { boundObjectRef } = isJsonObject(spec) ? spec : {};
+  return isJsonObject(boundObjectRef) ? boundObjectRef : {};
+}
