@@ -16,7 +16,7 @@ export interface Callers {
   /**
    * The caller, waiting for the watch and asking the API server where need be.
    * Throws `caller-unknown`, `stores-not-in-sync`, `node-without-service-account`, `service-account-missing`,
-   * `kubernetes-unavailable` or `kubernetes-forbidden`.
+   * `kubernetes-unavailable`, `kubernetes-forbidden`, or `caller-busy` where too many unknown addresses wait.
    */
   identify(socketAddress: string): Promise<Caller>;
   /** Google refused something for this ServiceAccount: look at it again within seconds, not minutes. */

@@ -308,6 +308,25 @@ describe('an unknown address', () => {
     expect(pods.lists).toBeGreaterThan(5);
   });
 
+  test('once somebody who waited was found, questions are as quick as before', async () => {
+    await start();
+    for (let second = 0; second < 60; second++) {
+      callers.identify('10.9.0.1').catch(() => {});
+      await clock.advance(1000);
+    }
+    const found = watched(callers.identify('10.0.0.9'));
+    put(pod('z', '10.0.0.9'));
+    await settled();
+    expect(found.outcome).toBe('z');
+    await clock.advance(30_000);
+    const before = pods.lists;
+    for (let second = 0; second < 3; second++) {
+      callers.identify('10.9.0.1').catch(() => {});
+      await clock.advance(1000);
+    }
+    expect(pods.lists).toBe(before + 2);
+  });
+
   test('before the first list: not in sync, and no question of its own', async () => {
     pods.answer = () => new Promise(() => {});
     await start();

@@ -119,7 +119,9 @@ describe('a ServiceAccount', () => {
     expect(kept.current()).toBeDefined(); // the look has settled it
     kept.refused(first); // as it was before: no longer of interest
     expect(kept.current()).toBeDefined();
-    expect(looks).toBe(2);
+    await clock.advance(295_000);
+    expect(kept.current()).toBeDefined(); // and the next one is in the background again
+    expect(looks).toBe(3);
   });
 
   test('missing: told so for 5 seconds without a request, then looked for again', async () => {

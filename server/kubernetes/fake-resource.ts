@@ -47,9 +47,9 @@ export class FakeWatch<T> {
 
   async *events(): AsyncGenerator<WatchEvent<T>, void, undefined> {
     for (;;) {
-      this.signal.throwIfAborted();
       const next = this.#queue.shift();
       if (next === undefined) {
+        this.signal.throwIfAborted();
         await this.#wake.promise;
         this.#wake = Promise.withResolvers();
       } else if (next === 'end') return;

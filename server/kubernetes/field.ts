@@ -9,8 +9,7 @@ export class Field {
 
   /** The field `name` of this object, there or not. */
   at(name: string): Field {
-    const inner = isRecord(this.value) && Object.hasOwn(this.value, name) ? this.value[name] : undefined;
-    return new Field(inner, `${this.path}.${name}`);
+    return new Field(isRecord(this.value) ? this.value[name] : undefined, `${this.path}.${name}`);
   }
 
   /** Throws `kubernetes-unavailable` where this is not a string, or empty. */

@@ -15,6 +15,7 @@ let clock: ManualClock;
 let resource: FakeResource<string>;
 let objects: Set<string>;
 let restarts: string[];
+let onRestart: () => void;
 let warnings: object[];
 let reflector: Reflector<string>;
 let stop: AbortController;
@@ -25,6 +26,7 @@ beforeEach(() => {
   resource = new FakeResource();
   objects = new Set();
   restarts = [];
+  onRestart = () => {};
   warnings = [];
   stop = new AbortController();
   reflector = new Reflector({
@@ -38,7 +40,12 @@ beforeEach(() => {
     },
     name: 'pods',
     effects: { ...clock, random: () => 0.5 },
-    events: { watchRestarted: (_, reason) => void restarts.push(reason) },
+    events: {
+      watchRestarted(_, reason) {
+        restarts.push(reason);
+        onRestart();
+      },
+    },
     log: { debug() {}, info() {}, warn: (fields) => void warnings.push(fields), error() {} },
   });
 });
@@ -242,6 +249,26 @@ describe('Reflector.relist', () => {
     resource.answer = () => ({ items: ['a'], resourceVersion: '7' });
     await reflector.relist();
     expect([...objects]).toEqual(['a']);
+  });
+
+  test('asked for between a watch and the pause after it, does not wait for that either', async () => {
+    await start();
+    let relisted: Promise<void> | undefined;
+    onRestart = () => {
+      relisted = reflector.relist();
+    };
+    resource.latest.send(gone());
+    await settled();
+    await relisted;
+    expect({ restarts, lists: resource.lists }).toEqual({ restarts: ['failed'], lists: 2 });
+  });
+
+  test('a watch that it ends is no failure, also where that ends in good order', async () => {
+    await start();
+    resource.latest.send(HEARD, 'end');
+    await reflector.relist();
+    await settled();
+    expect({ restarts, watches: resource.watches.length }).toEqual({ restarts: [], watches: 2 });
   });
 
   test('joins a list that is under way', async () => {

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { NodeCallers } from '../caller/callers.ts';
+import { ApiServer } from '../kubernetes/api-server.ts';
+import { RestClient } from '../kubernetes/rest-client.ts';
 import { systemEffects } from '../runtime/effects.ts';
 import { Fault } from '../runtime/fault.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
-import { ApiServer } from './api-server.ts';
-import { RestClient } from './rest-client.ts';
+import { NodeCallers } from './callers.ts';
 
 // The client, the reflectors and the callers against HTTP and a real clock: what fakes cannot show.
 
