@@ -16,7 +16,7 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
   ['network', FOUNDATION],
   ['sandbox', DOMAIN],
   ['commands', [...DOMAIN, 'sandbox']],
-  ['main.ts', ['commands']],
+  ['main.ts', ['runtime', 'commands']],
 ]);
 
 /** The only files that know the HTTP framework. */
