@@ -1,0 +1,128 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
+import { startContenders, startServer } from './benchmark/contenders.ts';
+import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';
+import { type Figures, report } from './benchmark/report.ts';
+import { bringRequiredPrograms } from './benchmark/required-programs.ts';
+import { type CaseFigures, measureCase } from './benchmark/rounds.ts';
+import { StandInsProcess } from './benchmark/stand-ins-process.ts';
+import { aloneTargets, requestTargets } from './benchmark/targets.ts';
+import { compileServer } from './compile-server.ts';
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly only?: 'requests' | 'alone';
+  readonly json?: string;
+}
+
+const BAD_USE = 2;
+const EXECUTABLE = 'dist/gke-metadata-server';
+const MEMORY_REQUESTS = 1_000_000;
+const REST_SECONDS = 70;
+
+const command = new Command('scripts/bench')
+  .description(
+    'Measures the released build against stand-ins of Kubernetes and Google, in turns with a bare Bun server (the ' +
+      'floor) and nginx that answer the same bytes. Each server has one core, the load another. Linux only; as root ' +
+      'on Debian it installs the programs it needs. What it prints is explained in docs/performance.md.',
+  )
+  .option('--rounds <number>', 'how often each server has its turn', parsePositive, 7)
+  .option('--seconds <number>', 'length of a turn', parsePositive, 3)
+  .addOption(
+    new Option(
+      '--only <part>',
+      'requests (throughput and latency), or alone (memory, a new scope, rest)',
+    ).choices(['requests', 'alone']),
+  )
+  .option('--json <file>', 'write the figures into a file, too')
+  .allowExcessArguments(false)
+  .showHelpAfterError()
+  .exitOverride();
+
+try {
+  // the parsers and choices above are the proof of the type
+  const options = command.parse().opts<Options>();
+  process.exitCode = isInside() ? await measure(options) : await prepare();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exit(error.exitCode === 0 ? 0 : BAD_USE);
+}
+
+/** What needs the network and all cores; then this same program again, without them. */
+async function prepare(): Promise<number> {
+  if (process.platform !== 'linux' || cpus().length < 2) {
+    console.error('This needs Linux and two cores: one for the server, one for the load.');
+    return 1;
+  }
+  await bringRequiredPrograms();
+  progress('compiling the released build');
+  await compileServer(EXECUTABLE);
+  return runInside([process.execPath, ...process.argv.slice(1)]);
+}
+
+async function measure(options: Options): Promise<number> {
+  await addPodAddresses();
+  const nginx = Bun.which('nginx') !== null;
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'));
+  try {
+    const { standIns, google } = await StandInsProcess.start(join(folder, 'kubeconfig.json'));
+    using _ending = standIns;
+    const server = { executable: EXECUTABLE, kubeconfigFile: standIns.kubeconfigFile, google, folder };
+    const cases = options.only === 'alone' ? undefined : await measureRequests(options, server, nginx);
+    const sizes = { memoryRequests: MEMORY_REQUESTS, restSeconds: REST_SECONDS };
+    const alone =
+      options.only === 'requests' ? undefined : await measureAlone({ ...server, standIns }, sizes, progress);
+    const figures = summarise(cases, alone, nginx);
+    console.log(report(figures));
+    if (options.json !== undefined) await Bun.write(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+    return 0;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function measureRequests(
+  { rounds, seconds }: Options,
+  options: Parameters<typeof startServer>[0],
+  nginx: boolean,
+): Promise<readonly CaseFigures[]> {
+  await using server = await startServer(options);
+  const { contenders, processes } = await startContenders(server, options.folder, nginx);
+  await using stack = new AsyncDisposableStack();
+  for (const started of processes) stack.use(started);
+  const cases: CaseFigures[] = [];
+  for (const [measured, servers] of contenders) {
+    cases.push(await measureCase(measured, servers, { rounds, seconds, folder: options.folder, progress }));
+  }
+  return cases;
+}
+
+function summarise(
+  cases: readonly CaseFigures[] | undefined,
+  alone: AloneFigures | undefined,
+  nginx: boolean,
+): Figures {
+  const processors = cpus();
+  return {
+    machine: `${processors.length} cores (${processors[0]?.model})`,
+    bun: Bun.version,
+    nginx: nginx ? 'measured' : 'not run: it is not installed',
+    ...(cases && { cases }),
+    ...(alone && { alone }),
+    targets: [...(cases ? requestTargets(cases) : []), ...(alone ? aloneTargets(alone) : [])],
+  };
+}
+
+function progress(text: string): void {
+  console.error(`  ${text}`);
+}
+
+function parsePositive(value: string): number {
+  const number = Number(value);
+  if (!/^[0-9]{1,4}$/.test(value) || number < 1) throw new InvalidArgumentError('Expected a number from 1.');
+  return number;
+}

@@ -1,0 +1,122 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
+import type { Target } from './load.ts';
+import { nginxConfiguration } from './nginx.ts';
+import { type RecordedAnswer, record } from './recorded-answer.ts';
+import { ServerProcess } from './server-process.ts';
+
+export const CASES = [
+  { name: 'cached token', path: '/computeMetadata/v1/instance/service-accounts/default/token' },
+  {
+    name: 'cached ID token',
+    path: '/computeMetadata/v1/instance/service-accounts/default/identity?audience=https://example.com',
+  },
+  { name: 'recursive listing', path: '/computeMetadata/v1/?recursive=true' },
+] as const;
+
+export type Case = (typeof CASES)[number];
+export type ContenderName = 'gke-metadata-server' | 'floor' | 'nginx';
+
+/** One server of one case. */
+export interface Contender {
+  readonly name: ContenderName;
+  readonly pid: number;
+  readonly target: Target;
+}
+
+const HEADERS = { 'Metadata-Flavor': 'Google' };
+const SERVER_PORT = 16_321;
+const HEALTH_PORT = 16_322;
+const FLOOR_PORT = 8100;
+const NGINX_PORT = 8200;
+const [FIRST_POD = ''] = POD_ADDRESSES;
+
+/** What a Pod asks of the server; by default the first Pod. A connection to one of the addresses comes from it, too. */
+export function askedOfServer(path: string, podAddress = FIRST_POD): Target {
+  return { url: `http://${podAddress}:${SERVER_PORT}${path}`, headers: HEADERS };
+}
+
+export interface ServerOptions {
+  readonly executable: string;
+  readonly kubeconfigFile: string;
+  readonly google: string;
+  readonly folder: string;
+}
+
+/** The server as it is released, with every setting that need not be given left at its default; ready. */
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const { executable, kubeconfigFile, google, folder } = options;
+  const server = new ServerProcess(
+    [
+      ...[executable, 'serve'],
+      ...['--node-name', NODE_NAME],
+      ...['--project-id', PROJECT_ID],
+      ...['--workload-identity-provider', PROVIDER_NAME],
+      ...['--kubeconfig', kubeconfigFile],
+      ...['--google-sts-endpoint', google],
+      ...['--google-iam-credentials-endpoint', google],
+    ],
+    join(folder, 'server.log'),
+  );
+  await server.answers({ url: `http://127.0.0.1:${HEALTH_PORT}/readyz`, headers: {} });
+  return server;
+}
+
+/** What can be measured against a server that runs, case by case: the floor, and nginx where it is installed. */
+export async function startContenders(
+  server: ServerProcess,
+  folder: string,
+  nginx: boolean,
+): Promise<{ contenders: ReadonlyMap<Case, readonly Contender[]>; processes: readonly ServerProcess[] }> {
+  const contenders = new Map<Case, Contender[]>();
+  const processes: ServerProcess[] = [];
+  const answers = new Map<number, RecordedAnswer>();
+  for (const [index, measured] of CASES.entries()) {
+    const target = askedOfServer(measured.path);
+    await server.answers(target);
+    const answer = await record(target);
+    answers.set(NGINX_PORT + index, answer);
+    const answerFile = join(folder, `answer-${index}.json`);
+    writeFileSync(answerFile, JSON.stringify(answer));
+    const port = FLOOR_PORT + index;
+    const floor = new ServerProcess(
+      [process.execPath, join(import.meta.dir, 'floor.ts'), `${port}`, answerFile],
+      join(folder, `floor-${index}.log`),
+    );
+    processes.push(floor);
+    const floorTarget = await sameAnswer(floor, port, measured.path, answer);
+    contenders.set(measured, [
+      { name: 'gke-metadata-server', pid: server.pid, target },
+      { name: 'floor', pid: floor.pid, target: floorTarget },
+    ]);
+  }
+  if (!nginx) return { contenders, processes };
+  const configurationFile = join(folder, 'nginx.conf');
+  writeFileSync(configurationFile, nginxConfiguration(folder, answers));
+  const process_ = new ServerProcess(
+    ['nginx', '-c', configurationFile, '-p', folder],
+    join(folder, 'nginx.out'),
+  );
+  processes.push(process_);
+  for (const [index, measured] of CASES.entries()) {
+    const target = { url: `http://${FIRST_POD}:${NGINX_PORT + index}${measured.path}`, headers: HEADERS };
+    await process_.answers(target);
+    contenders.get(measured)?.push({ name: 'nginx', pid: process_.pid, target });
+  }
+  return { contenders, processes };
+}
+
+/** Throws where the floor does not answer what the server does: then nothing would be compared. */
+async function sameAnswer(
+  floor: ServerProcess,
+  port: number,
+  path: string,
+  answer: RecordedAnswer,
+): Promise<Target> {
+  const target = { url: `http://${FIRST_POD}:${port}${path}`, headers: HEADERS };
+  await floor.answers(target);
+  const own = await record(target);
+  if (Bun.deepEquals(own, answer)) return target;
+  throw new Error(`The floor answers something else: ${Bun.inspect({ own, answer })}`);
+}

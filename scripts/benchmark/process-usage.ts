@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+
+/** Resident memory in MiB, and what it is made of. */
+export interface ResidentMemory {
+  readonly total: number;
+  /** Heaps and stacks: what the process keeps for itself. */
+  readonly anonymous: number;
+  /** Pages of the executable and its libraries: shared by all processes that run them, and dropped under pressure. */
+  readonly file: number;
+}
+
+// USER_HZ: 100 on every Linux that Bun runs on
+const TICKS_A_SECOND = 100;
+
+/** User and system time of a process with all its threads, in seconds (proc(5), stat fields 14 and 15). */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // field 2 is the name in parentheses and may hold anything
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+}
+
+export function residentMemory(pid: number): ResidentMemory {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const mebibytes = (field: string) =>
+    Number(new RegExp(`^${field}: +([0-9]+) kB$`, 'm').exec(rollup)?.[1]) / 1024;
+  const total = mebibytes('Rss');
+  const anonymous = mebibytes('Anonymous');
+  return { total, anonymous, file: total - anonymous };
+}
+
+/** The most a process ever had resident, in MiB. */
+export function peakResidentMemory(pid: number): number {
+  return Number(/^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}

@@ -1,0 +1,63 @@
+// The process of the stand-ins: a cluster of one Node full of Pods, and the Google that trusts it. It is told what to
+// do, and tells what it has seen, over the channel to the process that started it.
+import { writeFileSync } from 'node:fs';
+import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import { node, pod, serviceAccount } from '../../server/sandbox/kubernetes/objects.ts';
+import { StandInKubernetes } from '../../server/sandbox/kubernetes-stand-in.ts';
+import { WorkloadIdentityProvider } from '../../server/settings/workload-identity-provider.ts';
+import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
+import type { FromStandIns, ToStandIns } from './stand-ins-process.ts';
+
+const [kubeconfigFile = ''] = process.argv.slice(2);
+const provider = WorkloadIdentityProvider.parse(PROVIDER_NAME);
+const kubernetes = await new StandInKubernetes().start();
+const google = await new StandInGoogle().start();
+google.addProvider({ provider, issuer: kubernetes.issuer, jwks: kubernetes.jwks });
+kubernetes.put(node({ name: NODE_NAME, labels: { 'topology.kubernetes.io/zone': 'europe-west1-b' } }));
+for (const [index, address] of POD_ADDRESSES.entries()) {
+  const name = `workload-${index}`;
+  const account = `${name}@${PROJECT_ID}.iam.gserviceaccount.com`;
+  kubernetes.put(serviceAccount({ name, annotations: { 'iam.gke.io/gcp-service-account': account } }));
+  kubernetes.put(pod({ name, serviceAccountName: name, nodeName: NODE_NAME, ips: [address] }));
+  google.serviceAccounts.add(account);
+  google.serviceAccounts.bind(
+    account,
+    'roles/iam.workloadIdentityUser',
+    `principal://iam.googleapis.com/projects/${provider.projectNumber}/locations/global` +
+      `/workloadIdentityPools/${provider.pool}/subject/system:serviceaccount:default:${name}`,
+  );
+}
+// JSON is YAML
+writeFileSync(
+  kubeconfigFile,
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'stand-in', cluster: { server: kubernetes.url } }],
+    users: [{ name: 'stand-in', user: {} }],
+    contexts: [{ name: 'stand-in', context: { cluster: 'stand-in', user: 'stand-in' } }],
+    'current-context': 'stand-in',
+  }),
+);
+
+function tell(message: FromStandIns): void {
+  process.send?.(message);
+}
+
+process.on('message', (message: ToStandIns) => {
+  if (message.do === 'delay-google') {
+    google.faults.iam.delayMilliseconds = message.milliseconds;
+    google.faults.sts.delayMilliseconds = message.milliseconds;
+  }
+  if (message.do === 'forget-calls') {
+    kubernetes.journal.clear();
+    google.journal.clear();
+  }
+  tell({
+    kind: 'calls',
+    google: google.journal.total,
+    kubernetes: kubernetes.journal.calls.map(({ verb, resource }) => `${verb} ${resource}`),
+  });
+});
+process.on('disconnect', () => process.exit());
+tell({ kind: 'started', google: google.url });
