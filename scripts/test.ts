@@ -37,7 +37,8 @@ async function report({ name, run }: Check): Promise<Outcome> {
   const { passed, failed, output, notes = [] } = outcome;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   if (failed > 0) console.error(output.trim());
-  console.error(`${failed === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed} failed (${seconds} s)`);
+  const mark = failed > 0 ? '✗' : passed > 0 ? '✓' : '-';
+  console.error(`${mark} ${name}: ${passed} passed, ${failed} failed (${seconds} s)`);
   for (const note of notes) console.error(`  ${note}`);
   return outcome;
 }

@@ -45,6 +45,7 @@ test.each([
   ["import { a } from './a.ts';\nimport { b } from '../injections/b.ts';", 'admission/injections/c.ts'],
   ["import { startSandboxWorld } from '../sandbox/world.ts';", 'commands/sandbox.ts'],
   ["import { startSandboxWorld } from '../sandbox/world.ts';", 'metadata/tree.test.ts'],
+  ["import type { Elysia } from 'elysia';", 'metadata/test-metadata.ts'],
   ["import { version } from '../package.json';", 'main.ts'],
   ["#!/usr/bin/env bun\nexport type Level = 'debug' | 'info';", 'main.ts'],
   ["import { Elysia } from 'elysia';", 'metadata/routes.ts'],

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 const FOUNDATION = ['runtime', 'settings', 'kubernetes', 'telemetry'];
 const DOMAIN = [...FOUNDATION, 'caller', 'google', 'metadata', 'admission', 'network'];
 
-/** What a folder of server/ may import from beside itself. A test may import from anywhere. */
+/** What a folder of server/ may import from beside itself. */
 const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
   ['runtime', []],
   ['settings', FOUNDATION],
@@ -22,6 +22,9 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
 /** The only files that know the HTTP framework. */
 const KNOW_ELYSIA = ['metadata/routes.ts', 'admission/routes.ts', 'telemetry/health.ts'];
 
+/** A test, and what tests share, may import from anywhere. */
+const TEST = /(?:\.test|(?:^|\/)test-[a-z-]+)\.ts$/;
+
 const transpiler = new Bun.Transpiler({ loader: 'ts' });
 
 /**
@@ -30,7 +33,7 @@ const transpiler = new Bun.Transpiler({ loader: 'ts' });
  */
 export function importViolations(files: ReadonlyMap<string, string>): string[] {
   return [...files]
-    .filter(([file]) => !file.endsWith('.test.ts'))
+    .filter(([file]) => !TEST.test(file))
     .flatMap(([file, source]) =>
       importsOf(source).flatMap((specifier) => {
         const objection = objectionTo(file, specifier);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { installClients } from './client-programs.ts';
 import { choosePodNetwork } from './pod-network.ts';
@@ -6,6 +6,7 @@ import { type SandboxPod, type SandboxPods, startSandboxPods } from './sandbox-p
 
 // a client tries again for up to a minute or two, and a slow machine needs a while for each of its programs
 const TIMEOUT = 300_000;
+setDefaultTimeout(TIMEOUT);
 
 const AUDIENCE = 'https://service.example.com/path?query=1';
 const SCOPES = [
@@ -90,57 +91,44 @@ describe(`Google's client libraries, ${network.description}`, () => {
     };
 
     for (const resident of ['annotated', 'node'] as const) {
-      test(
-        `${name}: ${resident} has the tokens of its Google account`,
-        async () => {
-          const pod = podOf(resident);
-          const email = pod.inhabitant.googleAccount;
-          const seen = await look(pod);
-          expect(seen).toMatchObject({ ...environment, email });
-          expect(await tokenInfo(pod, seen.accessToken)).toMatchObject({ email, scope });
-          expect(await verified(pod, seen.idToken)).toMatchObject({ email, email_verified: true });
-        },
-        TIMEOUT,
-      );
+      test(`${name}: ${resident} has the tokens of its Google account`, async () => {
+        const pod = podOf(resident);
+        const email = pod.inhabitant.googleAccount;
+        const seen = await look(pod);
+        expect(seen).toMatchObject({ ...environment, email });
+        expect(await tokenInfo(pod, seen.accessToken)).toMatchObject({ email, scope });
+        expect(await verified(pod, seen.idToken)).toMatchObject({ email, email_verified: true });
+      });
     }
 
-    test(
-      `${name}: direct has the token of its own principal, and no ID token`,
-      async () => {
-        const pod = podOf('direct');
-        const seen = await look(pod);
-        expect(seen).toMatchObject({ ...environment, email: 'sandbox-project.svc.id.goog' });
-        expect(await tokenInfo(pod, seen.accessToken)).toMatchObject({
-          sub: expect.stringMatching(/^principal:.*\/subject\/system:serviceaccount:default:direct$/),
-          scope,
-        });
-        expect(seen.idToken).toBeUndefined();
-        expect(seen.idTokenError).toMatch(noIDToken);
-      },
-      TIMEOUT,
-    );
+    test(`${name}: direct has the token of its own principal, and no ID token`, async () => {
+      const pod = podOf('direct');
+      const seen = await look(pod);
+      expect(seen).toMatchObject({ ...environment, email: 'sandbox-project.svc.id.goog' });
+      expect(await tokenInfo(pod, seen.accessToken)).toMatchObject({
+        sub: expect.stringMatching(/^principal:.*\/subject\/system:serviceaccount:default:direct$/),
+        scope,
+      });
+      expect(seen.idToken).toBeUndefined();
+      expect(seen.idTokenError).toMatch(noIDToken);
+    });
 
-    test(
-      `${name}: denied is told that IAM denies it`,
-      async () => {
-        const seen = await look(podOf('denied'));
-        expect(seen).toMatchObject({ ...environment, email: podOf('denied').inhabitant.googleAccount });
-        expect(seen.accessToken).toBeUndefined();
-        expect(seen.accessTokenError).toMatch(denied);
-        expect(seen.idToken).toBeUndefined();
-        expect(seen.idTokenError).toMatch(denied);
-      },
-      TIMEOUT,
-    );
+    test(`${name}: denied is told that IAM denies it`, async () => {
+      const seen = await look(podOf('denied'));
+      expect(seen).toMatchObject({ ...environment, email: podOf('denied').inhabitant.googleAccount });
+      expect(seen.accessToken).toBeUndefined();
+      expect(seen.accessTokenError).toMatch(denied);
+      expect(seen.idToken).toBeUndefined();
+      expect(seen.idTokenError).toMatch(denied);
+    });
   }
 });
 
-describe(`curl, ${network.description}`, () => {
+describe.skipIf(Bun.which('curl') === null)(`curl, ${network.description}`, () => {
   const V1 = '/computeMetadata/v1';
   const ACCOUNTS = `${V1}/instance/service-accounts`;
-  const curlTest = Bun.which('curl') === null ? test.skip : test;
 
-  curlTest('follows a directory without its slash, and keeps the query', async () => {
+  test('follows a directory without its slash, and keeps the query', async () => {
     const pod = podOf('annotated');
     const email = pod.inhabitant.googleAccount;
     const { status, url, body } = await curl(pod, `${ACCOUNTS}/default?recursive=true`);
@@ -148,7 +136,7 @@ describe(`curl, ${network.description}`, () => {
     expect(JSON.parse(body)).toMatchObject({ aliases: ['default'], email });
   });
 
-  curlTest('gets a token that Google takes, without a scope and with one', async () => {
+  test('gets a token that Google takes, without a scope and with one', async () => {
     const pod = podOf('annotated');
     const email = pod.inhabitant.googleAccount;
     for (const [query, scope] of [
@@ -163,7 +151,7 @@ describe(`curl, ${network.description}`, () => {
     }
   });
 
-  curlTest('makes the requests that gcloud makes', async () => {
+  test('makes the requests that gcloud makes', async () => {
     const pod = podOf('annotated');
     const email = pod.inhabitant.googleAccount;
     const get = async (path: string) => (await curl(pod, path)).body;
