@@ -22,8 +22,8 @@ export function hotToken(dependencies: HotTokenDependencies): (request: Request)
   return (request) => {
     const start = effects.now();
     const { headers } = request;
-    if (headers.get('metadata-flavor') !== 'Google' || headers.get('x-forwarded-for') !== null)
-      return undefined;
+    if (headers.get('metadata-flavor') !== 'Google') return undefined;
+    if (headers.get('x-forwarded-for') !== null) return undefined;
     if (draining.aborted || request.url.includes('?')) return undefined;
     const peer = peerOf(request);
     const caller = peer === undefined ? undefined : callers.known(peer);

@@ -5,7 +5,7 @@ import type { Effects } from '../runtime/effects.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
-import { type Answer, etagOf } from './answer.ts';
+import type { Answer } from './answer.ts';
 import { Changes, isTrue, parseWait } from './changes.ts';
 import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
@@ -168,9 +168,9 @@ export class MetadataApi {
   async #identityToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
     const { tokens } = this.#dependencies;
     const audience = query.get('audience') ?? '';
-    const { token } = tokens.cachedIdToken(caller, audience) ?? (await tokens.idToken(caller, audience));
-    const body = token.reveal();
-    return { status: 200, contentType: 'application/text', body, etag: etagOf(body) };
+    const token = tokens.cachedIdToken(caller, audience) ?? (await tokens.idToken(caller, audience));
+    const etag = this.#tokenAnswers.etag(token);
+    return { status: 200, contentType: 'application/text', body: token.token.reveal(), etag };
   }
 }
 

@@ -201,7 +201,7 @@ test('even a mistake before the API is 500 with a fixed text and the flavor', as
     },
   );
   for (const path of [TOKEN, '/', `${V1}nothing`]) {
-    const response = await app.handle(new Request(`http://m${path}`, { headers: FLAVOR }));
+    const response = await app.handle(new Request(`http://metadata${path}`, { headers: FLAVOR }));
     expect([response.status, await response.text(), response.headers.get('metadata-flavor')]).toEqual([
       500,
       'Internal Server Error\n',
@@ -237,7 +237,7 @@ describe('what is told of requests', () => {
   test('at debug: a line a request, without tokens, queries or more than some of a path', async () => {
     const metadata = new TestMetadata();
     const app = metadata.app({ logLevel: 'debug' });
-    const ask = (path: string) => app.handle(new Request(`http://m${path}`, { headers: FLAVOR }));
+    const ask = (path: string) => app.handle(new Request(`http://metadata${path}`, { headers: FLAVOR }));
     await ask(TOKEN);
     await ask(`${SA}default/identity?audience=secret-audience`);
     await ask(`/${'x'.repeat(5000)}`);

@@ -6,6 +6,7 @@ import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';
 import { hotToken } from './hot-token.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
+import { IDLE_TIMEOUT } from './server.ts';
 import { targetOf } from './target.ts';
 import { TokenAnswers } from './token-answers.ts';
 import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';
@@ -47,6 +48,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     const { path, query } = targetOf(request.url);
     const { method, headers } = request;
     const peer = peerOf(request);
+    let held = false;
     const outcome = await api.answer({
       method,
       path,
@@ -55,18 +57,20 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
       forwarded: headers.get('x-forwarded-for') !== null,
       peer,
       hold: () => {
+        held = true;
         app.server?.timeout(request, 0);
         return request.signal;
       },
     });
+    // or the connection, once kept, would never end of itself
+    if (held) app.server?.timeout(request, IDLE_TIMEOUT);
     const route = outcome.template ?? UNKNOWN_ROUTE;
     const seconds = (effects.now() - start) / 1000;
     metrics.route(route).record(method, outcome.answer.status, seconds);
-    if (logged)
-      log.debug(
-        { method, route, path: path.slice(0, LONGEST_LOGGED_PATH), peer, seconds, ...spoken(outcome) },
-        'answered',
-      );
+    if (logged) {
+      const asked = { method, route, path: path.slice(0, LONGEST_LOGGED_PATH), peer, seconds };
+      log.debug({ ...asked, ...spoken(outcome) }, 'answered');
+    }
     return toResponse(outcome.answer, draining.aborted);
   };
   const hot = hotToken({ ...dependencies, tokenAnswers, metrics: metrics.route(TOKEN_TEMPLATE), peerOf });
@@ -79,12 +83,13 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   // Elysia reads the source text of a handler: `=> f(` or `return f(` makes it wait for a promise at each request,
   // and `server` taken from the context adds a getter to it; both cost several per cent.
   app.get(DEFAULT_TOKEN_PATH, ({ request }) => {
+    // a request that is to be logged goes the general way, where that is done
     let response: Response | Promise<Response> | undefined = logged ? undefined : hot(request);
     if (response === undefined) response = answer(request);
     return response;
   });
-  // Values have routes of their own, which Bun finds faster. Not directories: Elysia hands their paths to Bun
-  // without the slash at the end, so that `/a` would be answered as `/a/`.
+  // Values have routes of their own, which Bun finds faster; directories would have theirs without the slash at
+  // the end, as Elysia hands them to Bun.
   for (const path of VALUE_PATHS) app.get(path, ({ request }) => answer(request));
   app.all('/*', ({ request }) => answer(request));
   return app;

@@ -14,8 +14,8 @@ export interface App {
   }): unknown;
 }
 
-// Seconds a connection may be silent: what an idle client costs at most.
-const IDLE_TIMEOUT = 60;
+/** Seconds a connection may be silent: what an idle client costs at most. */
+export const IDLE_TIMEOUT = 60;
 // Nothing here reads a body.
 const LARGEST_BODY = 4096;
 // Milliseconds in which clients with a connection open are told to close it; tried with 20,000 connections, and

@@ -21,6 +21,7 @@ interface Kept extends TokenAnswer {
  */
 export class TokenAnswers {
   readonly #kept = new WeakMap<ExpiringToken, Kept>();
+  readonly #etags = new WeakMap<ExpiringToken, string>();
   readonly #longestSeconds: number;
   readonly #now: Now;
 
@@ -29,13 +30,22 @@ export class TokenAnswers {
     this.#now = now;
   }
 
+  /** The ETag of a token of either kind: of the token itself, whatever is left of it. */
+  etag(token: ExpiringToken): string {
+    const known = this.#etags.get(token);
+    if (known !== undefined) return known;
+    const etag = etagOf(token.token.reveal());
+    this.#etags.set(token, etag);
+    return etag;
+  }
+
   /** Undefined where not a whole second is left: Go reads `expires_in: 0` as a token that is incomplete. */
   of(token: ExpiringToken): TokenAnswer | undefined {
     const seconds = Math.min(Math.floor((token.expiresAt - this.#now()) / 1000), this.#longestSeconds);
     if (seconds < 1) return undefined;
     const kept = this.#kept.get(token);
     if (kept === undefined) {
-      const etag = etagOf(token.token.reveal());
+      const etag = this.etag(token);
       const headers = new Headers(headersOf({ contentType: 'application/json', etag }));
       const made = { body: bodyOf(token, seconds), seconds, etag, init: { headers } };
       this.#kept.set(token, made);

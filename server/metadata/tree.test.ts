@@ -231,7 +231,9 @@ describe('the instance', () => {
   test('has the configured location, else the zone, else the region of the Node, else none', async () => {
     const metadata = new TestMetadata();
     const location = async (clusterLocation = '') => {
-      const request = new Request(`http://m${V1}instance/zone`, { headers: { 'Metadata-Flavor': 'Google' } });
+      const request = new Request(`http://metadata${V1}instance/zone`, {
+        headers: { 'Metadata-Flavor': 'Google' },
+      });
       return (await metadata.app({ clusterLocation }).handle(request)).text();
     };
     expect(await location('here')).toBe('projects/123456789012/zones/here');
