@@ -77,7 +77,7 @@ async function bunTest(name: string, patterns: readonly string[]): Promise<Outco
   await rm(report, { force: true });
   // generous for a slow machine: a test that hangs is a failure all the same
   const flags = ['--timeout=60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
-  const command = [process.execPath, 'test', ...flags, ...files.map((file) => `./${file}`)];
+  const command = [process.execPath, '--no-orphans', 'test', ...flags, ...files.map((file) => `./${file}`)];
   const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT, timeout: 1_800_000 });
   const output = stdout + stderr;
   const counts = (await Bun.file(report).exists()) ? countsOf(await Bun.file(report).text()) : undefined;

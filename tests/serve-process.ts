@@ -32,7 +32,8 @@ export async function startServe(world: SandboxWorld, ...flagsOfTest: string[]):
   };
   const { PATH } = process.env;
   const child = Bun.spawn(
-    [process.execPath, MAIN, 'serve', ...Object.entries(flags).flat(), ...flagsOfTest],
+    // it must not outlive a test that is killed
+    [process.execPath, '--no-orphans', MAIN, 'serve', ...Object.entries(flags).flat(), ...flagsOfTest],
     {
       env: { PATH, HOME: folder },
       stdin: 'ignore',

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, runOrThrow } from '../../scripts/run.ts';
 import { CleanHome, type PodPlace } from './pod-place.ts';
@@ -47,7 +47,7 @@ export async function removeLeftoverNamespaces(): Promise<void> {
   const names = await Promise.all([NAMESPACES, FILES].map((folder) => readdir(folder).catch(() => [])));
   for (const name of new Set(names.flat())) {
     const { pid, index } = /^gkems-test-(?<pid>\d+)-(?<index>\d+)$/.exec(name)?.groups ?? {};
-    if (pid !== undefined && !isAlive(Number(pid))) await remove(Number(pid), Number(index));
+    if (pid !== undefined && !(await isAlive(pid))) await remove(Number(pid), Number(index));
   }
 }
 
@@ -95,12 +95,10 @@ async function freeSubnet(index: number): Promise<string> {
   throw new Error('10.192.0.0/10 has no free range for the Pods of this test');
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+/** A process that has ended but that nobody has asked after still has an entry, with nothing in it. */
+async function isAlive(pid: string): Promise<boolean> {
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return commandLine !== '';
 }
 
 function ip(...args: string[]): Promise<string> {
