@@ -9,7 +9,10 @@ export interface ExpiringToken {
 
 /** The tokens a caller can have; each method is single-flight and cached as the settings say. */
 export interface Tokens {
-  /** The cached access token with life enough left, without waiting; undefined where an exchange is due. */
+  /**
+   * The cached access token with life enough left, without waiting; undefined where an exchange is due.
+   * The same object for as long as it is the same token, so it can key a WeakMap.
+   */
   cachedAccessToken(caller: Caller, scopes: string): ExpiringToken | undefined;
   /**
    * An access token of the annotated Google account, or the federated token itself where there is no annotation.
