@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'bun:test';
+import { account, EMAIL, TestMetadata } from './test-metadata.ts';
+
+const V1 = '/computeMetadata/v1/';
+const SA = `${V1}instance/service-accounts/`;
+
+describe('the account', () => {
+  test('without an annotation is the workload identity pool', async () => {
+    const metadata = new TestMetadata();
+    metadata.googleAccount = account(undefined);
+    expect(await metadata.text(`${SA}default/email`)).toEqual([200, 'my-project.svc.id.goog']);
+    expect(await metadata.text(SA)).toEqual([200, 'default/\nmy-project.svc.id.goog/\n']);
+    expect((await metadata.get(`${SA}my-project.svc.id.goog/token`)).status).toBe(200);
+    expect((await metadata.get(`${SA}${EMAIL}/token`)).status).toBe(404);
+  });
+
+  test('may be named by its email, encoded or not; any other is nothing, whoever has it', async () => {
+    const metadata = new TestMetadata();
+    for (const name of [EMAIL, EMAIL.replace('@', '%40')]) {
+      expect((await metadata.get(`${SA}${name}/token`)).status).toBe(200);
+      const redirect = await metadata.get(`${SA}${name}?recursive=true`);
+      expect([redirect.status, redirect.headers.get('location')]).toEqual([
+        301,
+        `${SA}${name}/?recursive=true`,
+      ]);
+    }
+    for (const name of [
+      'other@my-project.iam.gserviceaccount.com',
+      ':account',
+      '__proto__',
+      '',
+      'default%00',
+    ]) {
+      expect(await metadata.text(`${SA}${name}/token`)).toEqual([404, 'Not Found\n']);
+    }
+  });
+
+  test('annotated with what is no email is refused, and says whose annotation it is', async () => {
+    const metadata = new TestMetadata();
+    metadata.googleAccount = account('not an email');
+    const [status, body] = await metadata.text(`${SA}default/email`);
+    expect([status, body]).toEqual([404, expect.stringContaining('(shop/checkout)')]);
+  });
+});
+
+describe('the instance', () => {
+  test('has the configured location, else the zone, else the region of the Node, else none', async () => {
+    const metadata = new TestMetadata();
+    const location = async (clusterLocation = '') => {
+      const request = new Request(`http://metadata${V1}instance/zone`, {
+        headers: { 'Metadata-Flavor': 'Google' },
+      });
+      return (await metadata.app({ clusterLocation }).handle(request)).text();
+    };
+    expect(await location('here')).toBe('projects/123456789012/zones/here');
+    expect(await location()).toBe('projects/123456789012/zones/eu-west-1b');
+    const node = metadata.node;
+    if (node === undefined) throw new Error('the Node is known here');
+    metadata.node = { ...node, labels: { 'topology.kubernetes.io/region': 'eu-west-1' } };
+    expect(await location()).toBe('projects/123456789012/zones/eu-west-1');
+    metadata.node = { ...node, labels: {} };
+    expect(await location()).toBe('projects/123456789012/zones/');
+  });
+
+  test('has an id below 2^53, another for another Node', async () => {
+    const ids = new Set<number>();
+    for (const uid of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
+      const metadata = new TestMetadata();
+      metadata.node = { name: 'node-1', uid, addresses: [], labels: {}, annotations: {} };
+      const [, id] = await metadata.text(`${V1}instance/id`);
+      expect(String(Number(id))).toBe(id);
+      expect(Number.isSafeInteger(Number(id))).toBe(true);
+      ids.add(Number(id));
+    }
+    expect(ids.size).toBe(8);
+  });
+
+  test('is 503 while the Node is not known, for what comes from it alone', async () => {
+    const metadata = new TestMetadata();
+    metadata.node = undefined;
+    const response = await metadata.get(`${V1}instance/id`);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    expect((await metadata.get(`${V1}instance/hostname`)).status).toBe(200);
+  });
+});

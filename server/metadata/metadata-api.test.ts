@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'bun:test';
+import { ACCESS_TOKEN, account, EMAIL, fault, ID_TOKEN, NOW, TestMetadata } from './test-metadata.ts';
+
+const SA = '/computeMetadata/v1/instance/service-accounts/';
+const TOKEN = `${SA}default/token`;
+
+describe('the access token', () => {
+  test.each([true, false])('has what is left of it; cached: %p', async (warm) => {
+    const metadata = new TestMetadata();
+    metadata.warm = warm;
+    metadata.time = NOW + 100_500;
+    const response = await metadata.get(TOKEN);
+    expect(await response.json()).toEqual({
+      access_token: ACCESS_TOKEN,
+      expires_in: 3499,
+      token_type: 'Bearer',
+    });
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(metadata.scopesAsked).toEqual(warm ? [] : ['']);
+  });
+
+  test('is of the scopes asked for, commas or repeated parameters alike', async () => {
+    const metadata = new TestMetadata();
+    for (const query of ['?scopes=a,b', '?scopes=a&scopes=b', '?scopes=https%3A%2F%2Fa,b&recursive=true']) {
+      expect((await metadata.get(TOKEN + query)).status).toBe(200);
+    }
+    expect(metadata.scopesAsked).toEqual(['a,b', 'a,b', 'https://a,b']);
+  });
+
+  test('that has ended already is 503, never expires_in 0', async () => {
+    const metadata = new TestMetadata();
+    metadata.time = metadata.token.expiresAt - 999;
+    expect((await metadata.get(TOKEN)).status).toBe(503);
+  });
+
+  test('that is refused is the text of the refusal', async () => {
+    const metadata = new TestMetadata();
+    metadata.tokenFailure = fault('iam-permission-denied');
+    const [status, body] = await metadata.text(TOKEN);
+    expect([status, body]).toEqual([
+      403,
+      expect.stringContaining("Permission 'iam.serviceAccounts.getAccessToken'"),
+    ]);
+    metadata.tokenFailure = fault('google-unavailable');
+    const response = await metadata.get(TOKEN);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
+  });
+});
+
+describe('the identity token', () => {
+  test.each([true, false])('is text, whatever format and licenses say; cached: %p', async (warm) => {
+    const metadata = new TestMetadata();
+    metadata.warm = warm;
+    const response = await metadata.get(`${SA}${EMAIL}/identity?audience=warm&format=full&licenses=TRUE`);
+    expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+      200,
+      'application/text',
+      ID_TOKEN,
+    ]);
+    expect(metadata.audiencesAsked).toEqual(warm ? [] : ['warm']);
+  });
+
+  test('needs an audience', async () => {
+    expect(await new TestMetadata().text(`${SA}default/identity`)).toEqual([
+      400,
+      'non-empty audience parameter required',
+    ]);
+  });
+
+  test('needs an annotation: 404 with whose it is', async () => {
+    const metadata = new TestMetadata();
+    metadata.googleAccount = account(undefined);
+    const [status, body] = await metadata.text(
+      `${SA}default/identity?audience=a&format=standard&licenses=FALSE`,
+    );
+    expect([status, body]).toEqual([
+      404,
+      expect.stringMatching(/^Your Kubernetes service account \(shop\/checkout\) is not annotated/),
+    ]);
+  });
+});
+
+describe('wait_for_change', () => {
+  test('is answered once the token is another, with its ETag', async () => {
+    const metadata = new TestMetadata();
+    const before = (await metadata.get(TOKEN)).headers.get('etag');
+    let slept = 0;
+    metadata.sleep = async (milliseconds) => {
+      metadata.time += milliseconds;
+      if (++slept === 3) metadata.googleAccount = account('other@my-project.iam.gserviceaccount.com');
+    };
+    const response = await metadata.get(`${SA}default/email?wait_for_change=true&timeout_sec=60`);
+    expect([await response.text(), slept]).toEqual(['other@my-project.iam.gserviceaccount.com', 3]);
+    expect(response.headers.get('etag')).not.toBe(before);
+  });
+
+  test('of a token ends with its timeout though expires_in falls every second', async () => {
+    const metadata = new TestMetadata();
+    const etag = (await metadata.get(TOKEN)).headers.get('etag');
+    const response = await metadata.get(`${TOKEN}?wait_for_change=true&last_etag=${etag}&timeout_sec=60`);
+    expect(metadata.time).toBe(NOW + 60_000);
+    expect(await response.json()).toMatchObject({ expires_in: 3540 });
+  });
+});
