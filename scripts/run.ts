@@ -10,22 +10,29 @@ export interface RunOptions {
   readonly cwd?: string;
   /** The whole environment; this process's own by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Its standard input: a file's name or a stream; nothing by default. */
+  readonly stdin?: string | ReadableStream<Uint8Array>;
+  /** Told each line of standard error as it comes. */
+  readonly onErrorLine?: (line: string) => void;
   /** Milliseconds until it is killed; 10 minutes by default, so that nothing hangs for good. */
   readonly timeout?: number;
 }
 
-/** Runs a program to its end with no input. Throws where there is no such program. */
+/** Runs a program to its end. Throws where there is no such program. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = Bun.spawn([...command], {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     env: options.env ?? process.env,
-    stdin: 'ignore',
+    stdin: typeof options.stdin === 'string' ? Bun.file(options.stdin) : (options.stdin ?? 'ignore'),
     stdout: 'pipe',
     stderr: 'pipe',
     timeout: options.timeout ?? 600_000,
     killSignal: 'SIGKILL',
   });
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const [stdout, stderr] = await Promise.all([
+    child.stdout.text(),
+    textByLine(child.stderr, options.onErrorLine),
+  ]);
   await child.exited;
   return { exitCode: child.exitCode ?? undefined, stdout, stderr };
 }
@@ -35,4 +42,19 @@ export async function runOrThrow(command: readonly string[], options: RunOptions
   const { exitCode, stdout, stderr } = await run(command, options);
   if (exitCode === 0) return stdout;
   throw new Error(`${command.join(' ')}: ${exitCode ?? 'killed'}\n${stdout}${stderr}`);
+}
+
+async function textByLine(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLine: ((line: string) => void) | undefined,
+): Promise<string> {
+  let text = '';
+  let rest = '';
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine?.(line);
+  }
+  return text;
 }

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { Argument, Command, CommanderError } from 'commander';
+import { Cache, cacheFolder } from './test-cluster/cache.ts';
+import { prepareCluster } from './test-cluster/cluster-files.ts';
+import { processStates, readRecord, stopCluster } from './test-cluster/cluster-state.ts';
+import { ClusterUnavailable, unavailableStatus } from './test-cluster/cluster-unavailable.ts';
+import { startCluster } from './test-cluster/start-cluster.ts';
+
+const BAD_USE = 2;
+const { CLUSTER_STATE_DIR } = process.env;
+const report = (line: string) => console.error(line);
+
+const mode = () =>
+  new Argument('[mode]', 'api: etcd and kube-apiserver; node: all of Kubernetes, with one Node')
+    .choices(['api', 'node'] as const)
+    .default('api' as const);
+
+const program = new Command('scripts/cluster')
+  .description(
+    'A real Kubernetes cluster for the tests, with no container engine: Kubernetes from its Go modules, the ' +
+      'rest from Debian packages, made once and kept in the cache folder (XDG_CACHE_HOME). Linux; a Node needs root.\n\n' +
+      `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use, ${unavailableStatus} this machine cannot.`,
+  )
+  .option('--state-dir <folder>', 'where the cluster lives', CLUSTER_STATE_DIR ?? join(cacheFolder(), 'run'))
+  .showHelpAfterError()
+  .exitOverride();
+
+const folder = () => program.opts<{ stateDir: string }>().stateDir;
+
+program
+  .command('up')
+  .description('starts it and prints the path of its kubeconfig')
+  .addArgument(mode())
+  .option('--dual-stack', 'IPv6 beside IPv4', false)
+  .option('--api-server-flag <flag...>', 'a flag of kube-apiserver beside its own, such as --v=4', [])
+  .action(
+    async (
+      chosen: 'api' | 'node',
+      { dualStack, apiServerFlag }: { dualStack: boolean; apiServerFlag: string[] },
+    ) => {
+      const options = { mode: chosen, dualStack, apiServerFlags: apiServerFlag, folder: folder(), report };
+      console.log((await startCluster(options)).kubeconfig);
+    },
+  );
+
+program
+  .command('down')
+  .description('ends all that `up` started, and nothing else')
+  .action(async () => {
+    report((await stopCluster(folder())) ? 'the cluster is down' : `no cluster is up in ${folder()}`);
+  });
+
+program
+  .command('status')
+  .description('which of its processes run')
+  .action(async () => {
+    const record = await readRecord(folder());
+    if (!record) throw new Error(`no cluster is up in ${folder()}`);
+    const states = Object.entries(processStates(record));
+    for (const [name, runs] of states) console.log(`${name}: ${runs ? 'running' : 'ended'}`);
+    console.log(`kubeconfig: ${record.kubeconfig}`);
+    if (states.some(([, runs]) => !runs)) process.exitCode = 1;
+  });
+
+program
+  .command('prepare')
+  .description('makes what `up` needs and the cache lacks, minutes at the first time')
+  .addArgument(mode())
+  .action(async (chosen: 'api' | 'node') => {
+    await prepareCluster(chosen, new Cache(undefined, report));
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
+  } else if (error instanceof ClusterUnavailable) {
+    console.error(`not run: ${error.message}`);
+    process.exitCode = unavailableStatus;
+  } else {
+    console.error(error instanceof Error ? error.message : error);
+    if (error instanceof Error && error.cause instanceof Error)
+      console.error(`because: ${error.cause.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { exists, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cache } from './cache.ts';
+
+const report = () => {};
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cache-test-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const onLinux = test.skipIf(process.platform !== 'linux');
+
+onLinux('two who want the same thing at once make it once', async () => {
+  let made = 0;
+  const make = async (path: string) => {
+    made += 1;
+    await Bun.write(path, 'whole');
+  };
+  const cache = () => new Cache(folder, report);
+  const paths = await Promise.all([cache().get('thing', make), cache().get('thing', make)]);
+  expect(paths).toEqual([join(folder, 'thing'), join(folder, 'thing')]);
+  expect(made).toBe(1);
+  expect(await Bun.file(join(folder, 'thing')).text()).toBe('whole');
+});
+
+onLinux('what fails half made is not there, and is made anew from nothing', async () => {
+  const cache = new Cache(folder, report);
+  const fails = async (path: string) => {
+    await Bun.write(join(path, 'half'), 'half');
+    throw new Error('no network');
+  };
+  await expect(cache.get('thing', fails)).rejects.toThrow('no network');
+  const path = await cache.get('thing', (partial) => Bun.write(join(partial, 'whole'), '').then(() => {}));
+  expect(await exists(join(path, 'half'))).toBe(false);
+  expect(await exists(join(path, 'whole'))).toBe(true);
+});

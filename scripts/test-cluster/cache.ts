@@ -1,0 +1,64 @@
+import { exists, mkdir, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export type Report = (line: string) => void;
+
+/** Where what takes long to make is kept, outside the repository. */
+export function cacheFolder(): string {
+  const { XDG_CACHE_HOME } = process.env;
+  return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'gke-metadata-server', 'cluster');
+}
+
+/** A folder of things that take long to make; `report` is told while one is made. */
+export class Cache {
+  constructor(
+    readonly folder = cacheFolder(),
+    readonly report: Report = () => {},
+  ) {}
+
+  /**
+   * The path of `name` in the cache. Where it is missing, `make` makes it at the path it is handed, which becomes
+   * `name` only when it is whole; two runs never make the same thing at once, and a killed one leaves no lock.
+   */
+  async get(name: string, make: (path: string) => Promise<void>): Promise<string> {
+    const path = join(this.folder, name);
+    if (await exists(path)) return path;
+    await mkdir(this.folder, { recursive: true });
+    await using _lock = await lock(`${path}.lock`, () =>
+      this.report(`waiting for another run to make ${name}`),
+    );
+    if (await exists(path)) return path;
+    const partial = `${path}.partial`;
+    await rm(partial, { recursive: true, force: true });
+    const begin = performance.now();
+    this.report(`making ${name}`);
+    await make(partial);
+    await rename(partial, path);
+    this.report(`made ${name} in ${seconds(performance.now() - begin)}`);
+    return path;
+  }
+}
+
+export function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** The kernel's lock on a file, held by a child: it ends with this process, however that ends. */
+async function lock(file: string, onWait: () => void): Promise<AsyncDisposable> {
+  const holder = Bun.spawn(['flock', file, 'sh', '-c', 'echo held; exec cat >/dev/null'], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+  });
+  const held = holder.stdout.getReader().read();
+  const waiting = setTimeout(onWait, 500);
+  const { done } = await held;
+  clearTimeout(waiting);
+  if (done) throw new Error(`cannot lock ${file}`);
+  return {
+    async [Symbol.asyncDispose]() {
+      holder.stdin.end();
+      await holder.exited;
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { startDaemon } from '../process/daemon.ts';
+import { end, isRunning, type ProcessIdentity } from '../process/process-identity.ts';
+import { ApiClient } from './api-client.ts';
+import { type ClusterRecord, stopCluster, writeRecord } from './cluster-state.ts';
+import type { NodeMachine } from './node-machine.ts';
+import { importImage } from './node-services.ts';
+
+export interface ClusterParts {
+  readonly folder: string;
+  readonly record: ClusterRecord;
+  readonly apiServer: readonly string[];
+  readonly etcdPort: number;
+  readonly node?: { readonly name: string; readonly machine: NodeMachine };
+}
+
+/** A running cluster of one's own, which startCluster makes. Disposing of it stops it. */
+export class Cluster implements AsyncDisposable {
+  /** Its state, and the logs of its programs in `logs`. */
+  readonly folder: string;
+  /** Of the cluster's administrator. */
+  readonly kubeconfig: string;
+  /** As the cluster's administrator. */
+  readonly api: ApiClient;
+  readonly #parts: ClusterParts;
+  #record: ClusterRecord;
+
+  constructor(parts: ClusterParts) {
+    this.folder = parts.folder;
+    this.kubeconfig = parts.record.kubeconfig;
+    this.api = new ApiClient(this.kubeconfig);
+    this.#parts = parts;
+    this.#record = parts.record;
+  }
+
+  /** The Node's name. Throws where the cluster has none. */
+  get nodeName(): string {
+    return this.#node.name;
+  }
+
+  /** The host, as the Node and its Pods reach it: IPv4, then IPv6 where the cluster has it. */
+  get hostAddresses(): readonly string[] {
+    return this.#node.machine.network.host;
+  }
+
+  /** The Node's own addresses. */
+  get nodeAddresses(): readonly string[] {
+    return this.#node.machine.network.node;
+  }
+
+  /** Puts a docker-archive among the Node's images; Pods name it with `imagePullPolicy: Never`. */
+  loadImage(archive: string): Promise<void> {
+    return importImage(this.#node.machine, archive);
+  }
+
+  /** Runs a program of the Node's Debian root on the Node, such as `iptables`, and returns its output. */
+  runOnNode(command: readonly string[]): Promise<string> {
+    return this.#node.machine.run(command);
+  }
+
+  /** Ends the API server as a crash does: connections and watches break off. */
+  async stopApiServer(): Promise<void> {
+    const apiServer = this.#record.processes['kube-apiserver'];
+    if (apiServer) await end(apiServer, 0);
+  }
+
+  /** Starts it again where it was, and waits until it is ready. */
+  async startApiServer(): Promise<void> {
+    const log = join(this.folder, 'logs/kube-apiserver.log');
+    const process = await startDaemon(this.#parts.apiServer, log);
+    const processes = { ...this.#record.processes, 'kube-apiserver': process };
+    this.#record = { ...this.#record, processes };
+    await writeRecord(this.folder, this.#record);
+    await apiServerReady(this.api, process, log);
+  }
+
+  async restartApiServer(): Promise<void> {
+    await this.stopApiServer();
+    await this.startApiServer();
+  }
+
+  /**
+   * Drops all history from etcd. A watch from an older resourceVersion then gets 410 once the API server has
+   * forgotten it too: after a restart, or at once with `--watch-cache=false`.
+   */
+  async compactEtcd(): Promise<void> {
+    // etcd's JSON gateway (v3.4 dev-guide/api_grpc_gateway); keys are base64, "AA==" is the zero byte
+    const status = await this.#etcd('/v3/kv/range', { key: 'AA==', limit: '1' });
+    await this.#etcd('/v3/kv/compaction', { revision: revisionOf(status), physical: true });
+  }
+
+  async #etcd(path: string, body: unknown): Promise<unknown> {
+    const url = `http://127.0.0.1:${this.#parts.etcdPort}${path}`;
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+    if (!response.ok)
+      throw new Error(`etcd answered ${path} with ${response.status}: ${await response.text()}`);
+    return response.json();
+  }
+
+  /** Ends everything of the cluster and removes its folder. */
+  async stop(): Promise<void> {
+    await stopCluster(this.folder);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  get #node() {
+    const { node } = this.#parts;
+    if (!node) throw new Error('this cluster has no Node: start it with mode "node"');
+    return node;
+  }
+}
+
+/** Waits until `/readyz` is ok. Throws with the end of its log where it has ended or takes minutes. */
+export async function apiServerReady(api: ApiClient, process: ProcessIdentity, log: string): Promise<void> {
+  await until(`kube-apiserver is ready`, log, process, async () => (await api.fetch('GET', '/readyz')).ok);
+}
+
+/** Asks every 50 ms, taking an error for a no, for two minutes at most and while the process runs. */
+export async function until(
+  what: string,
+  log: string,
+  process: ProcessIdentity,
+  isSo: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  let last: unknown;
+  while (performance.now() < deadline && isRunning(process)) {
+    try {
+      if (await isSo()) return;
+    } catch (error) {
+      last = error;
+    }
+    await Bun.sleep(50);
+  }
+  const end = (await Bun.file(log).text()).trim().split('\n').slice(-15).join('\n');
+  throw new Error(`waited in vain until ${what}; ${log} ends with:\n${end}`, { cause: last });
+}
+
+function revisionOf(response: unknown): string {
+  // the header every etcd answer carries; checked at once
+  const revision = (response as { header?: { revision?: unknown } }).header?.revision;
+  if (typeof revision !== 'string') throw new Error('etcd names no revision');
+  return revision;
+}

@@ -1,0 +1,80 @@
+import type { Certificates } from './certificates.ts';
+
+export const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local';
+
+/** What every Pod and Service of a cluster may get; no other cluster sees these addresses. */
+export const serviceNetworks = { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' };
+
+/** The addresses of the Service `kubernetes`: the first of each network. */
+export const kubernetesServiceAddresses = ['10.96.0.1', 'fd00:10:96::1'];
+
+export interface ControlPlane {
+  readonly folder: string;
+  /** Where the API server listens; a loopback address where there is no Node to reach it. */
+  readonly address: string;
+  readonly apiPort: number;
+  readonly etcdPort: number;
+  readonly etcdPeerPort: number;
+  readonly dualStack: boolean;
+  readonly certificates: Certificates;
+  readonly apiServerFlags: readonly string[];
+}
+
+/** Debian's etcd, which keeps nothing safe from a power cut: it is thrown away with the cluster. */
+export function etcdFlags({ folder, etcdPort, etcdPeerPort }: ControlPlane): string[] {
+  const client = `http://127.0.0.1:${etcdPort}`;
+  const peer = `http://127.0.0.1:${etcdPeerPort}`;
+  return [
+    ...['--name=etcd', `--data-dir=${folder}/etcd`, '--unsafe-no-fsync', '--log-level=warn'],
+    ...[`--listen-client-urls=${client}`, `--advertise-client-urls=${client}`],
+    ...[
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=etcd=${peer}`,
+    ],
+  ];
+}
+
+export function apiServerFlags(plane: ControlPlane): string[] {
+  const { certificates: files, address } = plane;
+  return [
+    `--etcd-servers=http://127.0.0.1:${plane.etcdPort}`,
+    ...[`--bind-address=${address}`, `--advertise-address=${address}`, `--secure-port=${plane.apiPort}`],
+    // a loopback address may not stand in the Endpoints of the Service `kubernetes`
+    `--endpoint-reconciler-type=${address.startsWith('127.') ? 'none' : 'lease'}`,
+    `--service-cluster-ip-range=${networks(plane.dualStack)}`,
+    ...[`--tls-cert-file=${files.apiServer}`, `--tls-private-key-file=${files.apiServerKey}`],
+    ...['--authorization-mode=Node,RBAC', '--enable-admission-plugins=NodeRestriction'],
+    `--token-auth-file=${plane.folder}/tokens.csv`,
+    ...[`--client-ca-file=${files.authority}`, `--kubelet-certificate-authority=${files.authority}`],
+    `--kubelet-client-certificate=${files.kubeletClient}`,
+    ...[`--kubelet-client-key=${files.kubeletClientKey}`, '--kubelet-preferred-address-types=InternalIP'],
+    `--service-account-issuer=${serviceAccountIssuer}`,
+    `--service-account-signing-key-file=${files.serviceAccountKey}`,
+    `--service-account-key-file=${files.serviceAccountKey}`,
+    // Services are resolved to their endpoints by the API server itself: there is no kube-proxy beside it
+    ...['--allow-privileged=true', '--enable-aggregator-routing=true'],
+    ...plane.apiServerFlags,
+  ];
+}
+
+export function controllerManagerFlags({ folder, certificates }: ControlPlane): string[] {
+  return [
+    ...[`--kubeconfig=${folder}/controller-manager.kubeconfig`, '--leader-elect=false', '--secure-port=0'],
+    ...[
+      `--service-account-private-key-file=${certificates.serviceAccountKey}`,
+      '--use-service-account-credentials',
+    ],
+    `--root-ca-file=${certificates.authority}`,
+    `--cluster-signing-cert-file=${certificates.authority}`,
+    `--cluster-signing-key-file=${certificates.authorityKey}`,
+  ];
+}
+
+export function schedulerFlags({ folder }: ControlPlane): string[] {
+  return [`--kubeconfig=${folder}/scheduler.kubeconfig`, '--leader-elect=false', '--secure-port=0'];
+}
+
+function networks(dualStack: boolean): string {
+  return dualStack ? `${serviceNetworks.ipv4},${serviceNetworks.ipv6}` : serviceNetworks.ipv4;
+}

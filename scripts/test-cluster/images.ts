@@ -1,0 +1,101 @@
+import { chmod, copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDebianRoot } from '../image/debian-root.ts';
+import { writeImageArchive } from '../image/image-archive.ts';
+import { runOrThrow } from '../run.ts';
+import type { Cache } from './cache.ts';
+
+/** The image a Pod's other containers share the network of: it only waits. */
+export const pauseImage = 'gke-metadata-server.test/pause:1';
+/** busybox, curl and iptables. */
+export const toolsImage = 'gke-metadata-server.test/tools:1';
+/** The tools, and Python with google-auth and requests. */
+export const clientsImage = 'gke-metadata-server.test/clients:1';
+/** Our own program with the iptables it calls. */
+export const serverImage = 'gke-metadata-server.test/gke-metadata-server:1';
+
+const tools = ['busybox-static', 'curl', 'iptables'];
+const requirements = join(import.meta.dir, '../../tests/clients/python/requirements.txt');
+
+/** The Debian root of these packages, from the cache. Read it, don't write to it. */
+export async function debianRoot(name: string, packages: readonly string[], cache: Cache): Promise<string> {
+  const release = await Bun.file('/etc/os-release').text();
+  const recipe = await Bun.file(join(import.meta.dir, '../image/debian-root.ts')).text();
+  return cache.get(`${name}-root-${digest(release, recipe, ...packages)}`, async (folder) => {
+    await rm(`${folder}.apt`, { recursive: true, force: true });
+    await makeDebianRoot(folder, packages);
+  });
+}
+
+/** The docker-archive of {@link pauseImage}. */
+export async function pauseArchive(cache: Cache): Promise<string> {
+  const root = await debianRoot('tools', tools, cache);
+  return archive(cache, 'pause', [root], async (folder, file) => {
+    await copyFile(join(root, 'bin/busybox'), join(folder, 'busybox'));
+    const entrypoint = ['/busybox', 'sleep', '2147483647'];
+    await writeImageArchive(file, { rootfs: folder, name: pauseImage, entrypoint, user: '65535:65535' });
+  });
+}
+
+/** The docker-archive of {@link toolsImage}. */
+export async function toolsArchive(cache: Cache): Promise<string> {
+  const root = await debianRoot('tools', tools, cache);
+  return archive(cache, 'tools', [root], (_folder, file) =>
+    writeImageArchive(file, { rootfs: root, name: toolsImage, command: ['/bin/sh'] }),
+  );
+}
+
+/** The docker-archive of {@link clientsImage}; its Python packages are those of tests/clients, by their hashes. */
+export async function clientsArchive(cache: Cache): Promise<string> {
+  const root = await debianRoot('clients', [...tools, 'python3'], cache);
+  return archive(cache, 'clients', [root, await Bun.file(requirements).text()], async (folder, file) => {
+    await cp(root, folder, { recursive: true, verbatimSymlinks: true });
+    const [python] = (await readdir(join(folder, 'usr/lib'))).filter((name) => /^python3\.\d+$/.test(name));
+    if (python === undefined) throw new Error('the python3 package brought no /usr/lib/python3.N');
+    await runOrThrow([
+      ...['python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'],
+      ...['--require-hashes', '--only-binary=:all:', '--python-version', python.slice('python'.length)],
+      ...['--requirement', requirements, '--target', join(folder, 'usr/lib/python3/dist-packages')],
+    ]);
+    await writeImageArchive(file, { rootfs: folder, name: clientsImage, command: ['/bin/sh'] });
+  });
+}
+
+/** The docker-archive of {@link serverImage} around a compiled program, such as `dist/gke-metadata-server`. */
+export async function serverArchive(program: string, cache: Cache): Promise<string> {
+  const root = await debianRoot('server', ['libc6', 'iptables', 'ca-certificates'], cache);
+  const content = new Bun.CryptoHasher('sha256');
+  for await (const chunk of Bun.file(program).stream()) content.update(chunk);
+  return archive(cache, 'server', [root, content.digest('hex')], async (folder, file) => {
+    await cp(root, folder, { recursive: true, verbatimSymlinks: true });
+    await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
+    await copyFile(program, join(folder, 'usr/local/bin/gke-metadata-server'));
+    await chmod(join(folder, 'usr/local/bin/gke-metadata-server'), 0o755);
+    const entrypoint = ['/usr/local/bin/gke-metadata-server'];
+    await writeImageArchive(file, { rootfs: folder, name: serverImage, entrypoint, user: '65532:65532' });
+  });
+}
+
+/** Keeps an archive in the cache by what it is made of. `fill` gets an empty folder and the file to write. */
+async function archive(
+  cache: Cache,
+  name: string,
+  ingredients: readonly string[],
+  fill: (folder: string, file: string) => Promise<void>,
+): Promise<string> {
+  const recipes = ['../image/image-archive.ts', 'images.ts'].map((path) =>
+    Bun.file(join(import.meta.dir, path)).text(),
+  );
+  const key = digest(...ingredients, ...(await Promise.all(recipes)));
+  return cache.get(`${name}-${key}.tar`, async (file) => {
+    const folder = `${file}.rootfs`;
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder);
+    await fill(folder, file);
+    await rm(folder, { recursive: true, force: true });
+  });
+}
+
+function digest(...ingredients: readonly string[]): string {
+  return new Bun.CryptoHasher('sha256').update(JSON.stringify(ingredients)).digest('hex').slice(0, 12);
+}
