@@ -1,5 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
 import type { Effects } from '../runtime/effects.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
@@ -69,6 +69,31 @@ export class Exchanges {
     return { ...token, expiresAt: Math.min(token.expiresAt, askedAt + longest * 1000) };
   }
 
+  /** The first step of both: a token of the ServiceAccount for the provider alone, bound to the Pod or Node. */
+  kubernetesToken(
+    { serviceAccount, boundTo }: Caller,
+    deadline: number,
+    expirationSeconds: number = SHORTEST_SECONDS,
+  ): Promise<KubernetesToken> {
+    const request = {
+      namespace: serviceAccount.namespace,
+      serviceAccountName: serviceAccount.name,
+      audience: this.#settings.workloadIdentityProvider.audience,
+      expirationSeconds,
+      boundObject: boundTo,
+    };
+    return this.#step('token-request', deadline, (signal) => this.#kubernetes.createToken(request, signal));
+  }
+
+  /** The second step of both: the federated token for it; `scopes` is separated by spaces. */
+  exchange(
+    subject: KubernetesToken,
+    deadline: number,
+    scopes: string = CLOUD_PLATFORM,
+  ): Promise<ExpiringToken> {
+    return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
+  }
+
   /** An access token of the account; `scopes` is separated by spaces. */
   accessToken(
     federated: ExpiringToken,
@@ -96,18 +121,8 @@ export class Exchanges {
 
   async #federate(caller: Caller, scopes: string, expirationSeconds: number): Promise<ExpiringToken> {
     const deadline = this.deadline();
-    const { serviceAccount, boundTo } = caller;
-    const request = {
-      namespace: serviceAccount.namespace,
-      serviceAccountName: serviceAccount.name,
-      audience: this.#settings.workloadIdentityProvider.audience,
-      expirationSeconds,
-      boundObject: boundTo,
-    };
-    const subject = await this.#step('token-request', deadline, (signal) =>
-      this.#kubernetes.createToken(request, signal),
-    );
-    return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
+    const subject = await this.kubernetesToken(caller, deadline, expirationSeconds);
+    return this.exchange(subject, deadline, scopes);
   }
 
   #step<T>(kind: ExchangeKind, deadline: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
-import { type ApiCall, ApiRefusal, type ApiServer, faultOf } from './api-server.ts';
-import { Field } from './field.ts';
+import type { ApiServer } from './api-server.ts';
+import type { Field } from './field.ts';
+import { getObject } from './get-object.ts';
 import type { Node, Pod } from './objects.ts';
 import { parseNode, parsePod } from './wire.ts';
 
@@ -26,33 +27,17 @@ export class AdmissionRestClient implements AdmissionClient {
 
   getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'pods', path }, 'Pod', parsePod, signal);
+    return getObject(this.server, { resource: 'pods', path }, 'Pod', parsePod, signal);
   }
 
   getNode(name: string, signal?: AbortSignal): Promise<Node | undefined> {
     const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'nodes', path }, 'Node', parseNode, signal);
+    return getObject(this.server, { resource: 'nodes', path }, 'Node', parseNode, signal);
   }
 
   getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
     const path = `/api/v1/namespaces/${encodeURIComponent(name)}`;
-    return this.#get({ verb: 'get', resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
-  }
-
-  async #get<T>(
-    call: ApiCall,
-    kind: string,
-    parse: (object: Field) => T,
-    signal: AbortSignal | undefined,
-  ): Promise<T | undefined> {
-    try {
-      return parse(new Field(await this.server.json(call, signal), kind));
-    } catch (error) {
-      if (!(error instanceof ApiRefusal)) throw error;
-      // the reason tells an API server's 404 from that of something before it
-      if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
-      throw faultOf(error);
-    }
+    return getObject(this.server, { resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
   }
 }
 

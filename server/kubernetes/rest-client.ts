@@ -11,6 +11,7 @@ import {
   type WatchEvent,
 } from './client.ts';
 import { Field } from './field.ts';
+import { getObject } from './get-object.ts';
 import { jsonLines } from './json-lines.ts';
 import type { Node, Pod, ServiceAccount } from './objects.ts';
 import { parseNode, parsePod, parseResourceVersion, parseServiceAccount, parseToken } from './wire.ts';
@@ -35,20 +36,13 @@ export class RestClient implements KubernetesClient {
     return this.#resource('nodes', `metadata.name=${name}`, 'Node', parseNode);
   }
 
-  async getServiceAccount(
+  getServiceAccount(
     namespace: string,
     name: string,
     signal?: AbortSignal,
   ): Promise<ServiceAccount | undefined> {
-    const call: ApiCall = { verb: 'get', resource: 'serviceaccounts', path: pathOf(namespace, name) };
-    try {
-      return parseServiceAccount(new Field(await this.server.json(call, signal), 'ServiceAccount'));
-    } catch (error) {
-      if (!(error instanceof ApiRefusal)) throw error;
-      // the reason tells an API server's 404 from that of something before it
-      if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
-      throw faultOf(error);
-    }
+    const call = { resource: 'serviceaccounts', path: pathOf(namespace, name) };
+    return getObject(this.server, call, 'ServiceAccount', parseServiceAccount, signal);
   }
 
   async createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken> {
