@@ -115,7 +115,7 @@ describe('serve settings', () => {
 
   test('are the rows of docs/configuration.md', async () => {
     const documented = await Bun.file(join(import.meta.dir, '../../docs/configuration.md')).text();
-    const rows = documented.match(/^\| `--[^|]*\|[^|]*\|/gm) ?? [];
+    const rows: string[] = documented.match(/^\| `--[^|]*\|[^|]*\|/gm) ?? [];
     const expected = serveOptions().map(
       ({ long, envVar }) => `| \`${long}\` | \`${envVar ?? 'KUBECONFIG'}\` |`,
     );
