@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
 import { type Effects, systemEffects } from '../runtime/effects.ts';
-import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
+import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
+import { startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { curlLine, tour } from '../sandbox/tour.ts';
 import { parsePort } from '../settings/parsers.ts';
 import { logOptions } from '../settings/serve-options.ts';
-import type { LogFormat, LogLevel, ServeSettings } from '../settings/serve-settings.ts';
+import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
 import { startServing } from './serving.ts';
@@ -33,43 +34,26 @@ export function sandboxCommand(): Command {
   for (const option of logOptions()) command.addOption(option);
   return command.action(async () => {
     // the parsers above are the proof of these types
-    await runSandbox(command.opts() as SandboxOptionValues, systemEffects);
+    const { once, ...settings } = command.opts() as SandboxOptionValues;
+    await runSandbox(once, settings, systemEffects);
   });
 }
 
-async function runSandbox(options: SandboxOptionValues, effects: Effects): Promise<void> {
+async function runSandbox(
+  once: boolean,
+  settings: Omit<SandboxOptionValues, 'once'>,
+  effects: Effects,
+): Promise<void> {
   await using world = await startSandboxWorld();
-  const log = createLog(options.logLevel, options.logFormat, standardOutput());
+  const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
-  await using serving = await startServing(settingsOf(options, world), { cluster, effects, log });
+  await using serving = await startServing(sandboxSettings(world, settings), { cluster, effects, log });
   const print = (line: string) => process.stdout.write(`${line}\n`);
   await tour({ world, serverPort: serving.serverPort, clock: () => performance.now(), print });
-  if (options.once) return;
+  if (once) return;
   print('\nIt stays up; ask yourself, as any of them:\n');
   for (const inhabitant of world.inhabitants)
     print(`  # ${inhabitant.name}\n  ${curlLine(inhabitant, serving.serverPort)}`);
   print(`\nMetrics: http://127.0.0.1:${serving.healthPort}/metrics    Ctrl-C ends it.`);
   await ended();
-}
-
-function settingsOf(options: SandboxOptionValues, world: SandboxWorld): ServeSettings {
-  return {
-    nodeName: world.nodeName,
-    projectID: world.projectID,
-    workloadIdentityProvider: world.provider,
-    serverPort: options.serverPort,
-    healthPort: options.healthPort,
-    kubeconfig: undefined,
-    defaultNodeServiceAccount: undefined,
-    cacheTokens: true,
-    cacheTokensPerPod: false,
-    cacheMaxTokenDurationSeconds: 3600,
-    googleStsEndpoint: world.google.url,
-    googleIamCredentialsEndpoint: world.google.url,
-    universeDomain: 'googleapis.com',
-    clusterName: 'sandbox',
-    clusterLocation: '',
-    logLevel: options.logLevel,
-    logFormat: options.logFormat,
-  };
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { systemEffects } from '../runtime/effects.ts';
 import { ask } from '../sandbox/ask.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
+import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
@@ -25,26 +26,7 @@ afterEach(async () => {
 });
 
 function start(overrides: Partial<ServeSettings> = {}): Promise<Serving> {
-  const settings: ServeSettings = {
-    nodeName: world.nodeName,
-    projectID: world.projectID,
-    workloadIdentityProvider: world.provider,
-    serverPort: 0,
-    healthPort: 0,
-    kubeconfig: undefined,
-    defaultNodeServiceAccount: undefined,
-    cacheTokens: true,
-    cacheTokensPerPod: false,
-    cacheMaxTokenDurationSeconds: 3600,
-    googleStsEndpoint: world.google.url,
-    googleIamCredentialsEndpoint: world.google.url,
-    universeDomain: 'googleapis.com',
-    clusterName: 'test',
-    clusterLocation: '',
-    logLevel: 'info',
-    logFormat: 'json',
-    ...overrides,
-  };
+  const settings = sandboxSettings(world, overrides);
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
   return startServing(settings, { cluster, effects: systemEffects, log: silent });
 }

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { Fault } from '../runtime/fault.ts';
 
 export interface Answer {
   readonly status: number;
@@ -32,7 +33,19 @@ export function ask(address: string, port: number, path: string): Promise<Answer
       );
       response.on('error', reject);
     })
-      .on('error', reject)
+      .on('error', (error) => reject(isNotOwn(error) ? addressMissing(address, error) : error))
       .end();
+  });
+}
+
+function isNotOwn(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'EADDRNOTAVAIL';
+}
+
+// Linux has all of 127.0.0.0/8, macOS only 127.0.0.1
+function addressMissing(address: string, cause: Error): Fault {
+  return new Fault('setting-invalid', `this machine cannot connect from ${address}`, {
+    remedy: `Give its loopback interface the address: sudo ifconfig lo0 alias ${address}`,
+    cause,
   });
 }
