@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import pino from 'pino';
 import { systemExec } from '../network/exec.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
 import { redirect, redirectsOf } from '../network/redirect.ts';
@@ -8,6 +7,7 @@ import { systemEffects } from '../runtime/effects.ts';
 import { initNetworkOptions, initNetworkSettings } from '../settings/init-network-options.ts';
 import type { InitNetworkSettings } from '../settings/init-network-settings.ts';
 import { createLog } from '../telemetry/log.ts';
+import { standardOutput } from './process.ts';
 
 /** `init-network`: gives a Pod its route to the metadata server, and ends when the server knows the Pod. */
 export function initNetworkCommand(): Command {
@@ -21,7 +21,7 @@ export function initNetworkCommand(): Command {
 }
 
 async function initNetwork(settings: InitNetworkSettings): Promise<number> {
-  const log = createLog(settings.logLevel, settings.logFormat, pino.destination({ dest: 1, sync: true }));
+  const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
   try {
     const redirects = redirectsOf(settings.podAddresses, settings.hostAddresses, settings.serverPort);
     const redirected = await redirect(redirects, { exec: systemExec, log });

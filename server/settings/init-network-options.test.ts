@@ -34,8 +34,8 @@ describe('init-network settings', () => {
 
   test.each([
     [['--pod-ips=10.1.0.7'], '--host-ips'],
-    [['--host-ips=', '--pod-ips=10.1.0.7'], 'Expected IP addresses'],
-    [['--host-ips=10.0.0.5,node', '--pod-ips=10.1.0.7'], 'Expected IP addresses'],
+    [['--host-ips=', '--pod-ips=10.1.0.7'], 'Expected an IP address'],
+    [['--host-ips=10.0.0.5,node', '--pod-ips=10.1.0.7'], 'Expected an IP address'],
     [['--host-ips=10.0.0.5', '--pod-ips=10.1.0.7', '--timeout=0s'], 'Expected a duration from 1s'],
   ])('refuse %j', (args, expected) => {
     expect(parse(...args).error).toContain(expected);

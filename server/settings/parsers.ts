@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
-import { type IPAddress, parseIPAddress } from '../kubernetes/ip-address.ts';
+import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
 import { Fault } from '../runtime/fault.ts';
+import type { ContainerResources } from './webhook-settings.ts';
 import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
 /** A TCP port, 1 to 65535. */
@@ -96,15 +97,56 @@ export function parseDomain(value: string): string {
   return value;
 }
 
+/** One IP address. */
+export function parseIPAddress(value: string): IPAddress {
+  const address = parsedIPAddress(value);
+  if (address === undefined) throw new InvalidArgumentError('Expected an IP address.');
+  return address;
+}
+
 /** IP addresses separated by commas, at least one: as the downward API writes `status.hostIPs`. */
 export function parseIPAddresses(value: string): IPAddress[] {
-  return value.split(',').map((part) => {
-    const address = parseIPAddress(part);
-    if (address === undefined) {
-      throw new InvalidArgumentError('Expected IP addresses, separated by commas.');
-    }
-    return address;
-  });
+  return value.split(',').map(parseIPAddress);
+}
+
+/** Labels as `kubectl --selector` takes them: `KEY=VALUE,…`; empty for none. */
+export function parseLabels(value: string): Record<string, string> {
+  const labels = value === '' ? [] : value.split(',').map((label) => LABEL.exec(label)?.slice(1));
+  if (labels.includes(undefined)) {
+    throw new InvalidArgumentError('Expected labels: KEY=VALUE, separated by commas.');
+  }
+  return Object.fromEntries(labels.map(([key = '', labelValue = ''] = []) => [key, labelValue]));
+}
+
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+const LABEL =
+  /^((?:[a-z0-9][-a-z0-9.]{0,251}[a-z0-9]\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)=([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|)$/;
+
+/** `{"requests": {…}, "limits": {…}}` in JSON: quantities of resources, by name. */
+export function parseContainerResources(value: string): ContainerResources {
+  const { requests = {}, limits = {}, ...others } = parseJsonObject(value);
+  if (!isQuantities(requests) || !isQuantities(limits) || Object.keys(others).length > 0) {
+    throw new InvalidArgumentError(RESOURCES_EXPECTED);
+  }
+  return { requests, limits };
+}
+
+const RESOURCES_EXPECTED = 'Expected JSON: {"requests": {"cpu": "10m", …}, "limits": {…}}.';
+
+function parseJsonObject(value: string): Record<string, unknown> {
+  try {
+    return { ...JSON.parse(value) };
+  } catch {
+    throw new InvalidArgumentError(RESOURCES_EXPECTED);
+  }
+}
+
+function isQuantities(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((quantity) => typeof quantity === 'string' && /^[0-9]/.test(quantity))
+  );
 }
 
 /** {@link WorkloadIdentityProvider.parse} with the error the command line shows. */

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia';
 import type { Metrics } from './metrics.ts';
 
 export interface HealthDependencies {
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'exposition'>;
   /** What is missing before requests may come, in words; empty when ready. */
   missing(): readonly string[];
 }

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { Durations, type Sample } from './durations.ts';
 import type { CachedKind, DomainEvents, ExchangeKind, ExchangeResult } from './events.ts';
+import { registerProcessMetrics } from './process-metrics.ts';
 import { RouteMetrics } from './route-metrics.ts';
 
 type WatchedResource = Parameters<DomainEvents['watchRestarted']>[0];
@@ -22,7 +23,7 @@ export class Metrics implements DomainEvents {
     const registers = [this.#registry];
     this.#registerRequests();
     this.#registerCache();
-    this.#registerProcess();
+    registerProcessMetrics(this.#registry, version);
     this.#exchanges = new Counter({
       name: `${PREFIX}_exchanges_total`,
       help: 'Exchanges towards a token with Kubernetes and Google, by kind and result.',
@@ -41,12 +42,6 @@ export class Metrics implements DomainEvents {
       labelNames: ['resource', 'reason'],
       registers,
     });
-    new Gauge({
-      name: `${PREFIX}_build_info`,
-      help: 'Always 1; the labels say what is running.',
-      labelNames: ['version', 'bun_version'],
-      registers,
-    }).set({ version, bun_version: Bun.version }, 1);
   }
 
   /** The counters of one route template; the same object for the same template. */
@@ -132,34 +127,6 @@ export class Metrics implements DomainEvents {
         this.set(cacheSize());
       },
     });
-  }
-
-  // collectDefaultMetrics() costs some 10 MB resident; these are the ones that dashboards and alerts read
-  #registerProcess(): void {
-    const registers = [this.#registry];
-    new Gauge({
-      name: 'process_resident_memory_bytes',
-      help: 'Resident memory.',
-      registers,
-      collect() {
-        this.set(process.memoryUsage.rss());
-      },
-    });
-    new Counter({
-      name: 'process_cpu_seconds_total',
-      help: 'User and system CPU time spent.',
-      registers,
-      collect() {
-        const { user, system } = process.cpuUsage();
-        this.reset();
-        this.inc((user + system) / 1e6);
-      },
-    });
-    new Gauge({
-      name: 'process_start_time_seconds',
-      help: 'Start of the process, seconds since the Unix epoch.',
-      registers,
-    }).set(performance.timeOrigin / 1000);
   }
 
   #registerDurations(name: string, help: string, samples: (name: string) => readonly Sample[]): void {

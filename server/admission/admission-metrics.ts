@@ -1,0 +1,61 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
+
+/** Which endpoint was asked. */
+export type Webhook = 'pods' | 'token-requests';
+
+/** `patched` is allowed with a change; `failed` is refused for now; `malformed` was no review. */
+export type ReviewOutcome = 'allowed' | 'patched' | 'refused' | 'failed' | 'malformed';
+
+/** What the routes tell the metrics. */
+export interface AdmissionEvents {
+  reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void;
+}
+
+const PREFIX = 'gke_metadata_server_webhook';
+
+/** Everything the webhook's `/metrics` shows. Labels come from the types above, never from a request. */
+export class AdmissionMetrics implements AdmissionEvents {
+  readonly #registry = new Registry();
+  readonly #reviews: Counter<'webhook' | 'outcome'>;
+  readonly #durations: Histogram<'webhook'>;
+  readonly #certificateNotAfter: Gauge;
+
+  constructor(version: string) {
+    const registers = [this.#registry];
+    registerProcessMetrics(this.#registry, version);
+    this.#reviews = new Counter({
+      name: `${PREFIX}_reviews_total`,
+      help: 'Admission reviews, by webhook and outcome.',
+      labelNames: ['webhook', 'outcome'],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: `${PREFIX}_review_duration_seconds`,
+      help: 'Duration of admission reviews, by webhook.',
+      labelNames: ['webhook'],
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    });
+    this.#certificateNotAfter = new Gauge({
+      name: `${PREFIX}_certificate_expiration_timestamp_seconds`,
+      help: 'When the serving certificate expires, seconds since the Unix epoch.',
+      registers,
+    });
+  }
+
+  reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void {
+    this.#reviews.inc({ webhook, outcome });
+    this.#durations.observe({ webhook }, seconds);
+  }
+
+  /** `notAfter`: milliseconds since the epoch. */
+  certificateServed(notAfter: number): void {
+    this.#certificateNotAfter.set(notAfter / 1000);
+  }
+
+  /** The text of `/metrics`, and its content type. */
+  async exposition(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+}

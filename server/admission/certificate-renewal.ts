@@ -1,0 +1,52 @@
+import type { Effects } from '../runtime/effects.ts';
+import type { Log } from '../telemetry/events.ts';
+import type { Certificate } from './certificate.ts';
+
+export interface CertificateRenewalOptions {
+  readonly read: () => Promise<Certificate>;
+  /** Called with each certificate that differs from the one before. */
+  readonly change: (certificate: Certificate) => void;
+  readonly effects: Pick<Effects, 'sleep'>;
+  readonly log: Log;
+}
+
+// Notifications of the file system get lost on a mount that changes by a symbolic link; two small files read every
+// ten seconds are nothing, and cert-manager renews weeks ahead.
+const INTERVAL_MILLISECONDS = 10_000;
+
+/**
+ * Looks for a renewed certificate until `signal` is aborted. One that cannot be read, as in the middle of a change,
+ * is looked at again; until then the one before serves on.
+ */
+export async function keepCertificateRenewed(
+  current: Certificate,
+  { read, change, effects, log }: CertificateRenewalOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let certificate = current;
+  let reported = '';
+  while (await slept(effects, signal)) {
+    try {
+      const renewed = await read();
+      reported = '';
+      if (renewed.certificate === certificate.certificate && renewed.key === certificate.key) continue;
+      change(renewed);
+      certificate = renewed;
+      log.info({ notAfter: new Date(certificate.notAfter).toISOString() }, 'certificate renewed');
+    } catch (error) {
+      // only the message: a parser's error may hold what it parsed
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== reported) log.error({ reason }, 'certificate cannot be read: the one before serves on');
+      reported = reason;
+    }
+  }
+}
+
+async function slept({ sleep }: Pick<Effects, 'sleep'>, signal: AbortSignal): Promise<boolean> {
+  try {
+    await sleep(INTERVAL_MILLISECONDS, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

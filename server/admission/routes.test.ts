@@ -1,0 +1,266 @@
+import { describe, expect, test } from 'bun:test';
+import type { Sleep } from '../runtime/effects.ts';
+import type { Log } from '../telemetry/events.ts';
+import { AdmissionMetrics } from './admission-metrics.ts';
+import { ALLOWED, type Answer, refused } from './review.ts';
+import { admissionRoutes, type Reviewer } from './routes.ts';
+
+const MIB = 1024 * 1024;
+const REVIEW = {
+  apiVersion: 'admission.k8s.io/v1',
+  kind: 'AdmissionReview',
+  request: {
+    uid: 'abc-123',
+    operation: 'CREATE',
+    resource: { group: '', version: 'v1', resource: 'serviceaccounts' },
+    subResource: 'token',
+    namespace: 'shop',
+    name: 'cart',
+    userInfo: { username: 'someone', extra: { key: ['a', 'b'], odd: 1 } },
+    object: { fieldOfTomorrow: [{ a: 1 }] },
+    dryRun: false,
+  },
+};
+
+function webhook(reviewer: Reviewer = async () => ALLOWED, sleep: Sleep = () => new Promise(() => {})) {
+  const logged: object[] = [];
+  const record = (fields: object) => logged.push(fields);
+  const log: Log = { debug: record, info: record, warn: record, error: record };
+  const metrics = new AdmissionMetrics('1.2.3');
+  const app = admissionRoutes({
+    mutatePod: reviewer,
+    guardTokenRequest: reviewer,
+    events: metrics,
+    log,
+    effects: { now: () => 0, sleep },
+  });
+  const post = (body: string | ReadableStream, headers: Record<string, string> = {}, path = '/mutate/pods') =>
+    app.handle(
+      new Request(`https://webhook${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      }),
+    );
+  return { app, metrics, logged, post };
+}
+
+async function outcomes(metrics: AdmissionMetrics): Promise<string[]> {
+  const { text } = await metrics.exposition();
+  return text.split('\n').filter((line) => line.startsWith('gke_metadata_server_webhook_reviews_total'));
+}
+
+describe('a review', () => {
+  test('is handed over with its object as it came, and answered with its uid', async () => {
+    const seen: unknown[] = [];
+    const { post } = webhook(async (request) => {
+      seen.push({ ...request, extra: [...request.extra] });
+      return ALLOWED;
+    });
+    const response = await post(JSON.stringify(REVIEW), {}, '/validate/token-requests');
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toStartWith('application/json');
+    expect(await response.json()).toEqual({
+      apiVersion: 'admission.k8s.io/v1',
+      kind: 'AdmissionReview',
+      response: { uid: 'abc-123', allowed: true },
+    });
+    expect(seen).toEqual([
+      {
+        uid: 'abc-123',
+        operation: 'CREATE',
+        resource: 'serviceaccounts/token',
+        namespace: 'shop',
+        name: 'cart',
+        username: 'someone',
+        extra: [
+          ['key', ['a', 'b']],
+          ['odd', []],
+        ],
+        object: { fieldOfTomorrow: [{ a: 1 }] },
+      },
+    ]);
+  });
+
+  test('is answered with a patch and warnings', async () => {
+    const patch = [{ op: 'add', path: '/spec/x', value: 'ä' }] as const;
+    const { post } = webhook(async () => ({ allowed: true, patch, warnings: ['w'] }));
+    const { response } = (await (await post(JSON.stringify(REVIEW))).json()) as {
+      response: { patch: string };
+    };
+    expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch', warnings: ['w'] });
+    expect(JSON.parse(Buffer.from(response.patch, 'base64').toString())).toEqual([...patch]);
+  });
+
+  test('is refused with code and message', async () => {
+    const { post, logged } = webhook(async () => refused('not yours'));
+    expect(await (await post(JSON.stringify(REVIEW))).json()).toMatchObject({
+      response: { uid: 'abc-123', allowed: false, status: { code: 403, message: 'not yours' } },
+    });
+    expect(logged).toContainEqual(expect.objectContaining({ uid: 'abc-123', reason: 'not yours' }));
+  });
+
+  test('gets an answer with its uid when the webhook fails, which tells nothing of why', async () => {
+    const { post, metrics } = webhook(async () => {
+      throw new Error('secret detail');
+    });
+    const response = await post(JSON.stringify(REVIEW));
+    const body = await response.text();
+    expect(body).not.toContain('secret detail');
+    expect(JSON.parse(body)).toMatchObject({
+      response: { uid: 'abc-123', allowed: false, status: { code: 503 } },
+    });
+    expect(await outcomes(metrics)).toEqual([
+      'gke_metadata_server_webhook_reviews_total{webhook="pods",outcome="failed"} 1',
+    ]);
+  });
+
+  test('gets an answer with its uid when the webhook hangs', async () => {
+    const signals: AbortSignal[] = [];
+    const limits: number[] = [];
+    const { post } = webhook(
+      (_, signal) => {
+        signals.push(signal);
+        return new Promise<Answer>(() => {});
+      },
+      async (milliseconds) => {
+        // the limit of the body's reading comes first, and does not pass here
+        if (limits.push(milliseconds) === 1) await new Promise(() => {});
+      },
+    );
+    expect(await (await post(JSON.stringify(REVIEW))).json()).toMatchObject({
+      response: { uid: 'abc-123', allowed: false, status: { code: 503 } },
+    });
+    expect(signals[0]?.aborted).toBe(true);
+  });
+});
+
+describe('what is no review', () => {
+  test.each<[string, unknown, string]>([
+    ['no JSON', undefined, 'expected an AdmissionReview in JSON'],
+    ['a list', [], 'expected an object of kind AdmissionReview'],
+    ['null', null, 'expected an object of kind AdmissionReview'],
+    ['another kind', { ...REVIEW, kind: 'Pod' }, 'expected an object of kind AdmissionReview'],
+    [
+      'an older version',
+      { ...REVIEW, apiVersion: 'admission.k8s.io/v1beta1' },
+      'apiVersion admission.k8s.io/v1',
+    ],
+    ['without a request', { ...REVIEW, request: undefined }, 'has no request'],
+    ['without a uid', { ...REVIEW, request: { ...REVIEW.request, uid: '' } }, 'has no request.uid'],
+  ])('%s gets 400 and a text', async (_, body, message) => {
+    const { post, metrics } = webhook();
+    const response = await post(body === undefined ? '{"kind":' : JSON.stringify(body));
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      400,
+      'text/plain; charset=utf-8',
+    ]);
+    expect(await response.text()).toContain(message);
+    expect(await outcomes(metrics)).toEqual([
+      'gke_metadata_server_webhook_reviews_total{webhook="pods",outcome="malformed"} 1',
+    ]);
+  });
+
+  test('nested deeper than any stack is refused, not fallen over', async () => {
+    const { post } = webhook();
+    expect((await post('['.repeat(MIB))).status).toBe(400);
+  });
+
+  test.each(['text/plain', 'application/yaml', ''])('content type %p gets 415', async (type) => {
+    const response = await webhook().post(JSON.stringify(REVIEW), { 'content-type': type });
+    expect([response.status, await response.text()]).toEqual([
+      415,
+      'expected a body of content type application/json\n',
+    ]);
+  });
+
+  test('a charset is taken', async () => {
+    const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
+    expect((await webhook().post(JSON.stringify(REVIEW), headers)).status).toBe(200);
+  });
+
+  test.each([
+    ['GET', '/mutate/pods'],
+    ['POST', '/mutate/pods/'],
+    ['POST', '/mutate'],
+  ])('%s %s is not found', async (method, path) => {
+    const { app } = webhook();
+    const response = await app.handle(new Request(`https://webhook${path}`, { method }));
+    expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
+  });
+});
+
+describe('a body', () => {
+  const padded = (bytes: number) => {
+    const empty = JSON.stringify({ ...REVIEW, pad: '' }).length;
+    return JSON.stringify({ ...REVIEW, pad: 'x'.repeat(bytes - empty) });
+  };
+
+  /** A body without a length, of pieces that are counted as they are taken. */
+  function stream(pieces: number, size: number) {
+    let taken = 0;
+    const body = new ReadableStream({
+      pull(controller) {
+        if (taken === pieces) return controller.close();
+        taken++;
+        controller.enqueue(new Uint8Array(size).fill(0x20));
+      },
+    });
+    return { body, taken: () => taken };
+  }
+
+  test('of 3 MiB is taken, one byte more is refused', async () => {
+    expect((await webhook().post(padded(3 * MIB))).status).toBe(200);
+    const response = await webhook().post(padded(3 * MIB + 1));
+    expect([response.status, await response.text()]).toEqual([
+      413,
+      'the body is larger than 3145728 bytes\n',
+    ]);
+  });
+
+  test('that only says it is too large is refused unread', async () => {
+    const { body, taken } = stream(1, 10);
+    const response = await webhook().post(body, { 'content-length': `${4 * MIB}` });
+    expect(response.status).toBe(413);
+    expect(taken()).toBeLessThanOrEqual(1);
+  });
+
+  test('without a length is read no further than the limit', async () => {
+    const { body, taken } = stream(1000, MIB);
+    expect((await webhook().post(body)).status).toBe(413);
+    expect(taken()).toBeLessThan(8);
+  });
+
+  test('that never ends is given up after a time', async () => {
+    const { post } = webhook(undefined, async () => {});
+    const response = await post(new ReadableStream({ pull: () => new Promise(() => {}) }));
+    expect([response.status, await response.text()]).toEqual([408, 'the body did not come within 5 s\n']);
+  });
+
+  test('is refused while too many others are being read, and taken after', async () => {
+    const { post } = webhook();
+    const holding: ReadableStreamDefaultController[] = [];
+    const taken = Promise.withResolvers<void>();
+    const held = Array.from({ length: 11 }, () =>
+      post(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new Uint8Array(3 * MIB - 10));
+            holding.push(controller);
+          },
+          pull() {
+            if (holding.length === 11) taken.resolve();
+            return new Promise(() => {});
+          },
+        }),
+      ),
+    );
+    await taken.promise;
+    // eleven of 3 MiB are more than 32 MiB: one of them, or the next, has been turned away
+    const statuses = Promise.all(held.map(async (response) => (await response).status));
+    const next = await post(JSON.stringify(REVIEW));
+    for (const controller of holding) controller.error(new Error('gone'));
+    expect([...(await statuses), next.status]).toContain(503);
+    expect((await post(JSON.stringify(REVIEW))).status).toBe(200);
+  });
+});

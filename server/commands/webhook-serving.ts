@@ -1,0 +1,113 @@
+import { version } from '../../package.json';
+import { AdmissionMetrics } from '../admission/admission-metrics.ts';
+import { type Certificate, readCertificate } from '../admission/certificate.ts';
+import { keepCertificateRenewed } from '../admission/certificate-renewal.ts';
+import { Namespaces } from '../admission/namespaces.ts';
+import { mutatePod } from '../admission/pod-mutation.ts';
+import { admissionRoutes } from '../admission/routes.ts';
+import { TlsListener } from '../admission/tls-listener.ts';
+import { guardTokenRequest } from '../admission/token-request-guard.ts';
+import { AdmissionRestClient } from '../kubernetes/admission-client.ts';
+import { ApiServer } from '../kubernetes/api-server.ts';
+import type { Cluster } from '../kubernetes/configuration.ts';
+import { listen } from '../metadata/server.ts';
+import type { Effects } from '../runtime/effects.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { WebhookSettings } from '../settings/webhook-settings.ts';
+import type { Log } from '../telemetry/events.ts';
+import { healthRoutes } from '../telemetry/health.ts';
+
+export interface WebhookDependencies {
+  readonly cluster: Cluster;
+  readonly effects: Effects;
+  readonly log: Log;
+}
+
+/** A webhook that listens; disposing of it drains it and ends everything it started. */
+export interface WebhookServing extends AsyncDisposable {
+  /** Where it listens, also where the settings say 0 for any port. */
+  readonly webhookPort: number;
+  readonly healthPort: number;
+}
+
+/** Starts the webhook. Throws `setting-invalid` where a port or the certificate cannot be had. */
+export async function startWebhook(
+  settings: WebhookSettings,
+  { cluster, effects, log }: WebhookDependencies,
+): Promise<WebhookServing> {
+  const { certificateDirectory, injection, serverServiceAccount, defaultNodeServiceAccount } = settings;
+  const metrics = new AdmissionMetrics(version);
+  const client = new AdmissionRestClient(new ApiServer(cluster, effects));
+  const namespaces = new Namespaces(client);
+  const routes = admissionRoutes({
+    mutatePod: (request) =>
+      mutatePod(request, { settings: injection, namespace: (name) => namespaces.get(name) }),
+    guardTokenRequest: (request, signal) =>
+      guardTokenRequest(request, { client, serverServiceAccount, defaultNodeServiceAccount }, signal),
+    events: metrics,
+    log,
+    effects,
+  });
+
+  const certificate = await firstCertificate(certificateDirectory);
+  metrics.certificateServed(certificate.notAfter);
+  const listener = await started('--webhook-port', settings.webhookPort, () =>
+    TlsListener.start(
+      { port: settings.webhookPort, fetch: (request) => routes.fetch(request), sleep: effects.sleep },
+      certificate,
+    ),
+  );
+  const ending = new AbortController();
+  const missing = () => (ending.signal.aborted ? ['ending'] : []);
+  const health = await started('--health-port', settings.healthPort, async () =>
+    listen(healthRoutes({ metrics, missing }), settings.healthPort),
+  );
+  const renewing = keepCertificateRenewed(
+    certificate,
+    {
+      read: () => readCertificate(certificateDirectory),
+      change: (renewed) => {
+        listener.change(renewed);
+        metrics.certificateServed(renewed.notAfter);
+      },
+      effects,
+      log,
+    },
+    ending.signal,
+  );
+  const ports = { webhookPort: listener.port, healthPort: health.port ?? 0 };
+  log.info({ version, ...ports }, 'listening');
+  return {
+    ...ports,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await renewing;
+      await listener.stop();
+      await health.stop(true);
+    },
+  };
+}
+
+async function firstCertificate(directory: string): Promise<Certificate> {
+  try {
+    return await readCertificate(directory);
+  } catch (error) {
+    // only the message: a parser's error may hold what it parsed
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Fault('setting-invalid', `there is no usable certificate in ${directory}: ${reason}`, {
+      remedy:
+        'Mount the Secret of the cert-manager Certificate there, and see that it is issued (kubectl get certificate).',
+    });
+  }
+}
+
+async function started<T>(flag: string, port: number, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (cause) {
+    throw new Fault('setting-invalid', `port ${port} cannot be listened on`, {
+      remedy: `End the program that has it, or choose another port with ${flag}.`,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,22 @@
+import { Command } from 'commander';
+import { loadCluster } from '../kubernetes/configuration.ts';
+import { systemEffects } from '../runtime/effects.ts';
+import { webhookOptions, webhookSettings } from '../settings/webhook-options.ts';
+import { createLog } from '../telemetry/log.ts';
+import { ended, standardOutput } from './process.ts';
+import { startWebhook } from './webhook-serving.ts';
+
+/** `webhook`: puts the route to the metadata server into Pods, and guards the server's token requests. */
+export function webhookCommand(): Command {
+  const command = new Command('webhook').description(
+    "Answer the API server's admission reviews: inject Pods, guard the server's token requests.",
+  );
+  for (const option of webhookOptions()) command.addOption(option);
+  return command.action(async () => {
+    const settings = webhookSettings(command);
+    const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
+    const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
+    await using _webhook = await startWebhook(settings, { cluster, effects: systemEffects, log });
+    log.info({ signal: await ended() }, 'ending');
+  });
+}

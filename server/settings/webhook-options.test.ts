@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'bun:test';
+import { Command } from 'commander';
+import { webhookOptions, webhookSettings } from './webhook-options.ts';
+
+const REQUIRED = ['--namespace=gms', '--init-network-image=ghcr.io/x/gms:1', '--host-ip=10.0.0.5'];
+
+/** Settings of a command line, or the error it prints. */
+function parse(...args: string[]) {
+  const errors: string[] = [];
+  const command = new Command('webhook')
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => errors.push(text), writeOut: () => {} });
+  for (const option of webhookOptions()) {
+    // a test's environment must not reach the settings
+    delete option.envVar;
+    command.addOption(option);
+  }
+  try {
+    return { settings: webhookSettings(command.parse(args, { from: 'user' })), error: '' };
+  } catch (error) {
+    return { settings: undefined, error: errors.join('') || String(error) };
+  }
+}
+
+describe('webhook settings', () => {
+  test('have defaults for all but what a release and the downward API say', () => {
+    expect(parse(...REQUIRED)).toEqual({
+      error: '',
+      settings: {
+        webhookPort: 8443,
+        healthPort: 16_322,
+        certificateDirectory: '/etc/gke-metadata-server/tls',
+        kubeconfig: undefined,
+        serverServiceAccount: { namespace: 'gms', name: 'gke-metadata-server' },
+        defaultNodeServiceAccount: undefined,
+        injection: {
+          mode: 'Redirect',
+          initNetworkImage: 'ghcr.io/x/gms:1',
+          initNetworkResources: {
+            requests: { cpu: '10m', memory: '64Mi' },
+            limits: { cpu: '1', memory: '128Mi' },
+          },
+          serverPort: 16_321,
+          nodesAreIPv6: false,
+          nodeSelector: {},
+          injectHostNetwork: false,
+          ownServiceAccounts: [
+            { namespace: 'gms', name: 'gke-metadata-server' },
+            { namespace: 'gms', name: 'gke-metadata-server-webhook' },
+          ],
+        },
+        logLevel: 'info',
+        logFormat: 'json',
+      },
+    });
+  });
+
+  test('read what a person sets', () => {
+    const { settings, error } = parse(
+      ...REQUIRED,
+      '--host-ip=fd00::5',
+      '--injection-mode=Environment',
+      '--node-selector=example.com/metadata-server=,pool=a',
+      '--init-network-resources={"limits":{"memory":"200Mi"}}',
+      '--default-node-service-account-name=node',
+      '--default-node-service-account-namespace=infra',
+    );
+    expect(error).toBe('');
+    expect(settings?.defaultNodeServiceAccount).toEqual({ namespace: 'infra', name: 'node' });
+    expect(settings?.injection).toMatchObject({
+      mode: 'Environment',
+      nodesAreIPv6: true,
+      nodeSelector: { 'example.com/metadata-server': '', pool: 'a' },
+      initNetworkResources: { requests: {}, limits: { memory: '200Mi' } },
+    });
+  });
+
+  test.each([
+    ['--webhook-port=16322', 'both 16322'],
+    ['--host-ip=node', 'Expected an IP address'],
+    ['--injection-mode=Proxy', 'Redirect, Environment'],
+    ['--node-selector=pool', 'Expected labels'],
+    ['--node-selector=pool=a=b', 'Expected labels'],
+    ['--node-selector=-=a', 'Expected labels'],
+    ['--init-network-resources=64Mi', 'Expected JSON'],
+    ['--init-network-resources={"limits":{"memory":64}}', 'Expected JSON'],
+    ['--init-network-resources={"limit":{}}', 'Expected JSON'],
+    ['--default-node-service-account-name=node', 'go together'],
+  ])('refuse %s', (arg, expected) => {
+    expect(parse(...REQUIRED, arg).error).toContain(expected);
+  });
+
+  test('give every flag but --kubeconfig an environment variable of its name', () => {
+    for (const { long, envVar } of webhookOptions()) {
+      if (long === '--kubeconfig') continue;
+      expect(envVar).toBe(long?.slice(2).replaceAll('-', '_').toUpperCase() ?? '');
+    }
+  });
+});
