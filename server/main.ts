@@ -1,6 +1,7 @@
 #!/usr/bin/env bun
 import { Command, CommanderError } from 'commander';
 import { version } from '../package.json';
+import { explainCommand } from './commands/explain.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
 import { Fault } from './runtime/fault.ts';
@@ -14,7 +15,7 @@ const program = new Command('gke-metadata-server')
   .showHelpAfterError("Run 'gke-metadata-server COMMAND --help' for the flags of a command.")
   .exitOverride();
 
-for (const command of [serveCommand(), sandboxCommand()]) {
+for (const command of [serveCommand(), explainCommand(), sandboxCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -14,8 +14,9 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
   ['metadata', [...FOUNDATION, 'caller', 'google']],
   ['admission', FOUNDATION],
   ['network', FOUNDATION],
+  ['explain', [...FOUNDATION, 'caller', 'google', 'admission']],
   ['sandbox', DOMAIN],
-  ['commands', [...DOMAIN, 'sandbox']],
+  ['commands', [...DOMAIN, 'explain', 'sandbox']],
   ['main.ts', ['runtime', 'commands']],
 ]);
 

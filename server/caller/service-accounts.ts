@@ -123,7 +123,7 @@ export class KeptServiceAccount {
       this.#failures = 0;
       this.#refused = false;
       this.#lookedAt = effects.now();
-      this.#fault = found === undefined ? missing(this.name) : undefined;
+      this.#fault = found === undefined ? serviceAccountMissing(this.name) : undefined;
       if (found === undefined || !isSame(found, this.#known)) this.#known = found;
       const settled = found?.googleAccount.kind === 'account';
       this.#dueAt = this.#lookedAt + (settled ? SETTLED_MILLISECONDS : UNSETTLED_MILLISECONDS);
@@ -148,7 +148,8 @@ function isSame(a: ServiceAccount, b: ServiceAccount | undefined): boolean {
   return b !== undefined && a.uid === b.uid && Bun.deepEquals(a.googleAccount, b.googleAccount);
 }
 
-function missing({ namespace, name }: ServiceAccountName): Fault {
+/** The fault of a ServiceAccount that a Pod or Node names and that is not there. */
+export function serviceAccountMissing({ namespace, name }: ServiceAccountName): Fault {
   return new Fault('service-account-missing', `there is no ServiceAccount ${namespace}/${name}`, {
     remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${name}`,
   });

@@ -6,7 +6,7 @@ import { Field } from './field.ts';
  * Throws `kubernetes-unavailable` or `kubernetes-forbidden`.
  */
 export async function getObject<T>(
-  server: ApiServer,
+  server: Pick<ApiServer, 'json'>,
   call: Omit<ApiCall, 'verb' | 'body'>,
   kind: string,
   parse: (object: Field) => T,

@@ -22,12 +22,7 @@ export function parsePod(pod: Field): Pod {
     nodeName: spec.at('nodeName').text(),
     serviceAccountName: spec.at('serviceAccountName').textOr('default'),
     hostNetwork: spec.at('hostNetwork').isTrue(),
-    addresses: addresses(
-      status
-        .at('podIPs')
-        .items()
-        .map((entry) => entry.at('ip')),
-    ),
+    addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
     finished: phase === 'Succeeded' || phase === 'Failed',
     startedAt: startTime.isMissing() ? metadata.at('creationTimestamp').time() : startTime.time(),
   };
@@ -36,11 +31,10 @@ export function parsePod(pod: Field): Pod {
 /** What is kept of a Node (core/v1); of `status.addresses` those that are IP addresses, names are none. */
 export function parseNode(node: Field): Node {
   const metadata = node.at('metadata');
-  const entries = node.at('status').at('addresses').items();
   return {
     name: metadata.at('name').text(),
     uid: metadata.at('uid').text(),
-    addresses: addresses(entries.map((entry) => entry.at('address'))),
+    addresses: parseAddresses(node.at('status').at('addresses').items(), 'address'),
     labels: metadata.at('labels').texts(),
     annotations: metadata.at('annotations').texts(),
   };
@@ -76,7 +70,8 @@ function googleAccount(value: string): GoogleAccount {
   return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
 }
 
-function addresses(fields: readonly Field[]): IPAddress[] {
-  const parsed = fields.map((field) => parseIPAddress(field.textOr('')));
+/** The IP addresses in the field `name` of each entry; what is there and is none (a host name) is left out. */
+export function parseAddresses(entries: readonly Field[], name: string): IPAddress[] {
+  const parsed = entries.map((entry) => parseIPAddress(entry.at(name).textOr('')));
   return parsed.filter((address) => address !== undefined);
 }

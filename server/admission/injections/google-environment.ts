@@ -2,7 +2,7 @@ import type { InjectionSettings } from '../../settings/webhook-settings.ts';
 import type { Container, PodManifest } from '../pod-manifest.ts';
 
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
-const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
+export const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
 
 /** A name of our own: a container's own HOST_IP may be something else. */
 const HOST_IP_VARIABLE = 'GKE_METADATA_SERVER_HOST_IP';

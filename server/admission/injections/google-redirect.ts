@@ -1,7 +1,7 @@
 import type { InjectionSettings } from '../../settings/webhook-settings.ts';
 import type { Container, PodManifest } from '../pod-manifest.ts';
 
-const CONTAINER_NAME = 'init-network';
+export const INIT_NETWORK_CONTAINER = 'init-network';
 const METADATA_HOSTNAME = 'metadata.google.internal';
 
 /** The addresses that `init-network` redirects. */
@@ -11,14 +11,14 @@ const METADATA_IPV6 = 'fd20:ce::254';
 /** Puts `init-network` before every other init container, so that they have the route already. */
 export function addInitNetwork({ spec }: PodManifest, settings: InjectionSettings): void {
   const initContainers = spec.initContainers ?? [];
-  if (initContainers.some(({ name }) => name === CONTAINER_NAME)) return;
+  if (initContainers.some(({ name }) => name === INIT_NETWORK_CONTAINER)) return;
   spec.initContainers = [initNetworkContainer(settings), ...initContainers];
 }
 
 function initNetworkContainer(settings: InjectionSettings): Container {
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
   return {
-    name: CONTAINER_NAME,
+    name: INIT_NETWORK_CONTAINER,
     image: settings.initNetworkImage,
     imagePullPolicy: 'IfNotPresent',
     args: ['init-network', `--server-port=${settings.serverPort}`],

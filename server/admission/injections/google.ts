@@ -4,7 +4,7 @@ import type { PodManifest } from '../pod-manifest.ts';
 import { addMetadataVariables } from './google-environment.ts';
 import { addInitNetwork, addMetadataHostAlias } from './google-redirect.ts';
 
-const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
+export const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
 const MODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io/mode';
 const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
 

@@ -1,0 +1,115 @@
+import { googleInjection } from '../admission/injections/google.ts';
+import { editablePod, readPod } from '../admission/pod-manifest.ts';
+import { ApiServer } from '../kubernetes/api-server.ts';
+import { getPodDetails } from '../kubernetes/pod-details.ts';
+import { RestClient } from '../kubernetes/rest-client.ts';
+import { type Effects, systemEffects } from '../runtime/effects.ts';
+import type { PodObject } from '../sandbox/kubernetes/objects.ts';
+import type { SandboxWorld } from '../sandbox/sandbox-world.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
+import type { InjectionMode } from '../settings/webhook-settings.ts';
+import { explain } from './explain.ts';
+import type { Explanation, StepName } from './explanation.ts';
+
+/** What `explain` says in a sandbox world, where the server of its Node is as ready as `healthPort` says. */
+export function explainIn(
+  world: SandboxWorld,
+  healthPort: number,
+  pod: string,
+  changed: Partial<ServeSettings> = {},
+): Promise<Explanation> {
+  const [namespace = '', name = ''] = pod.split('/');
+  const effects = impatientEffects();
+  const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
+  const server = new ApiServer(cluster, effects);
+  const settings: ServeSettings = {
+    nodeName: world.nodeName,
+    projectID: world.projectID,
+    workloadIdentityProvider: world.provider,
+    serverPort: 16_321,
+    healthPort,
+    kubeconfig: undefined,
+    defaultNodeServiceAccount: undefined,
+    cacheTokens: true,
+    cacheTokensPerPod: false,
+    cacheMaxTokenDurationSeconds: 3600,
+    googleStsEndpoint: world.google.url,
+    googleIamCredentialsEndpoint: world.google.url,
+    universeDomain: 'googleapis.com',
+    clusterName: '',
+    clusterLocation: '',
+    logLevel: 'info',
+    logFormat: 'json',
+    ...changed,
+  };
+  return explain({ namespace, name }, settings, {
+    kubernetes: new RestClient(server, effects),
+    getPod: (...of) => getPodDetails(server, ...of),
+    effects,
+  });
+}
+
+/** The Pod as the webhook would have changed it, its `init-network` done. */
+export function injected(pod: PodObject, mode: InjectionMode = 'Redirect'): PodObject {
+  // JSON, as a review brings it
+  const raw = readPod(JSON.parse(JSON.stringify(pod)));
+  if (raw === undefined) throw new Error('not a Pod');
+  const namespace = {
+    name: pod.metadata.namespace ?? '',
+    labels: { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' },
+    annotations: {},
+  };
+  const settings = {
+    mode,
+    initNetworkImage: 'example.org/gke-metadata-server:1',
+    initNetworkResources: { requests: {}, limits: {} },
+    serverPort: 16_321,
+    nodesAreIPv6: false,
+    nodeSelector: {},
+    injectHostNetwork: true,
+    ownServiceAccounts: [],
+  };
+  const { pod: changed } = googleInjection.inject(editablePod(raw), { namespace, settings });
+  const done = mode === 'Redirect' ? [initNetworkStatus({ terminated: { exitCode: 0 } })] : [];
+  // what the webhook leaves is a Pod still
+  return {
+    ...pod,
+    ...changed,
+    status: { ...pod.status, initContainerStatuses: done },
+  } as unknown as PodObject;
+}
+
+/** The same Pod with `init-network` as the kubelet reports it. */
+export function withInitNetwork(pod: PodObject, state: object, lastState: object = {}): PodObject {
+  const initContainerStatuses = [initNetworkStatus(state, lastState)];
+  const status = { ...pod.status, initContainerStatuses };
+  return { ...pod, status };
+}
+
+function initNetworkStatus(state: object, lastState: object = {}) {
+  return { name: 'init-network', state, lastState };
+}
+
+/** `STEP OUTCOME`, a step a line. */
+export function outcomes({ steps }: Explanation): string[] {
+  return steps.map(({ step, outcome }) => `${step} ${outcome}`);
+}
+
+export function stepOf({ steps }: Explanation, name: StepName) {
+  const found = steps.find(({ step }) => step === name);
+  if (found === undefined) throw new Error(`no step ${name}`);
+  return found;
+}
+
+/** The pauses between attempts pass at once; time limits stay far away. */
+function impatientEffects(): Effects {
+  let passed = 0;
+  return {
+    ...systemEffects,
+    now: () => systemEffects.now() + passed,
+    sleep: async (milliseconds, signal) => {
+      if (milliseconds >= 2000) return systemEffects.sleep(60_000, signal);
+      passed += milliseconds;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'bun:test';
+import type { ApiCall } from './api-server.ts';
+import { getPodDetails } from './pod-details.ts';
+
+const BARE = { metadata: { namespace: 'ns', name: 'app', uid: 'uid' }, spec: { containers: [] } };
+
+async function parsed(pod: object) {
+  const paths: string[] = [];
+  const server = {
+    json: async ({ path }: ApiCall) => {
+      paths.push(path);
+      return pod;
+    },
+  };
+  return { paths, details: await getPodDetails(server, 'ns', 'app') };
+}
+
+async function initContainer(status: object) {
+  const { details } = await parsed({
+    ...BARE,
+    spec: {
+      ...BARE.spec,
+      initContainers: [{ name: 'init', env: [{ name: 'A' }, { name: 'B', value: '1' }] }],
+    },
+    status: {
+      initContainerStatuses: [
+        { name: 'other', state: {} },
+        { name: 'init', ...status },
+      ],
+    },
+  });
+  return details?.initContainers[0];
+}
+
+test('a Pod that is not scheduled and says nothing else has the defaults of Kubernetes', async () => {
+  const { paths, details } = await parsed(BARE);
+  expect(paths).toEqual(['/api/v1/namespaces/ns/pods/app']);
+  expect(details).toEqual({
+    namespace: 'ns',
+    name: 'app',
+    uid: 'uid',
+    nodeName: undefined,
+    serviceAccountName: 'default',
+    hostNetwork: false,
+    addresses: [],
+    phase: 'Pending',
+    labels: {},
+    containers: [],
+    initContainers: [],
+  });
+});
+
+const FAILED = { terminated: { exitCode: 1, reason: 'Error', message: 'log' } };
+
+test.each([
+  [{ state: { waiting: { reason: 'PodInitializing' } } }, 'waiting', 'PodInitializing', undefined],
+  [{ state: { running: { startedAt: '…' } } }, 'running', '', undefined],
+  [{ state: { terminated: { exitCode: 0, reason: 'Completed' } } }, 'succeeded', 'Completed', undefined],
+  [{ state: FAILED }, 'failed', 'Error', 'log'],
+  [
+    { state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: FAILED },
+    'waiting',
+    'CrashLoopBackOff',
+    'log',
+  ],
+  [{ state: { running: {} }, lastState: FAILED }, 'running', '', 'log'],
+  [{ state: { terminated: { exitCode: 0 } }, lastState: FAILED }, 'succeeded', '', undefined],
+  [{}, 'waiting', '', undefined],
+] as const)('an init container with the status %j', async (status, state, reason, failure) => {
+  expect(await initContainer(status)).toEqual({
+    name: 'init',
+    variables: ['A', 'B'],
+    state,
+    reason,
+    failure,
+  });
+});
+
+test('an init container that nothing was reported of waits', async () => {
+  const pod = { ...BARE, spec: { containers: [], initContainers: [{ name: 'init' }] } };
+  expect((await parsed(pod)).details?.initContainers[0]?.state).toBe('waiting');
+});

@@ -1,0 +1,102 @@
+import type { ApiServer } from './api-server.ts';
+import type { Field } from './field.ts';
+import { getObject } from './get-object.ts';
+import type { IPAddress } from './ip-address.ts';
+import { parseAddresses } from './wire.ts';
+
+/** A Pod as a person looks at it: also one that is not scheduled yet, and what its containers were given. */
+export interface PodDetails {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Undefined until it is scheduled. */
+  readonly nodeName: string | undefined;
+  readonly serviceAccountName: string;
+  readonly hostNetwork: boolean;
+  readonly addresses: readonly IPAddress[];
+  /** As `status.phase` spells it. */
+  readonly phase: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly containers: readonly ContainerDetails[];
+  readonly initContainers: readonly InitContainerDetails[];
+}
+
+export interface ContainerDetails {
+  readonly name: string;
+  /** The names of its environment variables. */
+  readonly variables: readonly string[];
+}
+
+export interface InitContainerDetails extends ContainerDetails {
+  readonly state: 'waiting' | 'running' | 'succeeded' | 'failed';
+  /** Why it waits or how it ended, as the kubelet calls it; empty where it says nothing. */
+  readonly reason: string;
+  /** What it wrote last where its last run failed; undefined where none has. */
+  readonly failure: string | undefined;
+}
+
+/** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+export function getPodDetails(
+  server: Pick<ApiServer, 'json'>,
+  namespace: string,
+  name: string,
+): Promise<PodDetails | undefined> {
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+  return getObject(server, { resource: 'pods', path }, 'Pod', parsePodDetails);
+}
+
+function parsePodDetails(pod: Field): PodDetails {
+  const metadata = pod.at('metadata');
+  const spec = pod.at('spec');
+  const status = pod.at('status');
+  const nodeName = spec.at('nodeName').textOr('');
+  const statuses = new Map(
+    status
+      .at('initContainerStatuses')
+      .items()
+      .map((entry) => [entry.at('name').text(), entry]),
+  );
+  return {
+    namespace: metadata.at('namespace').text(),
+    name: metadata.at('name').text(),
+    uid: metadata.at('uid').text(),
+    nodeName: nodeName === '' ? undefined : nodeName,
+    serviceAccountName: spec.at('serviceAccountName').textOr('default'),
+    hostNetwork: spec.at('hostNetwork').isTrue(),
+    addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
+    phase: status.at('phase').textOr('Pending'),
+    labels: metadata.at('labels').texts(),
+    containers: spec.at('containers').items().map(parseContainer),
+    initContainers: spec
+      .at('initContainers')
+      .items()
+      .map((container) => parseInitContainer(container, statuses)),
+  };
+}
+
+function parseContainer(container: Field): ContainerDetails {
+  const variables = container
+    .at('env')
+    .items()
+    .map((variable) => variable.at('name').text());
+  return { name: container.at('name').text(), variables };
+}
+
+/** https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-states */
+function parseInitContainer(container: Field, statuses: ReadonlyMap<string, Field>): InitContainerDetails {
+  const parsed = parseContainer(container);
+  const status = statuses.get(parsed.name);
+  if (status === undefined) return { ...parsed, state: 'waiting', reason: '', failure: undefined };
+  const state = status.at('state');
+  const ended = state.at('terminated');
+  const endedBefore = status.at('lastState').at('terminated');
+  const last = ended.isMissing() ? endedBefore : ended;
+  const hasFailed = last.at('exitCode').numberOr(0) !== 0;
+  const running = state.at('running').isMissing() ? 'waiting' : 'running';
+  return {
+    ...parsed,
+    state: ended.isMissing() ? running : hasFailed ? 'failed' : 'succeeded',
+    reason: (ended.isMissing() ? state.at('waiting') : ended).at('reason').textOr(''),
+    failure: hasFailed ? last.at('message').textOr('') : undefined,
+  };
+}
