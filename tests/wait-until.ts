@@ -1,0 +1,23 @@
+const LONGEST = 60_000;
+
+/**
+ * Asks until `probe` returns something other than undefined or false, and returns that. An error is a no.
+ * Throws after a minute, with the last error, that it waited in vain for `what`.
+ */
+export async function waitUntil<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const deadline = performance.now() + LONGEST;
+  let cause: unknown;
+  while (performance.now() < deadline) {
+    try {
+      const found = await probe();
+      if (found !== undefined && found !== false) return found;
+    } catch (error) {
+      cause = error;
+    }
+    await Bun.sleep(50);
+  }
+  throw new Error(`waited in vain until ${what}`, { cause });
+}
