@@ -4,6 +4,9 @@ import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
 import { countsOf } from './junit-report.ts';
 import { run } from './run.ts';
+import { Cache, type Report } from './test-cluster/cache.ts';
+import { prepareCluster } from './test-cluster/cluster-files.ts';
+import { ClusterUnavailable } from './test-cluster/cluster-unavailable.ts';
 
 /** What a check found. */
 export interface Outcome {
@@ -13,6 +16,8 @@ export interface Outcome {
   readonly output: string;
   /** How it ran and what it could not run, a line each: for a person to read always. */
   readonly notes?: readonly string[];
+  /** This machine cannot do what was asked for by name: nothing ran, and that is no success. */
+  readonly unavailable?: true;
 }
 
 export interface Check {
@@ -23,7 +28,7 @@ export interface Check {
 const ROOT = join(import.meta.dir, '..');
 const RESULTS = join(ROOT, '.cache/test-results');
 
-/** Everything that needs no more than this machine, each independent of the others. */
+/** Everything that needs no more than a machine with Bun, each independent of the others. */
 export const checks: readonly Check[] = [
   { name: 'types (tsc)', run: () => tool('tsc', '--noEmit') },
   { name: 'style (Biome)', run: () => tool('biome', 'check', '.') },
@@ -35,6 +40,24 @@ export const checks: readonly Check[] = [
   },
   { name: "Google's clients", run: clientTests },
 ];
+
+/** The tests in tests/api-server or tests/node, on a real cluster. */
+export function clusterCheck(mode: 'api' | 'node', report: Report): Check {
+  const folder = mode === 'api' ? 'api-server' : 'node';
+  return { name: `tests/${folder}`, run: () => clusterTests(mode, folder, report) };
+}
+
+/** What the cluster is made of is built first: that takes longer than a test may. */
+async function clusterTests(mode: 'api' | 'node', folder: string, report: Report): Promise<Outcome> {
+  try {
+    await prepareCluster(mode, new Cache(undefined, report));
+  } catch (error) {
+    if (!(error instanceof ClusterUnavailable)) throw error;
+    const notes = [`not run: tests/${folder} (${error.message})`];
+    return { passed: 0, failed: 0, output: '', notes, unavailable: true };
+  }
+  return bunTest(folder, [`tests/${folder}/*.test.ts`]);
+}
 
 /** A tool of node_modules, run by Bun: its first line asks for a Node that may not be there. */
 function tool(name: string, ...args: string[]): Promise<Outcome> {
