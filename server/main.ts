@@ -2,8 +2,10 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../package.json';
 import { explainCommand } from './commands/explain.ts';
+import { initNetworkCommand } from './commands/init-network.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
+import { webhookCommand } from './commands/webhook.ts';
 import { Fault } from './runtime/fault.ts';
 
 const FAILURE = 1;
@@ -15,7 +17,13 @@ const program = new Command('gke-metadata-server')
   .showHelpAfterError("Run 'gke-metadata-server COMMAND --help' for the flags of a command.")
   .exitOverride();
 
-for (const command of [serveCommand(), explainCommand(), sandboxCommand()]) {
+for (const command of [
+  serveCommand(),
+  webhookCommand(),
+  initNetworkCommand(),
+  explainCommand(),
+  sandboxCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -4,7 +4,6 @@ import { systemEffects } from '../runtime/effects.ts';
 import { webhookOptions, webhookSettings } from '../settings/webhook-options.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
-import { startWebhook } from './webhook-serving.ts';
 
 /** `webhook`: puts the route to the metadata server into Pods, and guards the server's token requests. */
 export function webhookCommand(): Command {
@@ -16,6 +15,8 @@ export function webhookCommand(): Command {
     const settings = webhookSettings(command);
     const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
+    // serve never needs it, and what it has not loaded takes no memory
+    const { startWebhook } = await import('./webhook-serving.ts');
     await using _webhook = await startWebhook(settings, { cluster, effects: systemEffects, log });
     log.info({ signal: await ended() }, 'ending');
   });
