@@ -5,6 +5,7 @@ import { getPodDetails } from '../kubernetes/pod-details.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { type Effects, systemEffects } from '../runtime/effects.ts';
 import type { PodObject } from '../sandbox/kubernetes/objects.ts';
+import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
 import type { SandboxWorld } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { InjectionMode } from '../settings/webhook-settings.ts';
@@ -22,26 +23,7 @@ export function explainIn(
   const effects = impatientEffects();
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
   const server = new ApiServer(cluster, effects);
-  const settings: ServeSettings = {
-    nodeName: world.nodeName,
-    projectID: world.projectID,
-    workloadIdentityProvider: world.provider,
-    serverPort: 16_321,
-    healthPort,
-    kubeconfig: undefined,
-    defaultNodeServiceAccount: undefined,
-    cacheTokens: true,
-    cacheTokensPerPod: false,
-    cacheMaxTokenDurationSeconds: 3600,
-    googleStsEndpoint: world.google.url,
-    googleIamCredentialsEndpoint: world.google.url,
-    universeDomain: 'googleapis.com',
-    clusterName: '',
-    clusterLocation: '',
-    logLevel: 'info',
-    logFormat: 'json',
-    ...changed,
-  };
+  const settings = sandboxSettings(world, { serverPort: 16_321, healthPort, ...changed });
   return explain({ namespace, name }, settings, {
     kubernetes: new RestClient(server, effects),
     getPod: (...of) => getPodDetails(server, ...of),
