@@ -12,7 +12,8 @@ interface FaultRow {
 }
 
 const INTERNAL_ERROR = 'Internal Server Error\n';
-const KUBERNETES_TRY_AGAIN = 'The Kubernetes API server does not answer; try again.\n';
+const KUBERNETES_TRY_AGAIN =
+  'The Kubernetes API server, or a webhook that it asks, does not answer; try again.\n';
 
 /** `IAM returned 403 Forbidden: …`, as GKE words it. */
 function refusal(
