@@ -22,7 +22,7 @@ export async function makeCertificates(
   kubeletAddresses: readonly string[],
 ): Promise<Certificates> {
   const file = (name: string) => join(folder, name);
-  await request(file('ca'), '/CN=kubernetes', [
+  await makeCertificate(file('ca'), '/CN=kubernetes', [
     'basicConstraints=critical,CA:TRUE',
     'keyUsage=critical,keyCertSign',
   ]);
@@ -36,14 +36,14 @@ export async function makeCertificates(
     return ['extendedKeyUsage=serverAuth', `subjectAltName=${entries.join(',')}`];
   };
   await Promise.all([
-    request(file('apiserver'), '/CN=kube-apiserver', server(apiServerAddresses, names), signer),
-    request(
+    makeCertificate(file('apiserver'), '/CN=kube-apiserver', server(apiServerAddresses, names), signer),
+    makeCertificate(
       file('kubelet-client'),
       '/O=system:masters/CN=kube-apiserver',
       ['extendedKeyUsage=clientAuth'],
       signer,
     ),
-    request(file('kubelet'), '/CN=kubelet', server(kubeletAddresses, []), signer),
+    makeCertificate(file('kubelet'), '/CN=kubelet', server(kubeletAddresses, []), signer),
   ]);
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   await Bun.write(file('service-accounts.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
@@ -60,7 +60,8 @@ export async function makeCertificates(
   };
 }
 
-async function request(
+/** Makes `path`.crt and `path`.key: signed by itself, or by what openssl's flags in `signer` name. */
+export async function makeCertificate(
   path: string,
   subject: string,
   extensions: readonly string[],

@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
+import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { ask } from '../../server/sandbox/ask.ts';
+import { startServe } from '../serve-process.ts';
+import { waitUntil } from '../wait-until.ts';
+import { WebhookCertificate } from '../webhook-process.ts';
+import type { TokenRequestOptions } from './cluster-world.ts';
+import { applyManifest, pathOf } from './manifests.ts';
+import { TwoNodes } from './two-nodes.ts';
+
+const longest = 180_000;
+const TOKEN = '/computeMetadata/v1/instance/service-accounts/default/token';
+
+let cluster: Cluster;
+let certificate: WebhookCertificate;
+beforeAll(async () => {
+  cluster = await startCluster({ mode: 'api' });
+  certificate = await WebhookCertificate.make();
+}, longest);
+afterAll(async () => {
+  await certificate?.[Symbol.asyncDispose]();
+  await cluster?.stop();
+});
+
+const POLICY = /ValidatingAdmissionPolicy '.*-token-requests' with binding '.*' denied request: /;
+const GUARD = /admission webhook "token-requests\.gke-metadata-server\.matheuscscp\.io" denied the request: /;
+
+type Request = (nodes: TwoNodes) => TokenRequestOptions;
+
+/** What a token stolen from Node A's server must not get, with the words of who refuses it. */
+const OF_ANOTHER_NODE: readonly [string, Request, string][] = [
+  [
+    'a Pod of Node B',
+    (nodes) => ({ serviceAccountName: 'reader', boundTo: nodes.pod('reader-b') }),
+    'does not run on Node',
+  ],
+  [
+    "a Pod of Node A, by another one's ServiceAccount",
+    (nodes) => ({ serviceAccountName: 'writer', boundTo: nodes.pod('reader-a') }),
+    'does not run as ServiceAccount writer',
+  ],
+  [
+    'a Pod of another UID',
+    (nodes) => ({
+      serviceAccountName: 'reader',
+      boundTo: { ...nodes.pod('reader-a'), uid: crypto.randomUUID() },
+    }),
+    'there is no Pod',
+  ],
+  [
+    'Node A as a ServiceAccount that it may not be',
+    (nodes) => ({ serviceAccountName: 'node-b', boundTo: nodes.node(nodes.a) }),
+    'may not be ServiceAccount',
+  ],
+  [
+    "Node A as a Pod's ServiceAccount",
+    (nodes) => ({ serviceAccountName: 'writer', boundTo: nodes.node(nodes.a) }),
+    'may not be ServiceAccount',
+  ],
+];
+
+/** Refused by the policy, and by the guard alone where there is a second text. */
+const BY_POLICY: readonly [string, Request, string, string?][] = [
+  [
+    'unbound',
+    () => ({ serviceAccountName: 'reader' }),
+    'only tokens bound to a Pod or a Node',
+    'must be bound to a Pod or a Node',
+  ],
+  [
+    'bound with no UID',
+    () => ({ serviceAccountName: 'reader', boundTo: { kind: 'Pod', name: 'reader-a' } }),
+    'only tokens bound to a Pod or a Node, by UID',
+    'must be bound to a Pod or a Node',
+  ],
+  [
+    'bound to a Secret',
+    () => ({ serviceAccountName: 'reader', boundTo: { kind: 'Secret', name: 'any', uid: 'any' } }),
+    'only tokens bound to a Pod or a Node',
+    'must be bound to a Pod or a Node',
+  ],
+  [
+    'Node B',
+    (nodes) => ({ serviceAccountName: 'node-b', boundTo: nodes.node(nodes.b) }),
+    'bound to its own Node only',
+    'may not act for Node',
+  ],
+  [
+    'for another audience',
+    (nodes) => ({
+      serviceAccountName: 'reader',
+      audiences: ['https://example.com'],
+      boundTo: nodes.pod('reader-a'),
+    }),
+    'for its workload identity provider only',
+  ],
+  [
+    'for the provider and another audience',
+    (nodes) => ({
+      serviceAccountName: 'reader',
+      audiences: [nodes.world.provider.audience, 'https://example.com'],
+      boundTo: nodes.pod('reader-a'),
+    }),
+    'for its workload identity provider only',
+  ],
+  [
+    'for the Kubernetes API',
+    (nodes) => ({ serviceAccountName: 'reader', audiences: [], boundTo: nodes.pod('reader-a') }),
+    'for its workload identity provider only',
+  ],
+];
+
+describe('a token stolen from the server of Node A', () => {
+  let nodes: TwoNodes;
+  beforeAll(async () => {
+    nodes = await TwoNodes.start(cluster);
+    await nodes.withPolicy();
+    await nodes.withGuard(certificate);
+  }, longest);
+  afterAll(() => nodes?.[Symbol.asyncDispose]());
+
+  test("gets what that server gets: tokens for its own Pods, and for its own Node's identity", async () => {
+    const pod = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-a') };
+    const node = { serviceAccountName: 'node-a', boundTo: nodes.node(nodes.a) };
+    expect(await nodes.stolen(pod)).toMatchObject({ status: 201 });
+    expect(await nodes.stolen(node)).toMatchObject({ status: 201 });
+  });
+
+  test.each(OF_ANOTHER_NODE)('gets nothing for %s', async (_, request, words) => {
+    const { status, answer } = await nodes.stolen(request(nodes));
+    expect(status).toBe(403);
+    expect(answer.message).toMatch(GUARD);
+    expect(answer.message).toContain(words);
+  });
+
+  test.each(BY_POLICY)('gets nothing %s', async (_, request, words) => {
+    const { status, answer } = await nodes.stolen(request(nodes));
+    expect(status).toBe(403);
+    expect(answer.message).toMatch(POLICY);
+    expect(answer.message).toContain(words);
+  });
+
+  test('the same for Node B the other way round', async () => {
+    const request = { serviceAccountName: 'reader', as: nodes.b.token };
+    const [own, others] = [nodes.pod('reader-b'), nodes.pod('reader-a')];
+    expect(await nodes.world.requestToken({ ...request, boundTo: own })).toMatchObject({ status: 201 });
+    expect(await nodes.world.requestToken({ ...request, boundTo: others })).toMatchObject({ status: 403 });
+  });
+
+  test("a token of the server's ServiceAccount that no Pod mounts gets nothing at all", async () => {
+    const as = await nodes.world.tokenOf('gke-metadata-server');
+    const request = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-a'), as };
+    const { status, answer } = await nodes.world.requestToken(request);
+    expect([status, answer.message]).toEqual([
+      403,
+      expect.stringContaining("the caller's token names no Node"),
+    ]);
+  });
+
+  test('other callers get what they ask for, and the webhook does not hear of them', async () => {
+    const { world } = nodes;
+    await world.addServiceAccount('other');
+    // the very role of the server, for another
+    const [, , binding] = await world.manifests('server-rbac.yaml');
+    if (binding === undefined) throw new Error('server-rbac.yaml has no binding');
+    const subjects = [{ kind: 'ServiceAccount', name: 'other', namespace: world.namespace }];
+    const metadata = { name: `${world.namespace}-other` };
+    await using undo = new AsyncDisposableStack();
+    const others = { ...binding, metadata, subjects };
+    await applyManifest(world.api, others);
+    undo.defer(() => world.api.text('DELETE', pathOf(others)).then(() => {}));
+
+    const as = await world.tokenOf('other');
+    const before = await nodes.reviews();
+    const unbound = { serviceAccountName: 'reader', audiences: ['https://example.com'] };
+    await waitUntil(
+      'the other may',
+      async () => (await world.requestToken({ ...unbound, as })).status === 201,
+    );
+    expect(await world.requestToken(unbound)).toMatchObject({ status: 201 });
+    const ofNodeB = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-b') };
+    expect(await world.requestToken({ ...ofNodeB, as })).toMatchObject({ status: 201 });
+    expect(await nodes.reviews()).toBe(before);
+
+    await nodes.stolen({ serviceAccountName: 'reader', boundTo: nodes.pod('reader-a') });
+    expect(await nodes.reviews()).toBe(before + 1);
+  });
+});
+
+test(
+  'the policy alone, with no webhook, pins audience and bound kind, and not the Node of a Pod',
+  async () => {
+    await using nodes = await (await TwoNodes.start(cluster)).withPolicy();
+    for (const [name, request, words] of BY_POLICY) {
+      const { status, answer } = await nodes.stolen(request(nodes));
+      expect([name, status, answer.message]).toEqual([name, 403, expect.stringContaining(words)]);
+    }
+    const ofNodeB = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-b') };
+    expect(await nodes.stolen(ofNodeB)).toMatchObject({ status: 201 });
+  },
+  longest,
+);
+
+test(
+  'the guard alone, with no policy, pins all but the audience',
+  async () => {
+    await using nodes = await (await TwoNodes.start(cluster)).withGuard(certificate);
+    for (const [name, request, byPolicy, byGuard] of [...OF_ANOTHER_NODE, ...BY_POLICY]) {
+      const { status, answer } = await nodes.stolen(request(nodes));
+      const words = byGuard ?? byPolicy;
+      if (name.startsWith('for ')) expect([name, status]).toEqual([name, 201]);
+      else expect([name, status, answer.message]).toEqual([name, 403, expect.stringContaining(words)]);
+    }
+  },
+  longest,
+);
+
+test(
+  'with one replica gone nothing changes; with both, cached tokens are served on and new ones get a clear 503',
+  async () => {
+    await using nodes = await TwoNodes.start(cluster);
+    await nodes.withPolicy();
+    await nodes.withGuard(certificate, 2);
+    await using serve = await startServe(nodes.a);
+    const [first, second] = nodes.replicas;
+    const cached = await ask('127.0.1.11', serve.port, TOKEN);
+    expect(cached.status).toBe(200);
+
+    await first?.end('SIGKILL');
+    const ownPod = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-a') };
+    for (let request = 0; request < 10; request++) {
+      expect(await nodes.stolen(ownPod)).toMatchObject({ status: 201 });
+    }
+
+    await second?.end('SIGKILL');
+    const { status, answer } = await nodes.stolen(ownPod);
+    expect([status, answer.message]).toEqual([500, expect.stringContaining('failed calling webhook')]);
+    const unbound = await nodes.stolen({ serviceAccountName: 'reader' });
+    expect([unbound.status, unbound.answer.message]).toEqual([403, expect.stringMatching(POLICY)]);
+
+    expect((await ask('127.0.1.11', serve.port, TOKEN)).body).toContain(JSON.parse(cached.body).access_token);
+    const refused = await ask('127.0.1.12', serve.port, TOKEN);
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '2' } });
+    expect(refused.body).toBe(
+      'The Kubernetes API server, or a webhook that it asks, does not answer; try again.\n',
+    );
+
+    const { log } = await serve.end('SIGTERM');
+    expect(log).toContain('failed calling webhook');
+  },
+  longest,
+);

@@ -1,0 +1,89 @@
+import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
+import { metric } from '../metrics.ts';
+import { waitUntil } from '../wait-until.ts';
+import { startWebhook, type WebhookCertificate, type WebhookProcess } from '../webhook-process.ts';
+import { ClusterWorld, type ServerNode, type TokenRequestOptions } from './cluster-world.ts';
+import { Service } from './service.ts';
+
+/** Two Nodes with a server each, and a Pod of each ServiceAccount on each of them. */
+export class TwoNodes implements AsyncDisposable {
+  readonly #disposables = new AsyncDisposableStack();
+  readonly uids = new Map<string, string>();
+  readonly replicas: WebhookProcess[] = [];
+
+  private constructor(
+    readonly world: ClusterWorld,
+    readonly a: ServerNode,
+    readonly b: ServerNode,
+  ) {
+    this.#disposables.use(world);
+  }
+
+  static async start(cluster: Cluster): Promise<TwoNodes> {
+    const world = await ClusterWorld.start(cluster);
+    for (const name of ['reader', 'writer', 'node-a', 'node-b']) await world.addServiceAccount(name);
+    const nodes = new TwoNodes(world, await world.addNode('a', 'node-a'), await world.addNode('b', 'node-b'));
+    for (const [host, { nodeName }] of Object.entries({ a: nodes.a, b: nodes.b })) {
+      for (const [index, serviceAccountName] of ['reader', 'writer'].entries()) {
+        const name = `${serviceAccountName}-${host}`;
+        const address = `127.0.${host === 'a' ? 1 : 2}.${index + 11}`;
+        const pod = await world.addPod({ name, nodeName, serviceAccountName, address });
+        nodes.uids.set(name, pod.metadata.uid);
+      }
+    }
+    return nodes;
+  }
+
+  /** The ValidatingAdmissionPolicy; resolves when the API server goes by it. */
+  async withPolicy(): Promise<this> {
+    await this.world.apply('token-request-policy.yaml');
+    await waitUntil('the policy is in force', async () => {
+      const { status } = await this.stolen({ serviceAccountName: 'reader' });
+      return status === 403;
+    });
+    return this;
+  }
+
+  /** The webhook, behind its Service; resolves when the API server asks it. */
+  async withGuard(certificate: WebhookCertificate, replicas = 1): Promise<this> {
+    const { namespace } = this.world;
+    const kubeconfig = await this.world.webhookKubeconfig();
+    for (let count = 0; count < replicas; count++) {
+      const replica = await startWebhook({ namespace, kubeconfig }, certificate);
+      this.replicas.push(this.#disposables.use(replica));
+    }
+    const service = this.#disposables.use(await Service.start(this.replicas.map(({ port }) => port)));
+    const values = { WEBHOOK_URL: service.url, CA_BUNDLE: await certificate.caBundle() };
+    await this.world.apply('token-request-guard.yaml', values);
+    await waitUntil('the webhook is asked', async () => {
+      await this.stolen({ serviceAccountName: 'reader', boundTo: this.pod('reader-a') });
+      return (await this.reviews()) > 0;
+    });
+    return this;
+  }
+
+  /** How often the webhook was asked about a token request. */
+  async reviews(): Promise<number> {
+    const counts = this.replicas.map(({ healthPort }) =>
+      metric(healthPort, 'gke_metadata_server_webhook_reviews_total', { webhook: 'token-requests' }),
+    );
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** By whoever has taken the token of Node A's server. */
+  stolen(request: TokenRequestOptions): ReturnType<ClusterWorld['requestToken']> {
+    return this.world.requestToken({ ...request, as: this.a.token });
+  }
+
+  pod(name: string): { kind: string; name: string; uid: string } {
+    return { kind: 'Pod', name, uid: this.uids.get(name) ?? '' };
+  }
+
+  node({ nodeName, uid }: ServerNode): { kind: string; name: string; uid: string } {
+    return { kind: 'Node', name: nodeName, uid };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#disposables.disposeAsync();
+  }
+}

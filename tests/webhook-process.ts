@@ -1,0 +1,102 @@
+import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCertificate } from '../scripts/test-cluster/certificates.ts';
+import { type Program, startProgram } from './program.ts';
+import { freePorts } from './serve-process.ts';
+
+/** `gke-metadata-server webhook` as a process of its own. */
+export interface WebhookProcess extends Program {
+  readonly port: number;
+}
+
+export interface WebhookWorld {
+  /** Of the server and the webhook. */
+  readonly namespace: string;
+  /** The content of a kubeconfig. */
+  readonly kubeconfig: string;
+}
+
+/** An authority, and the certificate for 127.0.0.1 that it signs: what cert-manager mounts, as the kubelet mounts it. */
+export class WebhookCertificate implements AsyncDisposable {
+  #renewals = 0;
+
+  private constructor(private readonly folder: string) {}
+
+  static async make(): Promise<WebhookCertificate> {
+    const folder = await mkdtemp(join(tmpdir(), 'gkems-certificate-'));
+    const certificate = new WebhookCertificate(folder);
+    const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'];
+    await makeCertificate(join(folder, 'ca'), '/CN=webhook-authority', extensions);
+    await certificate.renew();
+    return certificate;
+  }
+
+  /** The mounted Secret. */
+  get directory(): string {
+    return join(this.folder, 'mount');
+  }
+
+  /** `caBundle` of a webhook configuration. */
+  async caBundle(): Promise<string> {
+    return Buffer.from(await Bun.file(join(this.folder, 'ca.crt')).bytes()).toString('base64');
+  }
+
+  /** Another certificate and key, put there by one change of the symbolic link `..data`. */
+  async renew(): Promise<void> {
+    this.#renewals += 1;
+    const name = `..${this.#renewals}`;
+    const data = join(this.directory, name);
+    await mkdir(data, { recursive: true });
+    const extensions = ['extendedKeyUsage=serverAuth', 'subjectAltName=IP:127.0.0.1'];
+    const signer = ['-CA', join(this.folder, 'ca.crt'), '-CAkey', join(this.folder, 'ca.key')];
+    await makeCertificate(join(data, 'tls'), `/CN=webhook-${this.#renewals}`, extensions, signer);
+    await symlink(name, join(this.directory, '..next'));
+    await rename(join(this.directory, '..next'), join(this.directory, '..data'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts it and waits until it is ready. Throws, with its log, where it does not get there. */
+export async function startWebhook(
+  world: WebhookWorld,
+  certificate: WebhookCertificate,
+  ...flagsOfTest: string[]
+): Promise<WebhookProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'gkems-webhook-'));
+  const kubeconfig = join(folder, 'kubeconfig');
+  await Bun.write(kubeconfig, world.kubeconfig, { mode: 0o600 });
+  const [port, healthPort] = freePorts();
+  const flags = {
+    '--namespace': world.namespace,
+    '--kubeconfig': kubeconfig,
+    '--certificate-directory': certificate.directory,
+    '--init-network-image': 'registry.example/gke-metadata-server:test',
+    '--host-ip': '192.0.2.1',
+    '--webhook-port': `${port}`,
+    '--health-port': `${healthPort}`,
+  };
+  const program = startProgram(
+    ['webhook', ...Object.entries(flags).flat(), ...flagsOfTest],
+    folder,
+    healthPort,
+  );
+  const webhook = {
+    ...program,
+    port,
+    async [Symbol.asyncDispose]() {
+      await program[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    await webhook.ready();
+  } catch (error) {
+    await webhook[Symbol.asyncDispose]();
+    throw error;
+  }
+  return webhook;
+}
