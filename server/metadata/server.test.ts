@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { ManualClock } from '../runtime/manual-clock.ts';
 import { type Carrier, socketPeer } from './routes.ts';
 import { type App, drain, listen } from './server.ts';
-import { PEER, TestMetadata } from './test-metadata.ts';
+import { ACCESS_TOKEN, fault, PEER, TestMetadata } from './test-metadata.ts';
 
 const V1 = '/computeMetadata/v1/';
 const TOKEN = `${V1}instance/service-accounts/default/token`;
@@ -104,6 +104,48 @@ test.each([
     expect(Object.fromEntries(headHeaders)).toEqual(Object.fromEntries(headers));
   },
 );
+
+test('a cached default token is answered at once, with what is left of it, and counted', async () => {
+  await using listening = new Listening();
+  const { metadata, clock } = listening;
+  for (const [passed, left] of [
+    [0, 3600],
+    [1500, 3598],
+    [400, 3598],
+    [200, 3597],
+  ] as const) {
+    await clock.advance(passed);
+    const response = await listening.fetch(TOKEN);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(response.headers.get('metadata-flavor')).toBe('Google');
+    expect(await response.json()).toEqual({
+      access_token: ACCESS_TOKEN,
+      expires_in: left,
+      token_type: 'Bearer',
+    });
+  }
+  expect(metadata.scopesAsked).toEqual([]);
+  const template = TOKEN.replace('default', ':account');
+  const counts = [...metadata.metrics.route(template).counts()];
+  expect(counts).toEqual([{ method: 'GET', status: 200, requests: 4 }]);
+});
+
+test('the way of the cached default token gives nothing to who may not have it', async () => {
+  await using listening = new Listening();
+  const { metadata } = listening;
+  const unflavored = await listening.fetch(TOKEN, { headers: {} });
+  expect([unflavored.status, await unflavored.text()]).toEqual([
+    403,
+    'Missing required header "Metadata-Flavor": "Google"',
+  ]);
+  const headers = { 'Metadata-Flavor': 'Google', 'X-Forwarded-For': '10.0.0.1' };
+  expect((await listening.fetch(TOKEN, { headers })).status).toBe(403);
+  expect((await listening.fetch(`${TOKEN}?scopes=a`)).status).toBe(200);
+  expect(metadata.scopesAsked).toEqual(['a']);
+  metadata.callerFailure = fault('caller-unknown');
+  expect((await listening.fetch(TOKEN)).status).toBe(404);
+});
 
 test('other methods are 405 on a socket too, with every header', async () => {
   await using listening = new Listening();
