@@ -37,9 +37,14 @@ export class WebhookCertificate implements AsyncDisposable {
     return join(this.folder, 'mount');
   }
 
+  /** The authority's certificate, PEM. */
+  authority(): Promise<string> {
+    return Bun.file(join(this.folder, 'ca.crt')).text();
+  }
+
   /** `caBundle` of a webhook configuration. */
   async caBundle(): Promise<string> {
-    return Buffer.from(await Bun.file(join(this.folder, 'ca.crt')).bytes()).toString('base64');
+    return Buffer.from(await this.authority()).toString('base64');
   }
 
   /** Another certificate and key, put there by one change of the symbolic link `..data`. */
@@ -74,7 +79,7 @@ export async function startWebhook(
     '--namespace': world.namespace,
     '--kubeconfig': kubeconfig,
     '--certificate-directory': certificate.directory,
-    '--init-network-image': 'registry.example/gke-metadata-server:test',
+    '--init-network-image': 'ghcr.io/example/gke-metadata-server:1.2.3',
     '--host-ip': '192.0.2.1',
     '--webhook-port': `${port}`,
     '--health-port': `${healthPort}`,

@@ -28,9 +28,14 @@ export class Service implements AsyncDisposable {
     return `https://127.0.0.1:${address.port}`;
   }
 
+  /** Ends what is open, so that whoever asks next connects anew. */
+  disconnect(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => this.server.close(resolve));
-    for (const socket of this.#open) socket.destroy();
+    this.disconnect();
     await closed;
   }
 

@@ -1,0 +1,271 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
+import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { waitUntil } from '../wait-until.ts';
+import { WebhookCertificate } from '../webhook-process.ts';
+import { type Creation, InjectingWebhook } from './injecting-webhook.ts';
+
+const longest = 180_000;
+const TESTDATA = join(import.meta.dir, '../../server/admission/testdata');
+const OPT_IN = 'gke-metadata-server.matheuscscp.io/webhook';
+const MODE = 'gke-metadata-server.matheuscscp.io/mode';
+const GKE_NODES = 'iam.gke.io/gke-metadata-server-enabled';
+const VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
+
+let cluster: Cluster;
+let injecting: InjectingWebhook;
+/** Each case, in a Namespace of its own, and what its want.yaml becomes with no webhook. */
+let cases: readonly Case[];
+
+interface Case {
+  readonly name: string;
+  readonly namespace: string;
+  readonly pod: unknown;
+  readonly wanted: Creation | undefined;
+  readonly refusal: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+beforeAll(async () => {
+  cluster = await startCluster({ mode: 'api' });
+  injecting = await InjectingWebhook.start(cluster);
+  cases = await Promise.all(caseNames().map(prepared));
+  await injecting.register();
+}, longest);
+afterAll(async () => {
+  await injecting?.[Symbol.asyncDispose]();
+  await cluster?.stop();
+});
+
+/** The cases of the default settings; those of other settings would each want a webhook of its own. */
+function caseNames(): string[] {
+  return readdirSync(TESTDATA, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .filter((name) => !readdirSync(join(TESTDATA, name)).includes('settings.yaml'));
+}
+
+interface Metadata {
+  readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+interface PodManifest {
+  readonly metadata: Metadata;
+  readonly spec: { readonly serviceAccountName?: string };
+}
+
+async function prepared(name: string): Promise<Case> {
+  const file = async (base: string) => {
+    const content = Bun.file(join(TESTDATA, name, base));
+    return (await content.exists()) ? content.text() : undefined;
+  };
+  // the cases of server/admission/pod-mutation.test.ts, which fails where they have another shape
+  const yaml = async <T>(base: string) => Bun.YAML.parse((await file(base)) ?? 'null') as T | null;
+  const { metadata } = (await yaml<{ metadata: Metadata }>('namespace.yaml')) ?? {};
+  const pod = (await yaml<PodManifest>('pod.yaml')) ?? { metadata: { name }, spec: {} };
+  const { name: inNamespace, ...labelled } = metadata ?? { name: 'default' };
+  const isOwn = inNamespace === 'gke-metadata-server';
+  const accounts = pod.spec.serviceAccountName === undefined ? [] : [pod.spec.serviceAccountName];
+  const namespace = isOwn ? injecting.world.namespace : await injecting.addNamespace(labelled, accounts);
+  const want = await yaml<PodManifest>('want.yaml');
+  return {
+    name,
+    namespace,
+    pod: withoutToken(pod),
+    wanted: want === null ? undefined : await injecting.create(namespace, withoutToken(want)),
+    refusal: (await file('refused.txt'))
+      ?.trim()
+      .replace(`Namespace ${inNamespace}`, `Namespace ${namespace}`),
+    warnings: (await yaml<string[]>('warnings.yaml')) ?? [],
+  };
+}
+
+/** The volume of a ServiceAccount's token has a random name. */
+function withoutToken(pod: PodManifest): PodManifest {
+  return { ...pod, spec: { ...pod.spec, automountServiceAccountToken: false } as PodManifest['spec'] };
+}
+
+/** Without what is another of each object. */
+function comparable({ status, message, pod }: Creation): unknown {
+  const {
+    uid: _uid,
+    creationTimestamp: _,
+    managedFields: _fields,
+    ...metadata
+  } = pod.metadata as Record<string, unknown>;
+  return { status, message, pod: { ...pod, metadata } };
+}
+
+describe('the API server makes of each Pod what the golden case wants', () => {
+  test.each(caseNames())('%s', async (name) => {
+    const { namespace, pod, wanted, refusal, warnings } =
+      cases.find((one) => one.name === name) ?? missing(name);
+    const created = await injecting.create(namespace, pod);
+    if (refusal !== undefined || wanted === undefined) {
+      expect([created.status, created.message]).toEqual([
+        403,
+        expect.stringContaining(refusal ?? 'a refusal'),
+      ]);
+      return;
+    }
+    expect(comparable(created)).toEqual(comparable(wanted));
+    expect(created.warnings.filter((text) => !wanted.warnings.includes(text))).toEqual([...warnings]);
+    if (created.status !== 201) return;
+    // copied from a live Pod: the second time changes nothing
+    expect(comparable(await injecting.create(namespace, created.pod))).toEqual(comparable(created));
+  });
+});
+
+function missing(name: string): never {
+  throw new Error(`the case ${name} was not prepared`);
+}
+
+const container = { name: 'main', image: 'none' };
+const pod = (metadata: object = {}, spec: object = {}) => ({
+  metadata: { name: 'app', ...metadata },
+  // where a token is mounted, that too is a change after ours, for which the webhook is asked again
+  spec: { containers: [container], automountServiceAccountToken: false, ...spec },
+});
+
+/** How often the webhook is asked when this Pod is created in a Namespace with these labels. */
+async function asked(namespaceLabels: Record<string, string>, manifest: unknown): Promise<number> {
+  const namespace = await injecting.addNamespace({ labels: namespaceLabels });
+  const before = await injecting.reviews();
+  expect(await injecting.create(namespace, manifest)).toMatchObject({ status: 201 });
+  return (await injecting.reviews()) - before;
+}
+
+test('the webhook is asked once, however many ways a Pod opts in by, and about no other Pod', async () => {
+  const [mutate, skip] = [{ [OPT_IN]: 'Mutate' }, { [OPT_IN]: 'Skip' }];
+  const onGke = { nodeSelector: { [GKE_NODES]: 'true' } };
+  const counts = {
+    byLabel: await asked({}, pod({ labels: mutate })),
+    byNamespace: await asked(mutate, pod()),
+    byNodeSelector: await asked({}, pod({}, onGke)),
+    byLabelAndNamespace: await asked(mutate, pod({ labels: mutate })),
+    byAll: await asked(mutate, pod({ labels: mutate }, onGke)),
+    byNodeSelectorAndNamespace: await asked(mutate, pod({}, onGke)),
+    not: await asked({}, pod({ labels: { app: 'any' } }, { nodeSelector: { disk: 'ssd' } })),
+    skipped: await asked(mutate, pod({ labels: skip }, onGke)),
+    namespaceSkipped: await asked(skip, pod()),
+    notOnGke: await asked({}, pod({}, { nodeSelector: { [GKE_NODES]: 'false' } })),
+  };
+  expect(counts).toEqual({
+    ...{ byLabel: 1, byNamespace: 1, byNodeSelector: 1, byLabelAndNamespace: 1, byAll: 1 },
+    ...{ byNodeSelectorAndNamespace: 1, not: 0, skipped: 0, namespaceSkipped: 0, notOnGke: 0 },
+  });
+});
+
+describe('Pod Security', () => {
+  // as restricted as can be by itself
+  const restricted = pod(
+    { labels: { [OPT_IN]: 'Mutate' } },
+    {
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          ...container,
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        },
+      ],
+    },
+  );
+  const create = async (level: string, mode: string) => {
+    const labels = { 'pod-security.kubernetes.io/enforce': level };
+    return injecting.create(
+      await injecting.addNamespace({ labels, annotations: { [MODE]: mode } }),
+      restricted,
+    );
+  };
+
+  test.each(['privileged', 'baseline', 'restricted'])('Environment is admitted by %s', async (level) => {
+    const { status, pod: created } = await create(level, 'Environment');
+    expect(status).toBe(201);
+    expect(created.spec.containers[0]?.env?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(VARIABLES),
+    );
+    expect(created.spec.initContainers).toBeUndefined();
+  });
+
+  test('Redirect is admitted by privileged alone: init-network needs NET_ADMIN and NET_RAW', async () => {
+    const admitted = await create('privileged', 'Redirect');
+    expect(admitted.pod.spec.initContainers?.map(({ name }) => name)).toEqual(['init-network']);
+    const baseline = await create('baseline', 'Redirect');
+    expect([baseline.status, baseline.message]).toEqual([
+      403,
+      expect.stringMatching(
+        /violates PodSecurity "baseline:latest": non-default capabilities \(container "init-network" must not include "NET_ADMIN", "NET_RAW"/,
+      ),
+    ]);
+    const strictest = await create('restricted', 'Redirect');
+    expect([strictest.status, strictest.message]).toEqual([
+      403,
+      expect.stringMatching(/violates PodSecurity "restricted:latest": .*"init-network"/),
+    ]);
+  });
+});
+
+test(
+  'a container that another webhook adds after ours gets its variables too: ours is asked again, and adds nothing twice',
+  async () => {
+    await using certificate = await WebhookCertificate.make();
+    const directory = join(certificate.directory, '..data');
+    await using after = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      tls: { cert: Bun.file(join(directory, 'tls.crt')), key: Bun.file(join(directory, 'tls.key')) },
+      fetch: addsSidecar,
+    });
+    const { api, namespace: own } = injecting.world;
+    const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+    // webhooks are asked in the order of their configurations' names
+    const name = `zz-${own}`;
+    const namespace = await injecting.addNamespace({
+      labels: { sidecar: own },
+      annotations: { [MODE]: 'Environment' },
+    });
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => api.text('DELETE', `${path}/${name}`).then(() => {}));
+    const clientConfig = { url: after.url.href, caBundle: await certificate.caBundle() };
+    const rules = [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }];
+    const webhook = {
+      name: 'sidecar.example.com',
+      clientConfig,
+      rules,
+      namespaceSelector: { matchLabels: { sidecar: own } },
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+    };
+    await api.text('POST', path, { body: { metadata: { name }, webhooks: [webhook] } });
+
+    const manifest = pod({ labels: { [OPT_IN]: 'Mutate' } });
+    let before = 0;
+    const created = await waitUntil('the sidecar is added', async () => {
+      before = await injecting.reviews();
+      const { pod: result } = await injecting.create(namespace, manifest);
+      return result.spec.containers.length === 2 && result;
+    });
+    expect((await injecting.reviews()) - before).toBe(2);
+    const names = created.spec.containers.map(({ env = [] }) => env.map((variable) => variable.name));
+    const wanted = ['GKE_METADATA_SERVER_HOST_IP', ...VARIABLES];
+    expect(names).toEqual([wanted, wanted]);
+  },
+  longest,
+);
+
+/** A webhook of somebody else: adds a container, once. */
+async function addsSidecar(request: Request): Promise<Response> {
+  // an AdmissionReview, by the API server
+  const { request: review } = (await request.json()) as {
+    request: { uid: string; object: { spec: { containers: unknown[] } } };
+  };
+  const patch = [{ op: 'add', path: '/spec/containers/-', value: { name: 'sidecar', image: 'none' } }];
+  const isThere = review.object.spec.containers.length > 1;
+  const change = isThere ? {} : { patchType: 'JSONPatch', patch: btoa(JSON.stringify(patch)) };
+  const response = { uid: review.uid, allowed: true, ...change };
+  return Response.json({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response });
+}
