@@ -1,10 +1,17 @@
 import { join } from 'node:path';
 import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
 
+/** Of a ClusterRole. */
+export interface Rule {
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
 /** A Kubernetes object as YAML has it. */
 export interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly rules?: readonly Rule[];
   readonly [field: string]: unknown;
 }
 
@@ -13,6 +20,9 @@ const FOLDER = join(import.meta.dir, '../manifests');
 /** The collection of each kind that a manifest may have. */
 const COLLECTIONS: ReadonlyMap<string, string> = new Map([
   ['ServiceAccount', '/api/v1/namespaces/NAMESPACE/serviceaccounts'],
+  ['Service', '/api/v1/namespaces/NAMESPACE/services'],
+  ['DaemonSet', '/apis/apps/v1/namespaces/NAMESPACE/daemonsets'],
+  ['Deployment', '/apis/apps/v1/namespaces/NAMESPACE/deployments'],
   ['ClusterRole', '/apis/rbac.authorization.k8s.io/v1/clusterroles'],
   ['ClusterRoleBinding', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings'],
   ...[
