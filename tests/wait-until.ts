@@ -1,14 +1,15 @@
-const LONGEST = 60_000;
+const A_MINUTE = 60_000;
 
 /**
  * Asks until `probe` returns something other than undefined or false, and returns that. An error is a no.
- * Throws after a minute, with the last error, that it waited in vain for `what`.
+ * Throws after `patience` milliseconds, with the last error, that it waited in vain for `what`.
  */
 export async function waitUntil<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
+  patience = A_MINUTE,
 ): Promise<T> {
-  const deadline = performance.now() + LONGEST;
+  const deadline = performance.now() + patience;
   let cause: unknown;
   while (performance.now() < deadline) {
     try {
