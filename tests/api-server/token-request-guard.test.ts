@@ -191,7 +191,8 @@ describe('a token stolen from the server of Node A', () => {
 test(
   'the policy alone, with no webhook, pins audience and bound kind, and not the Node of a Pod',
   async () => {
-    await using nodes = await (await TwoNodes.start(cluster)).withPolicy();
+    await using nodes = await TwoNodes.start(cluster);
+    await nodes.withPolicy();
     for (const [name, request, words] of BY_POLICY) {
       const { status, answer } = await nodes.stolen(request(nodes));
       expect([name, status, answer.message]).toEqual([name, 403, expect.stringContaining(words)]);
@@ -205,7 +206,8 @@ test(
 test(
   'the guard alone, with no policy, pins all but the audience',
   async () => {
-    await using nodes = await (await TwoNodes.start(cluster)).withGuard(certificate);
+    await using nodes = await TwoNodes.start(cluster);
+    await nodes.withGuard(certificate);
     for (const [name, request, byPolicy, byGuard] of [...OF_ANOTHER_NODE, ...BY_POLICY]) {
       const { status, answer } = await nodes.stolen(request(nodes));
       const words = byGuard ?? byPolicy;

@@ -35,17 +35,16 @@ export class TwoNodes implements AsyncDisposable {
   }
 
   /** The ValidatingAdmissionPolicy; resolves when the API server goes by it. */
-  async withPolicy(): Promise<this> {
+  async withPolicy(): Promise<void> {
     await this.world.apply('token-request-policy.yaml');
     await waitUntil('the policy is in force', async () => {
       const { status } = await this.stolen({ serviceAccountName: 'reader' });
       return status === 403;
     });
-    return this;
   }
 
   /** The webhook, behind its Service; resolves when the API server asks it. */
-  async withGuard(certificate: WebhookCertificate, replicas = 1): Promise<this> {
+  async withGuard(certificate: WebhookCertificate, replicas = 1): Promise<void> {
     const { namespace } = this.world;
     const kubeconfig = await this.world.webhookKubeconfig();
     for (let count = 0; count < replicas; count++) {
@@ -59,7 +58,6 @@ export class TwoNodes implements AsyncDisposable {
       await this.stolen({ serviceAccountName: 'reader', boundTo: this.pod('reader-a') });
       return (await this.reviews()) > 0;
     });
-    return this;
   }
 
   /** How often the webhook was asked about a token request. */
