@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { WebhookCertificate } from '../webhook-process.ts';
-import { type Creation, InjectingWebhook } from './injecting-webhook.ts';
+import { comparable, type GoldenCase, goldenCaseNames, prepareGoldenCase } from './golden-cases.ts';
+import { InjectingWebhook } from './injecting-webhook.ts';
 
 const longest = 180_000;
-const TESTDATA = join(import.meta.dir, '../../server/admission/testdata');
 const OPT_IN = 'gke-metadata-server.matheuscscp.io/webhook';
 const MODE = 'gke-metadata-server.matheuscscp.io/mode';
 const GKE_NODES = 'iam.gke.io/gke-metadata-server-enabled';
@@ -17,21 +16,12 @@ const VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
 let cluster: Cluster;
 let injecting: InjectingWebhook;
 /** Each case, in a Namespace of its own, and what its want.yaml becomes with no webhook. */
-let cases: readonly Case[];
-
-interface Case {
-  readonly name: string;
-  readonly namespace: string;
-  readonly pod: unknown;
-  readonly wanted: Creation | undefined;
-  readonly refusal: string | undefined;
-  readonly warnings: readonly string[];
-}
+let cases: readonly GoldenCase[];
 
 beforeAll(async () => {
   cluster = await startCluster({ mode: 'api' });
   injecting = await InjectingWebhook.start(cluster);
-  cases = await Promise.all(caseNames().map(prepared));
+  cases = await Promise.all(goldenCaseNames().map((name) => prepareGoldenCase(name, injecting)));
   await injecting.register();
 }, longest);
 afterAll(async () => {
@@ -39,69 +29,8 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-/** The cases of the default settings; those of other settings would each want a webhook of its own. */
-function caseNames(): string[] {
-  return readdirSync(TESTDATA, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name)
-    .filter((name) => !readdirSync(join(TESTDATA, name)).includes('settings.yaml'));
-}
-
-interface Metadata {
-  readonly name: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-interface PodManifest {
-  readonly metadata: Metadata;
-  readonly spec: { readonly serviceAccountName?: string };
-}
-
-async function prepared(name: string): Promise<Case> {
-  const file = async (base: string) => {
-    const content = Bun.file(join(TESTDATA, name, base));
-    return (await content.exists()) ? content.text() : undefined;
-  };
-  // the cases of server/admission/pod-mutation.test.ts, which fails where they have another shape
-  const yaml = async <T>(base: string) => Bun.YAML.parse((await file(base)) ?? 'null') as T | null;
-  const { metadata } = (await yaml<{ metadata: Metadata }>('namespace.yaml')) ?? {};
-  const pod = (await yaml<PodManifest>('pod.yaml')) ?? { metadata: { name }, spec: {} };
-  const { name: inNamespace, ...labelled } = metadata ?? { name: 'default' };
-  const isOwn = inNamespace === 'gke-metadata-server';
-  const accounts = pod.spec.serviceAccountName === undefined ? [] : [pod.spec.serviceAccountName];
-  const namespace = isOwn ? injecting.world.namespace : await injecting.addNamespace(labelled, accounts);
-  const want = await yaml<PodManifest>('want.yaml');
-  return {
-    name,
-    namespace,
-    pod: withoutToken(pod),
-    wanted: want === null ? undefined : await injecting.create(namespace, withoutToken(want)),
-    refusal: (await file('refused.txt'))
-      ?.trim()
-      .replace(`Namespace ${inNamespace}`, `Namespace ${namespace}`),
-    warnings: (await yaml<string[]>('warnings.yaml')) ?? [],
-  };
-}
-
-/** The volume of a ServiceAccount's token has a random name. */
-function withoutToken(pod: PodManifest): PodManifest {
-  return { ...pod, spec: { ...pod.spec, automountServiceAccountToken: false } as PodManifest['spec'] };
-}
-
-/** Without what is another of each object. */
-function comparable({ status, message, pod }: Creation): unknown {
-  const {
-    uid: _uid,
-    creationTimestamp: _,
-    managedFields: _fields,
-    ...metadata
-  } = pod.metadata as Record<string, unknown>;
-  return { status, message, pod: { ...pod, metadata } };
-}
-
 describe('the API server makes of each Pod what the golden case wants', () => {
-  test.each(caseNames())('%s', async (name) => {
+  test.each(goldenCaseNames())('%s', async (name) => {
     const { namespace, pod, wanted, refusal, warnings } =
       cases.find((one) => one.name === name) ?? missing(name);
     const created = await injecting.create(namespace, pod);
