@@ -25,7 +25,7 @@ async function initNetwork(settings: InitNetworkSettings): Promise<number> {
   try {
     const redirects = redirectsOf(settings.podAddresses, settings.hostAddresses, settings.serverPort);
     const redirected = await redirect(redirects, { exec: systemExec, log });
-    await waitUntilKnown(redirected, settings.timeoutSeconds, { ...systemEffects, log });
+    await waitUntilKnown(redirected, settings.podUID, settings.timeoutSeconds, { ...systemEffects, log });
     return 0;
   } catch (error) {
     if (!(error instanceof InitNetworkError)) throw error;

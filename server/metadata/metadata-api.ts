@@ -133,6 +133,7 @@ export class MetadataApi {
     if (asked !== undefined && asked !== 'default' && asked !== accountOf(caller, settings)) return NOT_FOUND;
     if (row.kind === 'access-token') return this.#accessToken(caller, query);
     if (row.kind === 'identity-token') return this.#identityToken(caller, query);
+    if (row.kind === 'of-caller') return renderValue(row.value(caller), altOf(query));
     return this.#render(row, accountOf(caller, settings), query);
   }
 

@@ -34,6 +34,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   [`${V1}instance/hostname`]: { text: 'node-1', json: 'node-1' },
   [`${V1}instance/id`]: { text: '3279901371310574', json: 3279901371310574 },
   [`${V1}instance/name`]: { text: 'node-1', json: 'node-1' },
+  [`${V1}instance/pod-uid`]: { text: 'p-1', json: 'p-1' },
   [`${V1}instance/zone`]: {
     text: 'projects/123456789012/zones/eu-west-1b',
     json: 'projects/123456789012/zones/eu-west-1b',

@@ -1,3 +1,4 @@
+import type { Caller } from '../caller/caller.ts';
 import { DEFAULT_SCOPES } from '../google/scopes.ts';
 import { clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
 
@@ -12,6 +13,7 @@ export type Row = { readonly path: string; readonly unlisted?: true } & (
     }
   | { readonly kind: 'of-instance'; value(instance: Instance): Value }
   | { readonly kind: 'of-account'; value(account: string): Value }
+  | { readonly kind: 'of-caller'; value(caller: Caller): Value }
   | { readonly kind: 'access-token' | 'identity-token' }
 );
 export type Directory = Extract<Row, { kind: 'directory' }>;
@@ -23,6 +25,9 @@ const ACCOUNTS = `${INSTANCE}service-accounts/`;
 /** Stands for `default` and for the name of the caller's account; only its own has a path. */
 export const ANY_ACCOUNT = ':account';
 const ACCOUNT = `${ACCOUNTS}${ANY_ACCOUNT}/`;
+
+/** Whom the server takes the caller for; GKE has no such path. */
+export const POD_UID_PATH = `${INSTANCE}pod-uid`;
 
 /** The path that nearly every request is for. */
 export const DEFAULT_TOKEN_PATH = `${ACCOUNTS}default/token`;
@@ -45,6 +50,7 @@ export const TREE: readonly Row[] = [
     value: ({ settings }) => settings.nodeName,
     unlisted: true,
   },
+  { path: POD_UID_PATH, kind: 'of-caller', value: ({ boundTo }) => boundTo.uid, unlisted: true },
   { path: ACCOUNTS, kind: 'directory', verbatim: true },
   { path: ACCOUNT, kind: 'directory' },
   { path: `${ACCOUNT}aliases`, kind: 'of-account', value: () => ['default'] },
@@ -109,7 +115,9 @@ export function find(path: string): Found | undefined {
 
 /** Whether an answer about this row, or about what is below it, needs to know who is asking. */
 export function isOfCaller(row: Row, recursive: boolean): boolean {
-  return row.path.startsWith(ACCOUNTS) || (recursive && ACCOUNTS.startsWith(row.path));
+  return (
+    row.kind === 'of-caller' || row.path.startsWith(ACCOUNTS) || (recursive && ACCOUNTS.startsWith(row.path))
+  );
 }
 
 /** What a directory lists: names (a directory's without its slash) and rows; `account` is the caller's own. */

@@ -7,11 +7,12 @@ import { type WaitDependencies, waitUntilKnown } from './wait-until-known.ts';
 
 const FLAVOR = { 'metadata-flavor': 'Google' };
 const TIMEOUT_SECONDS = 30;
+const UID = '5e4c9d0a-6f0e-4d0b-9f6b-2f6a3f0d9c11';
 // literals in canonical spelling
 const IPV4: Redirect = { family: 'IPv4', target: '10.0.0.5' as IPAddress, port: 16_321 };
 const IPV6: Redirect = { family: 'IPv6', target: 'fd00::5' as IPAddress, port: 16_321 };
 const wait = (dependencies: WaitDependencies, redirect = IPV4) =>
-  waitUntilKnown(redirect, TIMEOUT_SECONDS, dependencies);
+  waitUntilKnown(redirect, UID, TIMEOUT_SECONDS, dependencies);
 
 type Answer = (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
 const answer =
@@ -72,14 +73,17 @@ async function failure(...answers: Answer[]) {
 
 describe('waitUntilKnown', () => {
   test('asks who this Pod is until the server knows, then for its first token', async () => {
-    const { dependencies, urls } = world(refuse, answer(503), answer(404), answer(200, 'me@example'));
+    const { dependencies, urls } = world(refuse, answer(503), answer(404), answer(200, UID));
     await wait(dependencies);
-    const account = 'http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default';
-    expect(urls).toEqual([...Array(4).fill(`${account}/email`), `${account}/token`]);
+    const instance = 'http://169.254.169.254/computeMetadata/v1/instance';
+    expect(urls).toEqual([
+      ...Array(4).fill(`${instance}/pod-uid`),
+      `${instance}/service-accounts/default/token`,
+    ]);
   });
 
   test('asks over IPv6 where only that is redirected', async () => {
-    const { dependencies, urls } = world(answer(200));
+    const { dependencies, urls } = world(answer(200, UID));
     await wait(dependencies, IPV6);
     expect(urls[0]).toStartWith('http://[fd20:ce::254]/');
   });
@@ -90,20 +94,20 @@ describe('waitUntilKnown', () => {
   });
 
   test('does not wait long for the first token, and never fails by it', async () => {
-    const slow = world(answer(200), hang);
+    const slow = world(answer(200, UID), hang);
     await wait(slow.dependencies);
     expect(slow.time()).toBe(1000);
-    await wait(world(answer(200), refuse).dependencies);
+    await wait(world(answer(200, UID), refuse).dependencies);
   });
 
   test('never logs or keeps what the token request answers', async () => {
-    const { dependencies, logged } = world(answer(200), answer(200, '{"access_token":"ya29.secret"}'));
+    const { dependencies, logged } = world(answer(200, UID), answer(200, '{"access_token":"ya29.secret"}'));
     await wait(dependencies);
     expect(JSON.stringify(logged)).not.toContain('ya29');
   });
 
   test('reports progress, but not at every attempt', async () => {
-    const { dependencies, logged } = world(...Array<Answer>(12).fill(refuse), answer(200));
+    const { dependencies, logged } = world(...Array<Answer>(12).fill(refuse), answer(200, UID));
     await wait(dependencies);
     const progress = logged.filter(({ message }) => message === 'waiting for the metadata server');
     expect(progress[0]?.fields).toMatchObject({ seen: expect.stringContaining('ConnectionRefused') });
@@ -127,6 +131,15 @@ describe('waitUntilKnown', () => {
     const error = await failure(answer(404, 'no Pod has the address 10.0.0.1'));
     expect(error.message).toContain('no Pod has the address 10.0.0.1');
     expect(error.remedy).toContain('masquerades');
+  });
+
+  test('waits while the server still takes it for the Pod that had its address before', async () => {
+    const { dependencies, urls } = world(answer(200, 'another'), answer(200, 'another'), answer(200, UID));
+    await wait(dependencies);
+    expect(urls).toHaveLength(4);
+    const error = await failure(answer(200, 'another'));
+    expect(error.message).toContain('takes this Pod for one that had its address before (UID another)');
+    expect(error.remedy).toContain('Kubernetes API');
   });
 
   test('says what to check where the server is not ready', async () => {

@@ -23,25 +23,27 @@ const PROGRESS_MILLISECONDS = 5000;
 const FIRST_TOKEN_MILLISECONDS = 1000;
 
 /**
- * Returns once the metadata server answers through the redirect and knows who this Pod is;
- * by then its first token is being fetched. Throws `server-not-ready` with what was seen
- * last and what to look at, when the time is over.
+ * Returns once the metadata server answers through the redirect and knows who this Pod is: by its
+ * UID, since a Pod that had its address before may still be taken for the one that has it, as long
+ * as the API server tells of neither. By then the first token is being fetched. Throws
+ * `server-not-ready` with what was seen last and what to look at, when the time is over.
  */
 export async function waitUntilKnown(
   redirect: Redirect,
+  podUID: string,
   timeoutSeconds: number,
   dependencies: WaitDependencies,
 ): Promise<void> {
   const { log, now, sleep } = dependencies;
   const server = targetOf(redirect);
   const host = urlHost(METADATA_ADDRESS[redirect.family]);
-  const account = `http://${host}/computeMetadata/v1/instance/service-accounts/default`;
+  const instance = `http://${host}/computeMetadata/v1/instance`;
   const startedAt = now();
   const endsAt = startedAt + timeoutSeconds * 1000;
   let reportedAt = Number.NEGATIVE_INFINITY;
   let pause = PAUSE_MILLISECONDS.first;
   for (;;) {
-    const obstacle = await attempt(`${account}/email`, server, dependencies);
+    const obstacle = await attempt(`${instance}/pod-uid`, podUID, server, dependencies);
     if (obstacle === undefined) break;
     const time = now();
     if (time + pause >= endsAt) {
@@ -61,13 +63,14 @@ export async function waitUntilKnown(
     await sleep(pause);
     pause = Math.min(pause * PAUSE_MILLISECONDS.factor, PAUSE_MILLISECONDS.longest);
   }
-  await startFirstToken(`${account}/token`, dependencies);
+  await startFirstToken(`${instance}/service-accounts/default/token`, dependencies);
   log.info({ waitedSeconds: Math.round((now() - startedAt) / 1000) }, 'the metadata server knows this Pod');
 }
 
 /** Undefined where the server knows this Pod. */
 async function attempt(
   url: string,
+  podUID: string,
   server: string,
   dependencies: WaitDependencies,
 ): Promise<Obstacle | undefined> {
@@ -75,14 +78,14 @@ async function attempt(
     return await within(ATTEMPT_MILLISECONDS, dependencies, async (signal) => {
       const response = await dependencies.fetch(url, { headers: FLAVOR, redirect: 'manual', signal });
       const words = (await response.text()).slice(0, 300).trim();
-      return obstacleOf(response, words, server);
+      return obstacleOf(response, words, podUID, server);
     });
   } catch (error) {
     return unreachable(error, server);
   }
 }
 
-function obstacleOf(response: Response, words: string, server: string): Obstacle | undefined {
+function obstacleOf(response: Response, words: string, podUID: string, server: string): Obstacle | undefined {
   const { status, headers } = response;
   if (headers.get('metadata-flavor') !== 'Google') {
     return {
@@ -90,6 +93,14 @@ function obstacleOf(response: Response, words: string, server: string): Obstacle
       remedy:
         'The redirect does not take effect: look for a proxy or a service mesh that takes connections to ' +
         '169.254.169.254 ahead of it, and exclude that address there.',
+    };
+  }
+  if (status === 200 && words !== podUID) {
+    return {
+      seen: `the server takes this Pod for one that had its address before (UID ${words})`,
+      remedy:
+        "It learns from the Kubernetes API whose an address is: see whether the server and this Node's kubelet reach " +
+        'it, and whether two Pods have the address (kubectl get pods -A -o wide).',
     };
   }
   if (status === 404) {

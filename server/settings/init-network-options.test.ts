@@ -22,9 +22,12 @@ function parse(...args: string[]) {
 
 describe('init-network settings', () => {
   test('read what the downward API writes, and have defaults for the rest', () => {
-    expect<unknown>(parse('--host-ips=10.0.0.5,FD00::5', '--pod-ips=10.1.0.7').settings).toEqual({
+    expect<unknown>(
+      parse('--host-ips=10.0.0.5,FD00::5', '--pod-ips=10.1.0.7', '--pod-uid=1d2e').settings,
+    ).toEqual({
       hostAddresses: ['10.0.0.5', 'fd00::5'],
       podAddresses: ['10.1.0.7'],
+      podUID: '1d2e',
       serverPort: 16_321,
       timeoutSeconds: 180,
       logLevel: 'info',
@@ -33,7 +36,8 @@ describe('init-network settings', () => {
   });
 
   test.each([
-    [['--pod-ips=10.1.0.7'], '--host-ips'],
+    [['--pod-ips=10.1.0.7', '--pod-uid=1d2e'], '--host-ips'],
+    [['--host-ips=10.0.0.5', '--pod-ips=10.1.0.7'], '--pod-uid'],
     [['--host-ips=', '--pod-ips=10.1.0.7'], 'Expected an IP address'],
     [['--host-ips=10.0.0.5,node', '--pod-ips=10.1.0.7'], 'Expected an IP address'],
     [['--host-ips=10.0.0.5', '--pod-ips=10.1.0.7', '--timeout=0s'], 'Expected a duration from 1s'],

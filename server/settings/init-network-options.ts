@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { InitNetworkSettings } from './init-network-settings.ts';
-import { parseDurationBetween, parseIPAddresses, parsePort } from './parsers.ts';
+import { parseDurationBetween, parseIPAddresses, parseName, parsePort } from './parsers.ts';
 import { logOptions } from './serve-options.ts';
 import type { LogFormat, LogLevel } from './serve-settings.ts';
 
@@ -9,6 +9,7 @@ import type { LogFormat, LogLevel } from './serve-settings.ts';
 interface InitNetworkOptionValues {
   hostIps: readonly IPAddress[];
   podIps: readonly IPAddress[];
+  podUid: string;
   serverPort: number;
   timeout: number;
   logLevel: LogLevel;
@@ -26,6 +27,10 @@ export function initNetworkOptions(): Option[] {
       .env('POD_IPS')
       .argParser(parseIPAddresses)
       .makeOptionMandatory(),
+    new Option('--pod-uid <uid>', "this Pod's UID (metadata.uid)")
+      .env('POD_UID')
+      .argParser(parseName)
+      .makeOptionMandatory(),
     new Option('--server-port <port>', 'port of the metadata API on the Node')
       .env('SERVER_PORT')
       .argParser(parsePort)
@@ -42,11 +47,12 @@ export function initNetworkOptions(): Option[] {
 /** The settings that a parsed command line and environment give. */
 export function initNetworkSettings(command: Command): InitNetworkSettings {
   // the parsers above are the proof of these types
-  const { hostIps, podIps, serverPort, timeout, logLevel, logFormat } =
+  const { hostIps, podIps, podUid, serverPort, timeout, logLevel, logFormat } =
     command.opts() as InitNetworkOptionValues;
   return {
     hostAddresses: hostIps,
     podAddresses: podIps,
+    podUID: podUid,
     serverPort,
     timeoutSeconds: timeout,
     logLevel,

@@ -6,6 +6,8 @@ export interface InitNetworkSettings {
   /** `status.hostIPs` and `status.podIPs` of the Pod it runs in. */
   readonly hostAddresses: readonly IPAddress[];
   readonly podAddresses: readonly IPAddress[];
+  /** Its `metadata.uid`. */
+  readonly podUID: string;
   /** Port of the metadata API on the Node. */
   readonly serverPort: number;
   readonly timeoutSeconds: number;

@@ -22,7 +22,11 @@ function initNetworkContainer(settings: InjectionSettings): Container {
     image: settings.initNetworkImage,
     imagePullPolicy: 'IfNotPresent',
     args: ['init-network', `--server-port=${settings.serverPort}`],
-    env: [field('HOST_IPS', 'status.hostIPs'), field('POD_IPS', 'status.podIPs')],
+    env: [
+      field('HOST_IPS', 'status.hostIPs'),
+      field('POD_IPS', 'status.podIPs'),
+      field('POD_UID', 'metadata.uid'),
+    ],
     resources: settings.initNetworkResources,
     // kubectl describe pod then shows why the server could not be used
     terminationMessagePolicy: 'FallbackToLogsOnError',
