@@ -80,7 +80,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Drops all history from etcd. A watch from an older resourceVersion then gets 410 once the API server has
+   * Drops all history before the latest revision from etcd. A watch from an older resourceVersion then gets 410 once the API server has
    * forgotten it too: after a restart, or at once with `--watch-cache=false`.
    */
   async compactEtcd(): Promise<void> {
