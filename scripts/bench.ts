@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
 import { startContenders, startServer } from './benchmark/contenders.ts';
 import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';
+import { dropFromPageCache } from './benchmark/page-cache.ts';
 import { type Figures, report } from './benchmark/report.ts';
 import { bringRequiredPrograms } from './benchmark/required-programs.ts';
 import { type CaseFigures, measureCase } from './benchmark/rounds.ts';
@@ -61,6 +62,7 @@ async function prepare(): Promise<number> {
   await bringRequiredPrograms();
   progress('compiling the released build');
   await compileServer(EXECUTABLE);
+  await dropFromPageCache(EXECUTABLE);
   return runInside([process.execPath, ...process.argv.slice(1)]);
 }
 

@@ -1,8 +1,5 @@
 import { Command, Option } from 'commander';
 import { type Effects, systemEffects } from '../runtime/effects.ts';
-import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
-import { startSandboxWorld } from '../sandbox/sandbox-world.ts';
-import { curlLine, tour } from '../sandbox/tour.ts';
 import { parsePort } from '../settings/parsers.ts';
 import { logOptions } from '../settings/serve-options.ts';
 import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
@@ -44,6 +41,10 @@ async function runSandbox(
   settings: Omit<SandboxOptionValues, 'once'>,
   effects: Effects,
 ): Promise<void> {
+  // serve never needs them, and what it has not loaded takes no memory
+  const { startSandboxWorld } = await import('../sandbox/sandbox-world.ts');
+  const { sandboxSettings } = await import('../sandbox/sandbox-settings.ts');
+  const { curlLine, tour } = await import('../sandbox/tour.ts');
   await using world = await startSandboxWorld();
   const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
