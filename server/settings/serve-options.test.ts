@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { serveOptions, serveSettings } from './serve-options.ts';
 
@@ -111,14 +110,5 @@ describe('serve settings', () => {
       if (long === '--kubeconfig') continue;
       expect(variable).toBe(long?.slice(2).replaceAll('-', '_').toUpperCase() ?? '');
     }
-  });
-
-  test('are the rows of docs/configuration.md', async () => {
-    const documented = await Bun.file(join(import.meta.dir, '../../docs/configuration.md')).text();
-    const rows: string[] = documented.match(/^\| `--[^|]*\|[^|]*\|/gm) ?? [];
-    const expected = serveOptions().map(
-      ({ long, envVar }) => `| \`${long}\` | \`${envVar ?? 'KUBECONFIG'}\` |`,
-    );
-    expect(rows).toEqual(expected);
   });
 });

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import type { Option } from 'commander';
+import { initNetworkOptions } from './init-network-options.ts';
+import { serveOptions } from './serve-options.ts';
+import { webhookOptions } from './webhook-options.ts';
+
+const guide = await Bun.file(join(import.meta.dir, '../../docs/configuration.md')).text();
+
+/** The first three cells of each flag's row below the heading of a command. */
+function documented(command: string): string[][] {
+  const [, section = ''] = guide.split(`\n## \`gke-metadata-server ${command}\`\n`);
+  const [own = ''] = section.split('\n## ');
+  const rows = own.match(/^\| `--.*$/gm) ?? [];
+  return rows.map((row) => {
+    const [, ...cells] = row.split('|').map((cell) => cell.trim());
+    return cells.slice(0, 3);
+  });
+}
+
+/** What the third cell must be; undefined where a sentence says it better. */
+function defaultOf({ defaultValue, defaultValueDescription }: Option): string | undefined {
+  const value = defaultValueDescription ?? defaultValue;
+  return value === undefined || value === '' ? undefined : `\`${value}\``;
+}
+
+describe('the flags in docs/configuration.md are those there are, with their variables and defaults', () => {
+  test.each([
+    ['serve', serveOptions()],
+    ['webhook', webhookOptions()],
+    ['init-network', initNetworkOptions()],
+  ])('%s', (command, options) => {
+    const rows = documented(command);
+    const expected = options.map((option, index) => [
+      `\`${option.long}\``,
+      // the one variable that is looked at after the in-cluster configuration, so it is no alias of the flag
+      `\`${option.envVar ?? 'KUBECONFIG'}\``,
+      defaultOf(option) ?? rows[index]?.[2],
+    ]);
+    expect(rows).toEqual(expected);
+  });
+});
