@@ -37,6 +37,6 @@ describe('the flags in docs/configuration.md are those there are, with their var
       `\`${option.envVar ?? 'KUBECONFIG'}\``,
       defaultOf(option) ?? rows[index]?.[2],
     ]);
-    expect(rows).toEqual(expected);
+    expect<unknown>(rows).toEqual(expected);
   });
 });
