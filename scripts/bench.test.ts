@@ -30,7 +30,7 @@ test('the throughput and latency of the cached token are held against the floor'
           cpuMicroseconds: 20,
           p50: 0.2,
           p99: 1,
-          ofFloor: { requestsPerSecond, p50: 1, p99 },
+          ofFloor: { requestsPerSecond, cpuMicroseconds: 1.1, p50: 1, p99 },
         },
       ],
     },

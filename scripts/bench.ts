@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
@@ -67,6 +67,7 @@ async function prepare(): Promise<number> {
 }
 
 async function measure(options: Options): Promise<number> {
+  const [busy = 0] = loadavg();
   await addPodAddresses();
   const nginx = Bun.which('nginx') !== null;
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
@@ -78,7 +79,7 @@ async function measure(options: Options): Promise<number> {
     const sizes = { memoryRequests: MEMORY_REQUESTS, restSeconds: REST_SECONDS };
     const alone =
       options.only === 'requests' ? undefined : await measureAlone({ ...server, standIns }, sizes, progress);
-    const figures = summarise(cases, alone, nginx);
+    const figures = summarise(cases, alone, { busy, nginx });
     console.log(report(figures));
     if (options.json !== undefined) await Bun.write(options.json, `${JSON.stringify(figures, null, 2)}\n`);
     return 0;
@@ -106,11 +107,12 @@ async function measureRequests(
 function summarise(
   cases: readonly CaseFigures[] | undefined,
   alone: AloneFigures | undefined,
-  nginx: boolean,
+  { busy, nginx }: { busy: number; nginx: boolean },
 ): Figures {
   const processors = cpus();
   return {
     machine: `${processors.length} cores (${processors[0]?.model})`,
+    busy,
     bun: Bun.version,
     nginx: nginx ? 'measured' : 'not run: it is not installed',
     ...(cases && { cases }),

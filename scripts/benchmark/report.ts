@@ -6,6 +6,8 @@ import type { Target } from './targets.ts';
 /** Everything one run of the benchmark saw; what is left out was not asked for. */
 export interface Figures {
   readonly machine: string;
+  /** Load average of the minute before the start: above 0 something else took time, too. */
+  readonly busy: number;
   readonly bun: string;
   readonly nginx: 'measured' | 'not run: it is not installed';
   readonly cases?: readonly CaseFigures[];
@@ -14,9 +16,9 @@ export interface Figures {
 }
 
 /** The figures for a person, as Markdown tables. */
-export function report({ machine, bun, nginx, cases = [], alone, targets }: Figures): string {
+export function report({ machine, busy, bun, nginx, cases = [], alone, targets }: Figures): string {
   const sections = [
-    `${machine}, Bun ${bun}; nginx ${nginx}`,
+    `${machine}, load average ${busy.toFixed(1)} before the start, Bun ${bun}; nginx ${nginx}`,
     ...cases.map(caseTable),
     ...(alone === undefined ? [] : [aloneTable(alone)]),
     table(
@@ -37,7 +39,7 @@ function caseTable({ name, halfLoad, contenders }: CaseFigures): string {
     ({ name: contender, requestsPerSecond, cpuMicroseconds, p50, p99, ofFloor }) => [
       contender,
       `${requestsPerSecond.toFixed(0)} (${ofFloor.requestsPerSecond.toFixed(2)})`,
-      cpuMicroseconds.toFixed(1),
+      `${cpuMicroseconds.toFixed(1)} (${ofFloor.cpuMicroseconds.toFixed(2)})`,
       `${p50.toFixed(2)} (${ofFloor.p50.toFixed(2)})`,
       `${p99.toFixed(2)} (${ofFloor.p99.toFixed(2)})`,
     ],
@@ -46,7 +48,7 @@ function caseTable({ name, halfLoad, contenders }: CaseFigures): string {
   const header = [
     name,
     'requests/s (of the floor)',
-    'server CPU, µs a request',
+    "server CPU a request, µs (of the floor's)",
     latency('p50'),
     latency('p99'),
   ];

@@ -22,7 +22,12 @@ export interface ContenderFigures {
   readonly p50: number;
   readonly p99: number;
   /** Against the floor, each run against the floor's in the same round. */
-  readonly ofFloor: { readonly requestsPerSecond: number; readonly p50: number; readonly p99: number };
+  readonly ofFloor: {
+    readonly requestsPerSecond: number;
+    readonly cpuMicroseconds: number;
+    readonly p50: number;
+    readonly p99: number;
+  };
 }
 
 export interface CaseFigures {
@@ -95,6 +100,7 @@ function figures(name: ContenderName, runs: Runs, floor: Runs): ContenderFigures
     p99: median(runs.p99),
     ofFloor: {
       requestsPerSecond: ratioOfPairs(runs.requestsPerSecond, floor.requestsPerSecond),
+      cpuMicroseconds: ratioOfPairs(runs.cpuMicroseconds, floor.cpuMicroseconds),
       p50: ratioOfPairs(runs.p50, floor.p50),
       p99: ratioOfPairs(runs.p99, floor.p99),
     },
