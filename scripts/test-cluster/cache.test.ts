@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { exists, mkdtemp, rm } from 'node:fs/promises';
+import { exists, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cache } from './cache.ts';
@@ -36,4 +36,11 @@ onLinux('what fails half made is not there, and is made anew from nothing', asyn
   const path = await cache.get('thing', (partial) => Bun.write(join(partial, 'whole'), '').then(() => {}));
   expect(await exists(join(path, 'half'))).toBe(false);
   expect(await exists(join(path, 'whole'))).toBe(true);
+});
+
+test('of what was made before yesterday, only what is named is removed', async () => {
+  for (const name of ['old-1.tar', 'new-1.tar', 'old-2.other']) await Bun.write(join(folder, name), '');
+  for (const name of ['old-1.tar', 'old-2.other']) await utimes(join(folder, name), 1, 1);
+  await new Cache(folder, report).removeOld(/\.tar$/);
+  expect((await readdir(folder)).sort()).toEqual(['new-1.tar', 'old-2.other']);
 });

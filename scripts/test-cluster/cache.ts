@@ -1,8 +1,10 @@
-import { exists, mkdir, rename, rm } from 'node:fs/promises';
+import { exists, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 export type Report = (line: string) => void;
+
+const A_DAY = 24 * 3600 * 1000;
 
 /** Where what takes long to make is kept, outside the repository. */
 export function cacheFolder(): string {
@@ -37,6 +39,15 @@ export class Cache {
     await rename(partial, path);
     this.report(`made ${name} in ${seconds(performance.now() - begin)}`);
     return path;
+  }
+
+  /** Removes what was made longer ago than a day, of names that match: for what every change makes anew. */
+  async removeOld(names: RegExp): Promise<void> {
+    const found = await readdir(this.folder).catch(() => []);
+    for (const path of found.filter((name) => names.test(name)).map((name) => join(this.folder, name))) {
+      const made = await stat(path).catch(() => undefined);
+      if (made && Date.now() - made.mtimeMs > A_DAY) await rm(path, { recursive: true, force: true });
+    }
   }
 }
 

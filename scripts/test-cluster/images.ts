@@ -63,6 +63,7 @@ export async function clientsArchive(cache: Cache): Promise<string> {
 
 /** The docker-archive of {@link serverImage} around a compiled program, such as `dist/gke-metadata-server`. */
 export async function serverArchive(program: string, cache: Cache): Promise<string> {
+  await cache.removeOld(/^server-[0-9a-f]{12}\.tar$/);
   const root = await debianRoot('server', ['libc6', 'iptables', 'ca-certificates'], cache);
   const content = new Bun.CryptoHasher('sha256');
   for await (const chunk of Bun.file(program).stream()) content.update(chunk);
