@@ -36,7 +36,7 @@ const withoutUnusedCode: BunPlugin = {
 
 /**
  * Compiles the released program, twice: the sandbox's tour by the first tells which functions are used, and the
- * second has them side by side, which keeps 3 MB fewer resident. Throws, with what went wrong, where that fails.
+ * second has them side by side, which keeps 2 MB fewer resident. Throws, with what went wrong, where that fails.
  */
 export async function compileServer(outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'compile-'));
