@@ -1,0 +1,69 @@
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runOrThrow } from '../run.ts';
+import type { Cache } from '../test-cluster/cache.ts';
+
+/** One version of a Go module, and the checksum of its content as a go.sum has it. */
+interface GoModule {
+  readonly path: string;
+  readonly version: string;
+  readonly sum: string;
+}
+
+const CERT_MANAGER = 'github.com/cert-manager/cert-manager';
+const PROMETHEUS_OPERATOR: GoModule = {
+  path: 'github.com/prometheus-operator/prometheus-operator',
+  version: 'v0.92.1',
+  sum: 'h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc=',
+};
+
+/** The folder of cert-manager's CustomResourceDefinitions, one YAML file each, of the version that is built here. */
+export async function certManagerCRDs(cache: Cache): Promise<string> {
+  const module = await pinned(join(import.meta.dir, 'cert-manager'), CERT_MANAGER);
+  return kept(cache, 'cert-manager-crds', module, 'deploy/crds', /\.yaml$/);
+}
+
+/** The folder of the Prometheus operator's for PodMonitor and PrometheusRule, one YAML file each. */
+export function prometheusOperatorCRDs(cache: Cache): Promise<string> {
+  const files = /_(podmonitors|prometheusrules)\.yaml$/;
+  return kept(
+    cache,
+    'prometheus-operator-crds',
+    PROMETHEUS_OPERATOR,
+    'example/prometheus-operator-crd',
+    files,
+  );
+}
+
+/** Keeps files of a folder of a module in the cache. */
+function kept(cache: Cache, name: string, module: GoModule, folder: string, files: RegExp): Promise<string> {
+  return cache.get(`${name}-${module.version}`, async (copy) => {
+    const source = join(await download(module), folder);
+    await mkdir(copy);
+    const names = (await readdir(source)).filter((file) => files.test(file));
+    for (const file of names) await copyFile(join(source, file), join(copy, file));
+  });
+}
+
+/** Where Go keeps the module's content, which it gets from the module proxy where it lacks it. */
+async function download({ path, version, sum }: GoModule): Promise<string> {
+  const command = ['go', 'mod', 'download', '-json', `${path}@${version}`];
+  // outside any module, so that none's go.mod takes part
+  const answer = await runOrThrow(command, { cwd: '/', env: { ...process.env, GOWORK: 'off' } });
+  // `go help mod download` describes what it prints
+  const { Dir, Sum } = JSON.parse(answer) as { Dir: string; Sum: string };
+  if (Sum !== sum) throw new Error(`${path}@${version} is ${Sum}, expected ${sum}`);
+  return Dir;
+}
+
+/** What a folder's go.mod requires of a module, and its go.sum knows of it. */
+async function pinned(folder: string, path: string): Promise<GoModule> {
+  const [goMod = '', goSum = ''] = await Promise.all(
+    ['go.mod', 'go.sum'].map((name) => Bun.file(join(folder, name)).text()),
+  );
+  const version = new RegExp(`^(?:require|\\t)\\s*${path} (v\\S+)$`, 'm').exec(goMod)?.[1];
+  const prefix = `${path} ${version} `;
+  const sum = goSum.split('\n').find((line) => line.startsWith(prefix));
+  if (version === undefined || sum === undefined) throw new Error(`${folder} does not pin ${path}`);
+  return { path, version, sum: sum.slice(prefix.length) };
+}
