@@ -32,13 +32,14 @@ program
   .description('starts it and prints the path of its kubeconfig')
   .addArgument(mode())
   .option('--dual-stack', 'IPv6 beside IPv4', false)
+  .option('--cert-manager', 'cert-manager, and the kinds of the Prometheus operator', false)
   .option('--api-server-flag <flag...>', 'a flag of kube-apiserver beside its own, such as --v=4', [])
   .action(
     async (
       chosen: 'api' | 'node',
-      { dualStack, apiServerFlag }: { dualStack: boolean; apiServerFlag: string[] },
+      { apiServerFlag, ...flags }: { dualStack: boolean; certManager: boolean; apiServerFlag: string[] },
     ) => {
-      const options = { mode: chosen, dualStack, apiServerFlags: apiServerFlag, folder: folder(), report };
+      const options = { ...flags, mode: chosen, apiServerFlags: apiServerFlag, folder: folder(), report };
       console.log((await startCluster(options)).kubeconfig);
     },
   );

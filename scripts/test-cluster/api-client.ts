@@ -71,6 +71,12 @@ export class ApiClient {
   }
 }
 
+/** The texts of an answer's warnings, which `kubectl` would print: RFC 7234's `299 - "text"`. */
+export function warningsOf({ headers }: Response): string[] {
+  const values = [...(headers.get('warning') ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)];
+  return values.map(([, text = '']) => text.replace(/\\(.)/g, '$1'));
+}
+
 function pem(data: string | undefined, file: string | undefined): string | undefined {
   if (data) return Buffer.from(data, 'base64').toString('utf8');
   return file ? readFileSync(file, 'utf8') : undefined;

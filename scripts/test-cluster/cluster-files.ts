@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { prometheusOperatorCRDs } from '../tools/crds.ts';
 import type { Cache } from './cache.ts';
+import { type CertManagerFiles, certManagerFiles } from './cert-manager.ts';
 import { requireMachine } from './cluster-unavailable.ts';
 import { debianRoot, pauseArchive, toolsArchive } from './images.ts';
 import { kubernetesPrograms } from './kubernetes-programs.ts';
@@ -9,6 +11,9 @@ import { nodePackages } from './node-services.ts';
 export interface ClusterFiles {
   readonly etcd: string;
   readonly kubeApiServer: string;
+  readonly certManager: CertManagerFiles;
+  /** The folder of the CustomResourceDefinitions of the Prometheus operator, of which nothing else is here. */
+  readonly prometheusOperator: string;
   readonly node?: {
     /** The folder of the other programs of Kubernetes. */
     readonly programs: string;
@@ -25,12 +30,18 @@ export async function prepareCluster(mode: 'api' | 'node', cache: Cache): Promis
   const apiServer = kubernetesPrograms('api', cache);
   // after the API server, with which they share most of what is compiled
   const others = mode === 'node' ? apiServer.then(() => kubernetesPrograms('node', cache)) : undefined;
+  // each as much as the machine can carry
+  const certManager = (others ?? apiServer).then(() => certManagerFiles(cache));
   const etcd = debianRoot('etcd', ['etcd-server'], cache);
   const roots = mode === 'node' ? etcd.then(() => nodeFiles(cache)) : undefined;
-  const [apiPrograms, programs, etcdRoot, node] = await Promise.all([apiServer, others, etcd, roots]);
+  const crds = prometheusOperatorCRDs(cache);
+  const made = await Promise.all([apiServer, others, etcd, roots, certManager, crds]);
+  const [apiPrograms, programs, etcdRoot, node, certManagerMade, prometheusOperator] = made;
   return {
     etcd: join(etcdRoot, 'usr/bin/etcd'),
     kubeApiServer: join(apiPrograms, 'kube-apiserver'),
+    certManager: certManagerMade,
+    prometheusOperator,
     ...(programs && node && { node: { programs, ...node } }),
   };
 }

@@ -18,6 +18,7 @@ import {
   kubernetesServiceAddresses,
   schedulerFlags,
 } from './control-plane.ts';
+import { applyCustomResources } from './custom-resources.ts';
 import { freePorts } from './free-ports.ts';
 import { NodeMachine } from './node-machine.ts';
 import { nodeConfiguration, startNodeServices } from './node-services.ts';
@@ -27,6 +28,8 @@ export interface ClusterOptions {
   readonly mode: 'api' | 'node';
   /** Pods, Services and the Node have IPv6 addresses too. By default not. */
   readonly dualStack?: boolean;
+  /** cert-manager is in it, and the kinds of the Prometheus operator. By default not. */
+  readonly certManager?: boolean;
   /** Flags of kube-apiserver beside its own; of a flag given twice the later counts, but lists add up. */
   readonly apiServerFlags?: readonly string[];
   /** Where its state lives; by default a folder of its own among the temporary ones. */
@@ -81,6 +84,7 @@ class Starting {
     const api = new ApiClient(this.#record.kubeconfig);
     await apiServerReady(api, process, this.#log('kube-apiserver'));
     this.options.report?.('kube-apiserver is ready');
+    if (this.options.certManager) await this.#startCertManager(api);
     if (files.node && machine) {
       const { programs, images } = files.node;
       const controllers = [join(programs, 'kube-controller-manager'), ...controllerManagerFlags(plane)];
@@ -161,6 +165,12 @@ class Starting {
     await until('Pods can be made', this.#log('kube-controller-manager'), controllerManager, async () => {
       return (await api.fetch('GET', account)).ok;
     });
+  }
+
+  async #startCertManager(api: ApiClient): Promise<void> {
+    const { certManager, prometheusOperator } = this.files;
+    for (const folder of [certManager.crds, prometheusOperator]) await applyCustomResources(api, folder);
+    await this.#daemon('cert-manager', [certManager.program, `--kubeconfig=${this.#record.kubeconfig}`]);
   }
 
   #log(name: string): string {

@@ -1,4 +1,5 @@
 import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
+import { warningsOf } from '../../scripts/test-cluster/api-client.ts';
 import { metric } from '../metrics.ts';
 import { waitUntil } from '../wait-until.ts';
 import { startWebhook, WebhookCertificate, type WebhookProcess } from '../webhook-process.ts';
@@ -91,14 +92,12 @@ export class InjectingWebhook implements AsyncDisposable {
   async create(namespace: string, pod: unknown): Promise<Creation> {
     const path = `/api/v1/namespaces/${namespace}/pods?dryRun=All&fieldValidation=Ignore`;
     const response = await this.world.api.fetch('POST', path, { body: pod });
-    // RFC 7234: 299 - "text"
-    const warnings = [...(response.headers.get('warning') ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)];
     // a Pod or a Status, told apart by the HTTP status
     const body = (await response.json()) as CreatedPod & { message?: string };
     return {
       status: response.status,
       message: body.message,
-      warnings: warnings.map(([, text = '']) => text.replace(/\\(.)/g, '$1')),
+      warnings: warningsOf(response),
       pod: body,
     };
   }

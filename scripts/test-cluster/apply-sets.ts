@@ -1,0 +1,114 @@
+import type { ApiClient } from './api-client.ts';
+import { untilAll, untilHealthy, workloadKinds } from './object-health.ts';
+import { describe, type KubernetesObject, type ObjectReference, Objects } from './objects.ts';
+
+export interface ObjectSet {
+  readonly name: string;
+  readonly objects: readonly KubernetesObject[];
+}
+
+export interface ApplyOptions {
+  /** What the sets are an instance of: whatever was applied under the same name and Namespace before is pruned. */
+  readonly name: string;
+  readonly namespace: string;
+  /** Whether there are controllers and a Node, without which no Deployment, DaemonSet or Job gets anywhere. */
+  readonly hasNodes: boolean;
+  /** Milliseconds that a set may take to be healthy; 3 minutes by default. */
+  readonly patience?: number;
+}
+
+export interface Applied {
+  /** Of the API server about any of the objects, each once. */
+  readonly warnings: readonly string[];
+  /** What was applied before and no longer is there, such as `ConfigMap default/one`. */
+  readonly pruned: readonly string[];
+}
+
+/**
+ * Does what `timoni apply` does: makes the Namespace; set after set tries all of its objects, applies them and waits
+ * until they are healthy; then removes what an earlier call had applied and this one has not. Throws with the first
+ * refusal, or with what does not get healthy.
+ */
+export async function applySets(
+  api: ApiClient,
+  sets: readonly ObjectSet[],
+  options: ApplyOptions,
+): Promise<Applied> {
+  const objects = new Objects(api);
+  const { name, namespace } = options;
+  await objects.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  const inventory = new Inventory(objects, `${name}-inventory`, namespace);
+  const before = await inventory.read();
+  // what is half applied when something fails is pruned one day, too
+  const now = sets.flatMap((set) => set.objects.map(referenceOf));
+  await inventory.write(union(before, now));
+  for (const set of sets) await applySet(objects, set, options);
+  const gone = before.filter((reference) => !includes(now, reference)).sort(byKind);
+  for (const reference of gone.toReversed()) await objects.delete(reference);
+  await untilAll('all that is pruned is gone', gone, options.patience, async (reference) => {
+    return (await objects.get(reference)) === undefined ? undefined : 'is still there';
+  });
+  await inventory.write(now);
+  return { warnings: objects.warnings, pruned: gone.map(describe) };
+}
+
+async function applySet(objects: Objects, set: ObjectSet, options: ApplyOptions): Promise<void> {
+  const ordered = set.objects.toSorted(byKind);
+  for (const object of ordered) await objects.apply(object, { dryRun: true });
+  for (const object of ordered) await objects.apply(object);
+  const waitedFor = ordered.filter(({ kind }) => options.hasNodes || !workloadKinds.has(kind));
+  await untilHealthy(objects, waitedFor, options.patience);
+}
+
+/** What an instance's objects are, kept in a ConfigMap beside them. */
+class Inventory {
+  readonly #reference: ObjectReference;
+
+  constructor(
+    private readonly objects: Objects,
+    name: string,
+    namespace: string,
+  ) {
+    this.#reference = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } };
+  }
+
+  async read(): Promise<readonly ObjectReference[]> {
+    const found = await this.objects.get(this.#reference);
+    // written by this class alone
+    const { data } = (found ?? {}) as { data?: { objects: string } };
+    return data === undefined ? [] : JSON.parse(data.objects);
+  }
+
+  async write(references: readonly ObjectReference[]): Promise<void> {
+    const data = { objects: JSON.stringify(references) };
+    await this.objects.apply({ ...this.#reference, metadata: { ...this.#reference.metadata }, data });
+  }
+}
+
+function referenceOf({ apiVersion, kind, metadata: { name, namespace } }: ObjectReference): ObjectReference {
+  return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) } };
+}
+
+function includes(references: readonly ObjectReference[], wanted: ObjectReference): boolean {
+  return references.some((one) => Bun.deepEquals(one, wanted));
+}
+
+function union(one: readonly ObjectReference[], other: readonly ObjectReference[]): ObjectReference[] {
+  return [...one, ...other.filter((reference) => !includes(one, reference))];
+}
+
+/** What others stand on first; what makes the API server ask somebody last. All else in between, in the order given. */
+const FIRST = [
+  ...['CustomResourceDefinition', 'Namespace', 'ServiceAccount', 'ClusterRole', 'Role'],
+  ...['ClusterRoleBinding', 'RoleBinding', 'ConfigMap', 'Secret', 'Service', 'PriorityClass'],
+];
+const LAST = ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+
+function byKind(one: ObjectReference, other: ObjectReference): number {
+  return rank(one) - rank(other);
+}
+
+function rank({ kind }: ObjectReference): number {
+  if (LAST.includes(kind)) return 1 + LAST.indexOf(kind);
+  return FIRST.includes(kind) ? FIRST.indexOf(kind) - FIRST.length : 0;
+}
