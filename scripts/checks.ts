@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
 import { countsOf } from './junit-report.ts';
+import { ModuleRenderer } from './module/render.ts';
 import { run } from './run.ts';
 import { Cache, type Report } from './test-cluster/cache.ts';
 import { prepareCluster } from './test-cluster/cluster-files.ts';
 import { ClusterUnavailable } from './test-cluster/cluster-unavailable.ts';
+import { goProgram } from './tools/go-program.ts';
 
 /** What a check found. */
 export interface Outcome {
@@ -40,6 +42,40 @@ export const checks: readonly Check[] = [
   },
   { name: "Google's clients", run: clientTests },
 ];
+
+/** What is deployed: the module's CUE, and the tests in the folders that judge what it renders. */
+export function moduleChecks(report: Report): readonly Check[] {
+  const cache = new Cache(undefined, report);
+  return [
+    { name: 'style (cue fmt)', run: () => withGo(() => cueFormat(cache)) },
+    {
+      name: 'tests/module, tests/chart',
+      run: () => withGo(() => moduleTests(cache)),
+    },
+  ];
+}
+
+/** Where this machine has Go, which the tools are compiled by. */
+function withGo(run: () => Promise<Outcome>): Promise<Outcome> {
+  if (Bun.which('go') !== null) return run();
+  const notes = ['not run: the tools of the Timoni module are compiled by Go, which is not on PATH'];
+  return Promise.resolve({ passed: 0, failed: 0, output: '', notes, unavailable: true });
+}
+
+async function cueFormat(cache: Cache): Promise<Outcome> {
+  const cue = await goProgram('cue', cache);
+  const files = [...new Bun.Glob('{cue.mod,timoni}/**/*.cue').scanSync(ROOT)].filter(
+    (file) => !file.includes('/cue.mod/gen'),
+  );
+  return program([cue, 'fmt', '--check', '--files', ...files]);
+}
+
+async function moduleTests(cache: Cache): Promise<Outcome> {
+  await Promise.all([ModuleRenderer.prepare(cache), goProgram('helm', cache)]);
+  const timoni = Bun.which('timoni') === null ? 'not run: timoni (not on PATH); cue alone' : 'cue and timoni';
+  const outcome = await bunTest('module', ['tests/{module,chart}/**/*.test.ts']);
+  return { ...outcome, notes: [timoni] };
+}
 
 /** The tests in tests/api-server or tests/node, on a real cluster. */
 export function clusterCheck(mode: 'api' | 'node', report: Report): Check {
@@ -95,6 +131,8 @@ async function clientTests(): Promise<Outcome> {
 /** Counted from the report that bun test writes for machines, as what it prints is for people. */
 async function bunTest(name: string, patterns: readonly string[]): Promise<Outcome> {
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)].sort());
+  // with none, bun test would take every test of the repository
+  if (files.length === 0) throw new Error(`no test matches ${patterns.join(', ')}`);
   const report = join(RESULTS, `${name}.xml`);
   await mkdir(RESULTS, { recursive: true });
   await rm(report, { force: true });

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { type Check, checks, clusterCheck, type Outcome } from './checks.ts';
+import { type Check, checks, clusterCheck, moduleChecks, type Outcome } from './checks.ts';
 import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
 const BAD_USE = 2;
@@ -10,10 +10,16 @@ const command = new Command('scripts/test')
     'Runs every check that this machine can run: types, style, shell scripts, all tests, ' +
       "and Google's own clients against the server. As root on Linux each Pod of these is a " +
       'network namespace; else they are sent to the server by GCE_METADATA_HOST.\n\n' +
-      'With a flag, only the tests that need a real cluster, which is made first and kept in the cache folder ' +
-      '(XDG_CACHE_HOME); KUBECONFIG names another one for the tests that can do with any.\n\n' +
+      'With a flag, only the tests that need more, which is made first and kept in the cache folder ' +
+      '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. KUBECONFIG names ' +
+      'another cluster for the tests that can do with any.\n\n' +
       'The last line is "N passed, N failed"; the exit code is 0 where nothing failed, and ' +
       `${unavailableStatus} where this machine cannot run what a flag asks for.`,
+  )
+  .option(
+    '--module',
+    'tests/{module,chart,monitoring}: what is deployed, by cue, Helm and Prometheus (Go)',
+    false,
   )
   .option('--api-server', 'tests/api-server: on etcd and the API server (Linux)', false)
   .option('--node', 'tests/node: on a Node with all of Kubernetes (Linux, root)', false)
@@ -49,10 +55,11 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { apiServer, node } = command.opts<{ apiServer: boolean; node: boolean }>();
+const { module, apiServer, node } = command.opts<{ module: boolean; apiServer: boolean; node: boolean }>();
 const progress = (line: string) => console.error(`  ${line}`);
 const outcomes: Outcome[] = [];
-if (!apiServer && !node) outcomes.push(...(await Promise.all(checks.map(report))));
+if (!module && !apiServer && !node) outcomes.push(...(await Promise.all(checks.map(report))));
+if (module) for (const check of moduleChecks(progress)) outcomes.push(await report(check));
 // each alone: a cluster is as much as a small machine can carry
 if (apiServer) outcomes.push(await report(clusterCheck('api', progress)));
 if (node) outcomes.push(await report(clusterCheck('node', progress)));
