@@ -44,7 +44,10 @@ export class ValuesRefused extends Error {
 
 /** Evaluates the module. It has the tools and schemas that takes, and so is made once. */
 export class ModuleRenderer {
-  private constructor(private readonly cue: string) {}
+  private constructor(
+    /** The path of the program. */
+    readonly cue: string,
+  ) {}
 
   /** Makes what is missing in the cache, cue and the schemas: a minute or two when cold. */
   static async prepare(cache: Cache): Promise<ModuleRenderer> {
