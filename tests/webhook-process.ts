@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificate } from '../scripts/test-cluster/certificates.ts';
+import { MountedSecret } from './mounted-secret.ts';
 import { type Program, startProgram } from './program.ts';
 import { freePorts } from './serve-process.ts';
 
@@ -19,22 +20,32 @@ export interface WebhookWorld {
 
 /** An authority, and the certificate for 127.0.0.1 that it signs: what cert-manager mounts, as the kubelet mounts it. */
 export class WebhookCertificate implements AsyncDisposable {
-  #renewals = 0;
+  readonly #secret: MountedSecret;
 
-  private constructor(private readonly folder: string) {}
+  private constructor(private readonly folder: string) {
+    this.#secret = new MountedSecret(join(folder, 'mount'));
+  }
 
   static async make(): Promise<WebhookCertificate> {
     const folder = await mkdtemp(join(tmpdir(), 'gkems-certificate-'));
     const certificate = new WebhookCertificate(folder);
     const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'];
     await makeCertificate(join(folder, 'ca'), '/CN=webhook-authority', extensions);
-    await certificate.renew();
+    const signer = ['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key')];
+    await certificate.#secret.change((mount) =>
+      makeCertificate(
+        join(mount, 'tls'),
+        '/CN=webhook',
+        ['extendedKeyUsage=serverAuth', 'subjectAltName=IP:127.0.0.1'],
+        signer,
+      ),
+    );
     return certificate;
   }
 
   /** The mounted Secret. */
   get directory(): string {
-    return join(this.folder, 'mount');
+    return this.#secret.directory;
   }
 
   /** The authority's certificate, PEM. */
@@ -47,19 +58,6 @@ export class WebhookCertificate implements AsyncDisposable {
     return Buffer.from(await this.authority()).toString('base64');
   }
 
-  /** Another certificate and key, put there by one change of the symbolic link `..data`. */
-  async renew(): Promise<void> {
-    this.#renewals += 1;
-    const name = `..${this.#renewals}`;
-    const data = join(this.directory, name);
-    await mkdir(data, { recursive: true });
-    const extensions = ['extendedKeyUsage=serverAuth', 'subjectAltName=IP:127.0.0.1'];
-    const signer = ['-CA', join(this.folder, 'ca.crt'), '-CAkey', join(this.folder, 'ca.key')];
-    await makeCertificate(join(data, 'tls'), `/CN=webhook-${this.#renewals}`, extensions, signer);
-    await symlink(name, join(this.directory, '..next'));
-    await rename(join(this.directory, '..next'), join(this.directory, '..data'));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -68,7 +66,7 @@ export class WebhookCertificate implements AsyncDisposable {
 /** Starts it and waits until it is ready. Throws, with its log, where it does not get there. */
 export async function startWebhook(
   world: WebhookWorld,
-  certificate: WebhookCertificate,
+  certificate: Pick<WebhookCertificate, 'directory'>,
   ...flagsOfTest: string[]
 ): Promise<WebhookProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'gkems-webhook-'));

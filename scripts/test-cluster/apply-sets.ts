@@ -1,11 +1,7 @@
+import type { ObjectSet } from '../module/render.ts';
 import type { ApiClient } from './api-client.ts';
 import { untilAll, untilHealthy, workloadKinds } from './object-health.ts';
-import { describe, type KubernetesObject, type ObjectReference, Objects } from './objects.ts';
-
-export interface ObjectSet {
-  readonly name: string;
-  readonly objects: readonly KubernetesObject[];
-}
+import { describe, type ObjectReference, Objects } from './objects.ts';
 
 export interface ApplyOptions {
   /** What the sets are an instance of: whatever was applied under the same name and Namespace before is pruned. */
@@ -80,8 +76,7 @@ class Inventory {
   }
 
   async write(references: readonly ObjectReference[]): Promise<void> {
-    const data = { objects: JSON.stringify(references) };
-    await this.objects.apply({ ...this.#reference, metadata: { ...this.#reference.metadata }, data });
+    await this.objects.apply({ ...this.#reference, data: { objects: JSON.stringify(references) } });
   }
 }
 

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { KubernetesObject } from '../module/render.ts';
 import type { ApiClient } from './api-client.ts';
 import { untilHealthy } from './object-health.ts';
-import { type KubernetesObject, Objects } from './objects.ts';
+import { Objects } from './objects.ts';
 
 /** Applies the CustomResourceDefinitions in a folder's YAML files, and waits until the API server serves their kinds. */
 export async function applyCustomResources(api: ApiClient, folder: string): Promise<void> {

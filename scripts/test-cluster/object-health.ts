@@ -1,4 +1,5 @@
-import { describe, type KubernetesObject, type ObjectReference, type Objects } from './objects.ts';
+import type { KubernetesObject } from '../module/render.ts';
+import { describe, type ObjectReference, type Objects } from './objects.ts';
 
 const THREE_MINUTES = 180_000;
 

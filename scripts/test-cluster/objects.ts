@@ -1,16 +1,11 @@
+import type { KubernetesObject } from '../module/render.ts';
 import { type ApiClient, ApiError, warningsOf } from './api-client.ts';
 
 /** What says which object is meant. */
 export interface ObjectReference {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string | undefined };
-}
-
-/** An object as YAML has it. */
-export interface KubernetesObject extends ObjectReference {
-  readonly metadata: ObjectReference['metadata'] & Readonly<Record<string, unknown>>;
-  readonly [field: string]: unknown;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
 interface Resource {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import type { KubernetesObject } from '../../scripts/module/render.ts';
 import { applySets } from '../../scripts/test-cluster/apply-sets.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { type KubernetesObject, Objects } from '../../scripts/test-cluster/objects.ts';
+import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 
 const longest = 180_000;

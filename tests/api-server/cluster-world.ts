@@ -1,12 +1,14 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import type { JWTPayload } from 'jose';
+import type { KubernetesObject } from '../../scripts/module/render.ts';
 import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
 import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
+import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { WorkloadIdentityProvider } from '../../server/settings/workload-identity-provider.ts';
+import { ModuleInstance } from '../module-instance.ts';
 import type { ServeWorld } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';
-import { applyManifest, type Manifest, pathOf, readManifests } from './manifests.ts';
 
 export interface Made {
   readonly metadata: { readonly name: string; readonly uid: string };
@@ -40,7 +42,14 @@ const PROVIDER = WorkloadIdentityProvider.parse(
   'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster',
 );
 const POOL = `principal://iam.googleapis.com/projects/${PROVIDER.projectNumber}/locations/global/workloadIdentityPools/${PROVIDER.pool}`;
+const PROJECT_ID = 'cluster-project';
 const NODE_KEYS = 'gke-metadata-server.matheuscscp.io';
+const ACCESS = ['ClusterRole', 'ClusterRoleBinding'];
+const VALUES = {
+  image: { repository: 'registry.example.com/gke-metadata-server', tag: '1.2.3' },
+  settings: { projectID: PROJECT_ID, workloadIdentityProvider: PROVIDER.name },
+  policy: { nodeIdentity: { enabled: true } },
+};
 const CONTAINERS = [{ name: 'main', image: 'none' }];
 
 /**
@@ -48,25 +57,31 @@ const CONTAINERS = [{ name: 'main', image: 'none' }];
  * is made, Pods and Nodes by hand as no kubelet is there. Its names are its own: many fit into one cluster.
  */
 export class ClusterWorld implements AsyncDisposable {
-  readonly namespace = `gms-${crypto.randomUUID().slice(0, 8)}`;
-  readonly projectID = 'cluster-project';
+  readonly projectID = PROJECT_ID;
   readonly provider = PROVIDER;
   /** The claims of each token of the cluster's that Google has verified. */
   readonly subjects: JWTPayload[] = [];
+  readonly #objects: Objects;
   readonly #made: string[] = [];
 
   private constructor(
     private readonly cluster: AnyCluster,
     readonly google: StandInGoogle,
-  ) {}
+    /** What ships, of which only what is applied is there. */
+    readonly module: ModuleInstance,
+  ) {
+    this.#objects = new Objects(cluster.api);
+  }
 
-  /** With the ServiceAccounts and RBAC that ship, and no more. */
+  /** With the ServiceAccounts and RBAC that ship, and no more of the module. */
   static async start(cluster: AnyCluster): Promise<ClusterWorld> {
-    const world = new ClusterWorld(cluster, await new StandInGoogle().start());
+    const name = `gms-${crypto.randomUUID().slice(0, 8)}`;
+    const module = await ModuleInstance.render(VALUES, { name, namespace: name });
+    const world = new ClusterWorld(cluster, await new StandInGoogle().start(), module);
     try {
-      await world.#make('/api/v1/namespaces', { metadata: { name: world.namespace } });
-      await world.apply('server-rbac.yaml');
-      await world.apply('webhook-rbac.yaml');
+      await world.#make('/api/v1/namespaces', { metadata: { name } });
+      await world.apply(module.object('ServiceAccount', ''), ...module.objects('server', ...ACCESS));
+      await world.apply(...module.objects('webhook', 'ServiceAccount', ...ACCESS));
       const { issuer } = await world.api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
       world.google.addProvider({
         provider: PROVIDER,
@@ -91,16 +106,21 @@ export class ClusterWorld implements AsyncDisposable {
     return `/api/v1/namespaces/${this.namespace}`;
   }
 
-  /** The objects of a file in tests/manifests. */
-  manifests(file: string, values: Readonly<Record<string, string>> = {}): Promise<Manifest[]> {
-    return readManifests(file, { NAMESPACE: this.namespace, AUDIENCE: PROVIDER.audience, ...values });
+  get namespace(): string {
+    return this.module.namespace;
   }
 
-  async apply(file: string, values?: Readonly<Record<string, string>>): Promise<void> {
-    for (const manifest of await this.manifests(file, values)) {
-      await applyManifest(this.api, manifest);
-      this.#made.push(pathOf(manifest));
+  /** Applies objects, which go with the world. */
+  async apply(...objects: readonly KubernetesObject[]): Promise<void> {
+    for (const object of objects) {
+      await this.#objects.apply(object);
+      this.#made.push(await this.#objects.path(object));
     }
+  }
+
+  /** The object as it is now; `T` is the caller's word for what the API server sends. */
+  async read<T>(object: KubernetesObject): Promise<T> {
+    return this.api.json('GET', await this.#objects.path(object));
   }
 
   /** A ServiceAccount, annotated with `googleAccount` where given, which lets it use it unless told not to. */
@@ -152,7 +172,7 @@ export class ClusterWorld implements AsyncDisposable {
       addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
     });
     const name = `server-${suffix}`;
-    const pod = { name, nodeName, serviceAccountName: 'gke-metadata-server', address: '127.0.0.1' };
+    const pod = { name, nodeName, serviceAccountName: this.module.serverAccount, address: '127.0.0.1' };
     const { uid } = (await this.addPod({ ...pod, hostNetwork: true })).metadata;
     const token = await this.tokenOf(pod.serviceAccountName, { kind: 'Pod', name, uid });
     // the API server learns of RBAC a moment after it is made
@@ -166,7 +186,7 @@ export class ClusterWorld implements AsyncDisposable {
 
   /** A kubeconfig of the webhook's ServiceAccount. */
   async webhookKubeconfig(): Promise<string> {
-    const token = await this.tokenOf('gke-metadata-server-webhook');
+    const token = await this.tokenOf(this.module.webhookAccount);
     return kubeconfigWith(this.cluster.kubeconfig, token);
   }
 

@@ -1,10 +1,8 @@
 import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
 import { warningsOf } from '../../scripts/test-cluster/api-client.ts';
-import { metric } from '../metrics.ts';
 import { waitUntil } from '../wait-until.ts';
-import { startWebhook, WebhookCertificate, type WebhookProcess } from '../webhook-process.ts';
 import { ClusterWorld } from './cluster-world.ts';
-import { Service } from './service.ts';
+import { RegisteredWebhook } from './registered-webhook.ts';
 
 /** A Pod as the API server would store it, as far as the tests look at it. */
 export interface CreatedPod {
@@ -34,30 +32,23 @@ export class InjectingWebhook implements AsyncDisposable {
 
   private constructor(
     readonly world: ClusterWorld,
-    readonly webhook: WebhookProcess,
-    readonly certificate: WebhookCertificate,
-    readonly service: Service,
+    readonly webhook: RegisteredWebhook,
     disposables: AsyncDisposableStack,
   ) {
     this.#disposables = disposables;
   }
 
-  /** The webhook runs; the API server does not know of it before {@link register}. */
+  /** The webhook runs; the API server does not ask it before {@link register}. The cluster must have cert-manager. */
   static async start(cluster: AnyCluster, ...flags: string[]): Promise<InjectingWebhook> {
     await using disposables = new AsyncDisposableStack();
     const world = disposables.use(await ClusterWorld.start(cluster));
-    const certificate = disposables.use(await WebhookCertificate.make());
-    const { namespace } = world;
-    const kubeconfig = await world.webhookKubeconfig();
-    const webhook = disposables.use(await startWebhook({ namespace, kubeconfig }, certificate, ...flags));
-    const service = disposables.use(await Service.start([webhook.port]));
-    return new InjectingWebhook(world, webhook, certificate, service, disposables.move());
+    const webhook = disposables.use(await RegisteredWebhook.start(world, { flags }));
+    return new InjectingWebhook(world, webhook, disposables.move());
   }
 
   /** Resolves when the API server asks the webhook. */
   async register(): Promise<void> {
-    const caBundle = await this.certificate.caBundle();
-    await this.world.apply('pod-injection.yaml', { WEBHOOK_URL: this.service.url, CA_BUNDLE: caBundle });
+    await this.webhook.register('MutatingWebhookConfiguration');
     const namespace = await this.addNamespace();
     const labels = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' };
     await waitUntil('the webhook is asked', async () => {
@@ -104,8 +95,7 @@ export class InjectingWebhook implements AsyncDisposable {
 
   /** How often the webhook was asked about a Pod. */
   reviews(): Promise<number> {
-    const labels = { webhook: 'pods' };
-    return metric(this.webhook.healthPort, 'gke_metadata_server_webhook_reviews_total', labels);
+    return this.webhook.reviews('pods');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

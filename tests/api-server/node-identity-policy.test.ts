@@ -29,7 +29,8 @@ test('with the policy a Node cannot choose who its host-network Pods are; all el
   await kubelet.text('POST', nodes, { body: { metadata: { name } } });
   // what the policy is for
   expect(await patch({ annotations: { [NAME]: 'admin', [NAMESPACE]: 'kube-system' } })).toBe('changed');
-  await world.apply('node-identity-policy.yaml');
+  const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+  await world.apply(...world.module.objects('node-identity', ...kinds));
   await waitUntil('the policy is in force', async () => {
     const answer = await patch({ annotations: { [NAME]: crypto.randomUUID() } });
     return answer?.includes(WORDS);

@@ -19,7 +19,7 @@ let injecting: InjectingWebhook;
 let cases: readonly GoldenCase[];
 
 beforeAll(async () => {
-  cluster = await startCluster({ mode: 'api' });
+  cluster = await startCluster({ mode: 'api', certManager: true });
   injecting = await InjectingWebhook.start(cluster);
   cases = await Promise.all(goldenCaseNames().map((name) => prepareGoldenCase(name, injecting)));
   await injecting.register();
@@ -75,7 +75,7 @@ async function asked(
 test('the webhook is asked once, however many ways a Pod opts in by, and about no other Pod', async () => {
   const [mutate, skip] = [{ [OPT_IN]: 'Mutate' }, { [OPT_IN]: 'Skip' }];
   const onGke = { nodeSelector: { [GKE_NODES]: 'true' } };
-  const server = { serviceAccountName: 'gke-metadata-server' };
+  const server = { serviceAccountName: injecting.world.module.serverAccount };
   const once = {
     byLabel: await asked({}, pod({ labels: mutate })),
     byNamespace: await asked(mutate, pod()),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { KubernetesObject } from '../../scripts/module/render.ts';
 import { run } from '../../scripts/run.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
@@ -12,12 +13,16 @@ import { launchServe, type ServeProcess, startServe } from '../serve-process.ts'
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld, type ServerNode } from './cluster-world.ts';
 import { InjectingWebhook } from './injecting-webhook.ts';
-import { applyManifest, type Manifest, type Rule } from './manifests.ts';
-import { Service } from './service.ts';
 
 const longest = 180_000;
 const TOKEN = '/computeMetadata/v1/instance/service-accounts/default/token';
 const MAIN = join(import.meta.dir, '../../server/main.ts');
+
+/** Of a ClusterRole. */
+interface Rule {
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
 
 interface AuditEvent {
   readonly verb: string;
@@ -34,7 +39,7 @@ beforeAll(async () => {
   const policy = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules };
   await Bun.write(join(folder, 'policy.yaml'), JSON.stringify(policy));
   const flags = [`--audit-policy-file=${folder}/policy.yaml`, `--audit-log-path=${folder}/audit.log`];
-  cluster = await startCluster({ mode: 'api', apiServerFlags: flags });
+  cluster = await startCluster({ mode: 'api', certManager: true, apiServerFlags: flags });
 }, longest);
 afterAll(async () => {
   await cluster?.stop();
@@ -56,19 +61,15 @@ async function used({ namespace }: ClusterWorld, serviceAccountName: string): Pr
   return [...new Set(calls)].sort();
 }
 
-/** What a ClusterRole allows, likewise. */
-async function shipped(world: ClusterWorld, file: string): Promise<string[]> {
-  return roleOf(await world.manifests(file))
-    .rules.flatMap(({ resources, verbs }) =>
-      resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}`)),
-    )
+/** What the ClusterRole of `server` or `webhook` allows, likewise. */
+function shipped(world: ClusterWorld, component: string): string[] {
+  return rulesOf(world.module.object('ClusterRole', component))
+    .flatMap(({ resources, verbs }) => resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}`)))
     .sort();
 }
 
-function roleOf(manifests: readonly Manifest[]): Manifest & { readonly rules: readonly Rule[] } {
-  const role = manifests.find(({ kind }) => kind === 'ClusterRole');
-  if (role?.rules === undefined) throw new Error('the manifest has no ClusterRole with rules');
-  return { ...role, rules: role.rules };
+function rulesOf({ rules }: KubernetesObject): readonly Rule[] {
+  return rules as readonly Rule[]; // of a ClusterRole
 }
 
 async function oneNode(): Promise<{ world: ClusterWorld; node: ServerNode; address: string }> {
@@ -105,7 +106,7 @@ test(
     await using serve = await startServe(node);
     expect((await ask(address, serve.port, TOKEN)).status).toBe(200);
     await explain(node, serve, `${world.namespace}/reader`);
-    expect(await used(world, 'gke-metadata-server')).toEqual(await shipped(world, 'server-rbac.yaml'));
+    expect(await used(world, world.module.serverAccount)).toEqual(shipped(world, 'server'));
   },
   longest,
 );
@@ -116,9 +117,7 @@ test(
     await using injecting = await InjectingWebhook.start(cluster);
     const { world } = injecting;
     await injecting.register();
-    await using service = await Service.start([injecting.webhook.port]);
-    const caBundle = await injecting.certificate.caBundle();
-    await world.apply('token-request-guard.yaml', { WEBHOOK_URL: service.url, CA_BUNDLE: caBundle });
+    await injecting.webhook.register('ValidatingWebhookConfiguration');
     await world.addServiceAccount('reader');
     const { nodeName, uid, token } = await world.addNode('a', 'reader');
     const pod = await world.addPod({
@@ -133,9 +132,7 @@ test(
     for (const boundTo of [bound, { kind: 'Node', name: nodeName, uid }]) {
       expect(await world.requestToken({ ...request, boundTo })).toMatchObject({ status: 201 });
     }
-    expect(await used(world, 'gke-metadata-server-webhook')).toEqual(
-      await shipped(world, 'webhook-rbac.yaml'),
-    );
+    expect(await used(world, world.module.webhookAccount)).toEqual(shipped(world, 'webhook'));
   },
   longest,
 );
@@ -197,12 +194,12 @@ async function serveWithout(verbAndResource: string) {
   await using disposables = new AsyncDisposableStack();
   const { world, node, address } = await oneNode();
   disposables.use(world);
-  const role = roleOf(await world.manifests('server-rbac.yaml'));
-  const rules = role.rules.map((rule) =>
+  const role = world.module.object('ClusterRole', 'server');
+  const rules = rulesOf(role).map((rule) =>
     rule.resources.includes(resource) ? { ...rule, verbs: rule.verbs.filter((one) => one !== verb) } : rule,
   );
-  expect(rules).not.toEqual([...role.rules]);
-  await applyManifest(world.api, { ...role, rules: rules.filter(({ verbs }) => verbs.length > 0) });
+  expect(rules).not.toEqual([...rulesOf(role)]);
+  await world.apply({ ...role, rules: rules.filter(({ verbs }) => verbs.length > 0) });
   await waitUntil('the verb is taken away', async () => !(await mayDo(world, node, verb, resource)));
   const serve = disposables.use(await launchServe(node));
   const undo = disposables.move();

@@ -4,8 +4,7 @@ import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { ask } from '../../server/sandbox/ask.ts';
 import { startServe } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';
-import { WebhookCertificate } from '../webhook-process.ts';
-import { applyManifest, pathOf } from './manifests.ts';
+import type { RegisteredWebhook } from './registered-webhook.ts';
 import { BY_POLICY, OF_ANOTHER_NODE } from './stolen-token-requests.ts';
 import { TwoNodes } from './two-nodes.ts';
 
@@ -13,25 +12,21 @@ const longest = 180_000;
 const TOKEN = '/computeMetadata/v1/instance/service-accounts/default/token';
 
 let cluster: Cluster;
-let certificate: WebhookCertificate;
 beforeAll(async () => {
-  cluster = await startCluster({ mode: 'api' });
-  certificate = await WebhookCertificate.make();
+  cluster = await startCluster({ mode: 'api', certManager: true });
 }, longest);
-afterAll(async () => {
-  await certificate?.[Symbol.asyncDispose]();
-  await cluster?.stop();
-});
+afterAll(() => cluster?.stop());
 
 const POLICY = /ValidatingAdmissionPolicy '.*-token-requests' with binding '.*' denied request: /;
 const GUARD = /admission webhook "token-requests\.gke-metadata-server\.matheuscscp\.io" denied the request: /;
 
 describe('a token stolen from the server of Node A', () => {
   let nodes: TwoNodes;
+  let guard: RegisteredWebhook;
   beforeAll(async () => {
     nodes = await TwoNodes.start(cluster);
     await nodes.withPolicy();
-    await nodes.withGuard(certificate);
+    guard = await nodes.withGuard();
   }, longest);
   afterAll(() => nodes?.[Symbol.asyncDispose]());
 
@@ -64,7 +59,7 @@ describe('a token stolen from the server of Node A', () => {
   });
 
   test("a token of the server's ServiceAccount that no Pod mounts gets nothing at all", async () => {
-    const as = await nodes.world.tokenOf('gke-metadata-server');
+    const as = await nodes.world.tokenOf(nodes.world.module.serverAccount);
     const request = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-a'), as };
     const { status, answer } = await nodes.world.requestToken(request);
     expect([status, answer.message]).toEqual([
@@ -77,17 +72,12 @@ describe('a token stolen from the server of Node A', () => {
     const { world } = nodes;
     await world.addServiceAccount('other');
     // the very role of the server, for another
-    const [, , binding] = await world.manifests('server-rbac.yaml');
-    if (binding === undefined) throw new Error('server-rbac.yaml has no binding');
     const subjects = [{ kind: 'ServiceAccount', name: 'other', namespace: world.namespace }];
-    const metadata = { name: `${world.namespace}-other` };
-    await using undo = new AsyncDisposableStack();
-    const others = { ...binding, metadata, subjects };
-    await applyManifest(world.api, others);
-    undo.defer(() => world.api.text('DELETE', pathOf(others)).then(() => {}));
+    const metadata = { name: `${world.module.name}-other` };
+    await world.apply({ ...world.module.object('ClusterRoleBinding', 'server'), metadata, subjects });
 
     const as = await world.tokenOf('other');
-    const before = await nodes.reviews();
+    const before = await guard.reviews('token-requests');
     const unbound = { serviceAccountName: 'reader', audiences: ['https://example.com'] };
     await waitUntil(
       'the other may',
@@ -96,10 +86,10 @@ describe('a token stolen from the server of Node A', () => {
     expect(await world.requestToken(unbound)).toMatchObject({ status: 201 });
     const ofNodeB = { serviceAccountName: 'reader', boundTo: nodes.pod('reader-b') };
     expect(await world.requestToken({ ...ofNodeB, as })).toMatchObject({ status: 201 });
-    expect(await nodes.reviews()).toBe(before);
+    expect(await guard.reviews('token-requests')).toBe(before);
 
     await nodes.stolen({ serviceAccountName: 'reader', boundTo: nodes.pod('reader-a') });
-    expect(await nodes.reviews()).toBe(before + 1);
+    expect(await guard.reviews('token-requests')).toBe(before + 1);
   });
 });
 
@@ -122,7 +112,7 @@ test(
   'the guard alone, with no policy, pins all but the audience',
   async () => {
     await using nodes = await TwoNodes.start(cluster);
-    await nodes.withGuard(certificate);
+    await nodes.withGuard();
     for (const [name, request, byPolicy, byGuard] of [...OF_ANOTHER_NODE, ...BY_POLICY]) {
       const { status, answer } = await nodes.stolen(request(nodes));
       const words = byGuard ?? byPolicy;
@@ -138,9 +128,9 @@ test(
   async () => {
     await using nodes = await TwoNodes.start(cluster);
     await nodes.withPolicy();
-    await nodes.withGuard(certificate, 2);
+    const guard = await nodes.withGuard(2);
     await using serve = await startServe(nodes.a);
-    const [first, second] = nodes.replicas;
+    const [first, second] = guard.replicas;
     const cached = await ask('127.0.1.11', serve.port, TOKEN);
     expect(cached.status).toBe(200);
 

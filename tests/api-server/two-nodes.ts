@@ -1,15 +1,12 @@
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { metric } from '../metrics.ts';
 import { waitUntil } from '../wait-until.ts';
-import { startWebhook, type WebhookCertificate, type WebhookProcess } from '../webhook-process.ts';
 import { ClusterWorld, type ServerNode, type TokenRequestOptions } from './cluster-world.ts';
-import { Service } from './service.ts';
+import { RegisteredWebhook } from './registered-webhook.ts';
 
 /** Two Nodes with a server each, and a Pod of each ServiceAccount on each of them. */
 export class TwoNodes implements AsyncDisposable {
   readonly #disposables = new AsyncDisposableStack();
   readonly uids = new Map<string, string>();
-  readonly replicas: WebhookProcess[] = [];
 
   private constructor(
     readonly world: ClusterWorld,
@@ -36,36 +33,23 @@ export class TwoNodes implements AsyncDisposable {
 
   /** The ValidatingAdmissionPolicy; resolves when the API server goes by it. */
   async withPolicy(): Promise<void> {
-    await this.world.apply('token-request-policy.yaml');
+    const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+    await this.world.apply(...this.world.module.objects('token-requests', ...kinds));
     await waitUntil('the policy is in force', async () => {
       const { status } = await this.stolen({ serviceAccountName: 'reader' });
       return status === 403;
     });
   }
 
-  /** The webhook, behind its Service; resolves when the API server asks it. */
-  async withGuard(certificate: WebhookCertificate, replicas = 1): Promise<void> {
-    const { namespace } = this.world;
-    const kubeconfig = await this.world.webhookKubeconfig();
-    for (let count = 0; count < replicas; count++) {
-      const replica = await startWebhook({ namespace, kubeconfig }, certificate);
-      this.replicas.push(this.#disposables.use(replica));
-    }
-    const service = this.#disposables.use(await Service.start(this.replicas.map(({ port }) => port)));
-    const values = { WEBHOOK_URL: service.url, CA_BUNDLE: await certificate.caBundle() };
-    await this.world.apply('token-request-guard.yaml', values);
+  /** The webhook, behind its Service; resolves when the API server asks it. The cluster must have cert-manager. */
+  async withGuard(count = 1): Promise<RegisteredWebhook> {
+    const guard = this.#disposables.use(await RegisteredWebhook.start(this.world, { count }));
+    await guard.register('ValidatingWebhookConfiguration');
     await waitUntil('the webhook is asked', async () => {
       await this.stolen({ serviceAccountName: 'reader', boundTo: this.pod('reader-a') });
-      return (await this.reviews()) > 0;
+      return (await guard.reviews('token-requests')) > 0;
     });
-  }
-
-  /** How often the webhook was asked about a token request. */
-  async reviews(): Promise<number> {
-    const counts = this.replicas.map(({ healthPort }) =>
-      metric(healthPort, 'gke_metadata_server_webhook_reviews_total', { webhook: 'token-requests' }),
-    );
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    return guard;
   }
 
   /** By whoever has taken the token of Node A's server. */

@@ -10,10 +10,10 @@ const WORKERS = 4;
 test(
   'a certificate renewed while Pods are created loses none of them; new connections are shown the new one',
   async () => {
-    await using cluster = await startCluster({ mode: 'api' });
+    await using cluster = await startCluster({ mode: 'api', certManager: true });
     await using injecting = await InjectingWebhook.start(cluster);
     await injecting.register();
-    const { certificate, webhook, service } = injecting;
+    const { certificate, only: replica, service } = injecting.webhook;
     const namespace = await injecting.addNamespace();
     const labels = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' };
     const spec = { automountServiceAccountToken: false, containers: [{ name: 'main', image: 'none' }] };
@@ -35,12 +35,16 @@ test(
         outcomes.set(what, (outcomes.get(what) ?? 0) + 1);
       }
     };
-    const authority = await certificate.authority();
-    const before = await shownBy(webhook.port, authority);
+    const shown = {
+      port: replica.port,
+      ca: await certificate.authority(),
+      servername: certificate.serverName,
+    };
+    const before = await fingerprint(shown);
     const working = Array.from({ length: WORKERS }, work);
     await certificate.renew();
     await waitUntil('another certificate is shown', async () => {
-      return (await shownBy(webhook.port, authority)) !== before;
+      return (await fingerprint(shown)) !== before;
     }).finally(() => {
       renewed = true;
     });
@@ -56,9 +60,9 @@ test(
 );
 
 /** The fingerprint of the certificate that a new connection is shown. */
-function shownBy(port: number, ca: string): Promise<string> {
+function fingerprint(server: { port: number; ca: string; servername: string }): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, ca }, () => {
+    const socket = connect({ host: '127.0.0.1', ...server }, () => {
       resolve(socket.getPeerCertificate().fingerprint256);
       socket.destroy();
     });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
-/** What a Service is to the API server: one address, and behind it whichever replica takes the connection. */
-export class Service implements AsyncDisposable {
+/** What kube-proxy makes of a Service: one address, and behind it whichever replica takes the connection. */
+export class ServiceProxy implements AsyncDisposable {
   readonly #open = new Set<Socket>();
   #turn = 0;
 
@@ -14,18 +15,19 @@ export class Service implements AsyncDisposable {
   }
 
   /** Before the replicas that listen on these ports of 127.0.0.1. */
-  static async start(ports: readonly number[]): Promise<Service> {
+  static async start(ports: readonly number[]): Promise<ServiceProxy> {
     const server = createServer();
-    const service = new Service(server, ports);
-    server.listen(0, '127.0.0.1');
+    const proxy = new ServiceProxy(server, ports);
+    server.listen(0, ownAddress());
     await once(server, 'listening');
-    return service;
+    return proxy;
   }
 
-  get url(): string {
-    const address = this.server.address();
-    if (address === null || typeof address === 'string') throw new Error('the Service has no port');
-    return `https://127.0.0.1:${address.port}`;
+  /** The endpoint that the API server is to be told of. */
+  get endpoint(): { readonly address: string; readonly port: number } {
+    const bound = this.server.address();
+    if (bound === null || typeof bound === 'string') throw new Error('the Service has no port');
+    return bound;
   }
 
   /** Ends what is open, so that whoever asks next connects anew. */
@@ -64,4 +66,12 @@ export class Service implements AsyncDisposable {
       socket.pipe(replica).pipe(socket);
     });
   }
+}
+
+/** An address of this machine that a Service's endpoint may have, which one of loopback may not. */
+function ownAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (own === undefined) throw new Error('this machine has no IPv4 address but those of loopback');
+  return own.address;
 }
