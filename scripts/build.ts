@@ -1,22 +1,52 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { compileServer } from './compile-server.ts';
+import { compileServer, recordUsedFunctions, USED_FUNCTIONS } from './compile-server.ts';
 
 const BAD_USE = 2;
 const TARGETS = ['bun-linux-x64', 'bun-linux-arm64'] as const;
+
+interface Options {
+  // the choices below are the proof of the type
+  readonly target?: (typeof TARGETS)[number];
+  readonly outfile: string;
+  readonly recordUsedFunctions: boolean;
+}
 
 const command = new Command('scripts/build')
   .description('Compiles the program and Bun into one executable that needs nothing but glibc.')
   .addOption(new Option('--target <target>', 'what it is to run on (default: this machine)').choices(TARGETS))
   .option('--outfile <file>', 'where to put it', 'dist/gke-metadata-server')
+  .option(
+    '--record-used-functions',
+    'write scripts/used-functions.txt anew instead, where a test says that it no longer fits',
+    false,
+  )
   .allowExcessArguments(false)
   .showHelpAfterError()
   .exitOverride();
 
+async function record(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'build-'));
+  try {
+    const program = join(folder, 'program');
+    await compileServer(program);
+    await Bun.write(USED_FUNCTIONS, await recordUsedFunctions(program));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
 try {
-  // the choices above are the proof of the type
-  const { target, outfile } = command.parse().opts<{ target?: (typeof TARGETS)[number]; outfile: string }>();
-  await compileServer(outfile, target);
-  console.log(outfile);
+  const options = command.parse().opts<Options>();
+  if (options.recordUsedFunctions) {
+    await record();
+    console.log(USED_FUNCTIONS);
+  } else {
+    await compileServer(options.outfile, options.target);
+    console.log(options.outfile);
+  }
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exit(error.exitCode === 0 ? 0 : BAD_USE);

@@ -3,7 +3,7 @@ import { prometheusOperatorCRDs } from '../tools/crds.ts';
 import type { Cache } from './cache.ts';
 import { type CertManagerFiles, certManagerFiles } from './cert-manager.ts';
 import { requireMachine } from './cluster-unavailable.ts';
-import { debianRoot, pauseArchive, toolsArchive } from './images.ts';
+import { debianRoot, pauseArchive, serverBase, toolsArchive } from './images.ts';
 import { kubernetesPrograms } from './kubernetes-programs.ts';
 import { nodePackages } from './node-services.ts';
 
@@ -48,5 +48,6 @@ export async function prepareCluster(mode: 'api' | 'node', cache: Cache): Promis
 
 async function nodeFiles(cache: Cache): Promise<{ root: string; images: string[] }> {
   const root = await debianRoot('node', nodePackages, cache);
+  await serverBase(cache); // no image of a Node's own, but made of downloads like them
   return { root, images: [await pauseArchive(cache), await toolsArchive(cache)] };
 }

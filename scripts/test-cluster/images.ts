@@ -1,7 +1,13 @@
-import { chmod, copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hostArchitecture } from '../image/architecture.ts';
+import { makeBaseRoot } from '../image/base-root.ts';
+import { MMDEBSTRAP } from '../image/debian-packages.ts';
 import { makeDebianRoot } from '../image/debian-root.ts';
 import { writeImageArchive } from '../image/image-archive.ts';
+import { writeServerImage } from '../image/server-image.ts';
+import { sourceVersion } from '../image/source-version.ts';
+import { bringPrograms } from '../required-programs.ts';
 import { runOrThrow } from '../run.ts';
 import type { Cache } from './cache.ts';
 
@@ -11,7 +17,7 @@ export const pauseImage = 'gke-metadata-server.test/pause:1';
 export const toolsImage = 'gke-metadata-server.test/tools:1';
 /** The tools, and Python with google-auth and requests. */
 export const clientsImage = 'gke-metadata-server.test/clients:1';
-/** Our own program with the iptables it calls. */
+/** The server's own image. */
 export const serverImage = 'gke-metadata-server.test/gke-metadata-server:1';
 
 const tools = ['busybox-static', 'curl', 'iptables'];
@@ -20,11 +26,13 @@ const requirements = join(import.meta.dir, '../../tests/clients/python/requireme
 /** The Debian root of these packages, from the cache. Read it, don't write to it. */
 export async function debianRoot(name: string, packages: readonly string[], cache: Cache): Promise<string> {
   const release = await Bun.file('/etc/os-release').text();
-  const recipe = await Bun.file(join(import.meta.dir, '../image/debian-root.ts')).text();
-  return cache.get(`${name}-root-${digest(release, recipe, ...packages)}`, async (folder) => {
-    await rm(`${folder}.apt`, { recursive: true, force: true });
-    await makeDebianRoot(folder, packages);
-  });
+  return cache.get(
+    `${name}-root-${digest(release, ...(await recipes('debian-root.ts')), ...packages)}`,
+    async (folder) => {
+      await rm(`${folder}.apt`, { recursive: true, force: true });
+      await makeDebianRoot(folder, packages);
+    },
+  );
 }
 
 /** The docker-archive of {@link pauseImage}. */
@@ -61,19 +69,31 @@ export async function clientsArchive(cache: Cache): Promise<string> {
   });
 }
 
-/** The docker-archive of {@link serverImage} around a compiled program, such as `dist/gke-metadata-server`. */
+/** What the server's image has beside the program, from the cache. Read it, don't write to it. */
+export async function serverBase(cache: Cache, architecture = hostArchitecture()): Promise<string> {
+  const recipe = await recipes('base-root.ts', 'debian-packages.ts', 'architecture.ts');
+  return cache.get(`server-base-${architecture}-${digest(...recipe)}`, async (folder) => {
+    await bringPrograms([MMDEBSTRAP], cache.report);
+    await makeBaseRoot(folder, architecture);
+  });
+}
+
+/**
+ * The archive of {@link serverImage} around a compiled program, such as `dist/gke-metadata-server`: the image that
+ * `scripts/build-image` makes for this machine's platform.
+ */
 export async function serverArchive(program: string, cache: Cache): Promise<string> {
   await cache.removeOld(/^server-[0-9a-f]{12}\.tar$/);
-  const root = await debianRoot('server', ['libc6', 'iptables', 'ca-certificates'], cache);
+  const baseRoot = await serverBase(cache);
+  const source = await sourceVersion(process.env);
   const content = new Bun.CryptoHasher('sha256');
   for await (const chunk of Bun.file(program).stream()) content.update(chunk);
-  return archive(cache, 'server', [root, content.digest('hex')], async (folder, file) => {
-    await cp(root, folder, { recursive: true, verbatimSymlinks: true });
-    await mkdir(join(folder, 'usr/local/bin'), { recursive: true });
-    await copyFile(program, join(folder, 'usr/local/bin/gke-metadata-server'));
-    await chmod(join(folder, 'usr/local/bin/gke-metadata-server'), 0o755);
-    const entrypoint = ['/usr/local/bin/gke-metadata-server'];
-    await writeImageArchive(file, { rootfs: folder, name: serverImage, entrypoint, user: '65532:65532' });
+  const recipe = await recipes('server-image.ts', 'oci-layout.ts', 'layer.ts');
+  const ingredients = [baseRoot, content.digest('hex'), JSON.stringify(source), ...recipe];
+  return archive(cache, 'server', ingredients, async (folder, file) => {
+    const platform = { architecture: hostArchitecture(), baseRoot, program };
+    await writeServerImage(folder, [platform], source, serverImage);
+    await runOrThrow(['tar', '-cf', file, '-C', folder, 'oci-layout', 'index.json', 'blobs']);
   });
 }
 
@@ -84,10 +104,7 @@ async function archive(
   ingredients: readonly string[],
   fill: (folder: string, file: string) => Promise<void>,
 ): Promise<string> {
-  const recipes = ['../image/image-archive.ts', 'images.ts'].map((path) =>
-    Bun.file(join(import.meta.dir, path)).text(),
-  );
-  const key = digest(...ingredients, ...(await Promise.all(recipes)));
+  const key = digest(...ingredients, ...(await recipes('image-archive.ts', '../test-cluster/images.ts')));
   return cache.get(`${name}-${key}.tar`, async (file) => {
     const folder = `${file}.rootfs`;
     await rm(folder, { recursive: true, force: true });
@@ -95,6 +112,11 @@ async function archive(
     await fill(folder, file);
     await rm(folder, { recursive: true, force: true });
   });
+}
+
+/** The texts of files of scripts/image: another recipe makes another thing. */
+function recipes(...names: readonly string[]): Promise<string[]> {
+  return Promise.all(names.map((name) => Bun.file(join(import.meta.dir, '../image', name)).text()));
 }
 
 function digest(...ingredients: readonly string[]): string {

@@ -1,0 +1,120 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Architecture } from './architecture.ts';
+import { blobPath, digestOf, type Layer } from './layer.ts';
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const CONFIG = 'application/vnd.oci.image.config.v1+json';
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
+
+/** What a blob is called by whoever refers to it. */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** The image of one platform; its operating system is Linux. */
+export interface PlatformImage {
+  readonly architecture: Architecture;
+  readonly layers: readonly Layer[];
+}
+
+/** What the images of all platforms have in common. */
+export interface ImageSettings {
+  /** `UID:GID`. */
+  readonly user: string;
+  readonly entrypoint: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** In the configuration as labels, in manifests and index as annotations, as different readers look there. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly created: Date;
+}
+
+export interface WrittenLayout {
+  /** Of the index of all platforms: what is the image, to sign and to name. */
+  readonly index: Descriptor;
+  readonly manifests: readonly {
+    readonly architecture: Architecture;
+    readonly digest: string;
+    /** What is pulled, in bytes: the compressed layers. */
+    readonly size: number;
+  }[];
+}
+
+/**
+ * Writes an OCI image layout (OCI Image Specification 1.1) in place of whatever `folder` was. Its `index.json` has
+ * one entry, the index of the platforms, so that tools push that one as it is. `name`, such as `HOST/PATH:TAG`, is
+ * what a runtime that imports the layout calls the image; it is in no digest.
+ */
+export async function writeOciLayout(
+  folder: string,
+  images: readonly PlatformImage[],
+  settings: ImageSettings,
+  name?: string,
+): Promise<WrittenLayout> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
+  const blob = async (mediaType: string, content: Uint8Array<ArrayBuffer> | string): Promise<Descriptor> => {
+    const digest = digestOf(content);
+    await Bun.write(blobPath(folder, digest), content);
+    return { mediaType, digest, size: Buffer.byteLength(content) };
+  };
+  const json = (mediaType: string, content: object) => blob(mediaType, JSON.stringify(content));
+
+  const manifests: WrittenLayout['manifests'][number][] = [];
+  const entries: object[] = [];
+  for (const image of images) {
+    const config = await json(CONFIG, configuration(image, settings));
+    const layers: Descriptor[] = [];
+    for (const layer of image.layers) layers.push(await blob(LAYER, layer.blob));
+    const manifest = await json(MANIFEST, {
+      schemaVersion: 2,
+      mediaType: MANIFEST,
+      config,
+      layers,
+      annotations: settings.labels,
+    });
+    manifests.push({
+      architecture: image.architecture,
+      digest: manifest.digest,
+      size: layers.reduce((sum, { size }) => sum + size, 0),
+    });
+    entries.push({ ...manifest, platform: { architecture: image.architecture, os: 'linux' } });
+  }
+  const index = await json(INDEX, {
+    schemaVersion: 2,
+    mediaType: INDEX,
+    manifests: entries,
+    annotations: settings.labels,
+  });
+  const named = name !== undefined && {
+    annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
+  };
+  await Bun.write(
+    join(folder, 'index.json'),
+    JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [{ ...index, ...named }] }),
+  );
+  await Bun.write(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  return { index, manifests };
+}
+
+function configuration({ architecture, layers }: PlatformImage, settings: ImageSettings) {
+  const created = settings.created.toISOString();
+  return {
+    created,
+    architecture,
+    os: 'linux',
+    config: {
+      User: settings.user,
+      Env: Object.entries(settings.environment).map(([name, value]) => `${name}=${value}`),
+      Entrypoint: settings.entrypoint,
+      WorkingDir: '/',
+      Labels: settings.labels,
+    },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffID }) => diffID) },
+    history: layers.map(({ createdBy }) => ({ created, created_by: createdBy })),
+  };
+}
