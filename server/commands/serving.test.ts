@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { systemEffects } from '../runtime/effects.ts';
+import { type Effects, systemEffects } from '../runtime/effects.ts';
 import { ask } from '../sandbox/ask.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
@@ -25,15 +25,25 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-function start(overrides: Partial<ServeSettings> = {}): Promise<Serving> {
+function start(
+  overrides: Partial<ServeSettings> = {},
+  effects: Effects = systemEffects,
+  log: Log = silent,
+): Promise<Serving> {
   const settings = sandboxSettings(world, overrides);
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
-  return startServing(settings, { cluster, effects: systemEffects, log: silent });
+  return startServing(settings, { cluster, effects, log });
 }
 
 /** The status of `/readyz`, or of nothing where it does not answer. */
 async function readiness(serving: Serving): Promise<number> {
   return (await fetch(`http://127.0.0.1:${serving.healthPort}/readyz`)).status;
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) =>
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true }),
+  );
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -194,6 +204,53 @@ describe('the cache', () => {
   });
 });
 
+describe("the cluster's public keys", () => {
+  const GAUGE = 'gke_metadata_server_cluster_jwks_changed ';
+
+  test(
+    'are compared in their time: a change is a metric and one line',
+    async () => {
+      const looks: (() => void)[] = [];
+      const effects: Effects = {
+        ...systemEffects,
+        sleep: (milliseconds, signal) =>
+          // nothing else of these tests sleeps that long
+          milliseconds < 1_800_000
+            ? systemEffects.sleep(milliseconds, signal)
+            : Promise.race([new Promise<void>((wake) => looks.push(wake)), aborted(signal)]),
+      };
+      const warnings: object[] = [];
+      await using serving = await start({}, effects, {
+        ...silent,
+        warn: (fields) => warnings.push(fields),
+      });
+      await until(async () => looks.length === 1);
+      expect(await metric(serving, GAUGE)).toBe(0);
+
+      const kid = await world.kubernetes.addKey();
+      looks.shift()?.();
+      await until(async () => (await metric(serving, GAUGE)) === 1);
+      expect(warnings).toMatchObject([{ added: [kid], removed: [] }]);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'that cannot be read are no sample, and hinder nobody',
+    async () => {
+      world.kubernetes.faults.openid.failWith(403);
+      await using serving = await start();
+      await until(async () => (await readiness(serving)) === 200);
+      expect((await ask(ANNOTATED, serving.serverPort, TOKEN)).status).toBe(200);
+      await world.kubernetes.journal.waitFor(
+        ({ resource, status }) => resource === 'openid' && status === 403,
+      );
+      expect(await metric(serving, GAUGE)).toBeUndefined();
+    },
+    SLOW_MACHINE,
+  );
+});
+
 test(
   'an annotation added after a refusal is seen by the next who asks after some seconds',
   async () => {
@@ -260,7 +317,7 @@ describe('a rolling update', () => {
     const serving = await start();
     await until(async () => (await readiness(serving)) === 200);
     const waiting = ask(ANNOTATED, serving.serverPort, `${ACCOUNT}/email?wait_for_change=true`);
-    await world.kubernetes.journal.waitFor(({ verb }) => verb === 'get');
+    await world.kubernetes.journal.waitFor(({ resource }) => resource === 'serviceaccounts');
     const ended = serving[Symbol.asyncDispose]();
     expect(await readiness(serving)).toBe(503);
     expect((await waiting).status).toBe(200);

@@ -3,6 +3,8 @@ import { NodeCallers } from '../caller/callers.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
+import { KeyRotation } from '../kubernetes/key-rotation.ts';
+import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
 import { type App, drain, listen } from '../metadata/server.ts';
@@ -35,7 +37,8 @@ export async function startServing(
   { cluster, effects, log }: ServingDependencies,
 ): Promise<Serving> {
   const metrics = new Metrics(version);
-  const kubernetes = new RestClient(new ApiServer(cluster, effects), effects);
+  const apiServer = new ApiServer(cluster, effects);
+  const kubernetes = new RestClient(apiServer, effects);
   const { nodeName, defaultNodeServiceAccount } = settings;
   const callers = new NodeCallers({
     client: kubernetes,
@@ -48,6 +51,12 @@ export async function startServing(
   const refused = callers.refused.bind(callers);
   const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, refused });
   metrics.watchCacheSize(() => tokens.cacheSize);
+  const keys = new KeyRotation({
+    read: (signal) => readClusterKeys(apiServer, signal),
+    effects,
+    events: metrics,
+    log,
+  });
 
   const draining = new AbortController();
   const metadata = metadataRoutes({
@@ -69,7 +78,7 @@ export async function startServing(
   const health = listenOn(healthRoutes({ metrics, missing }), settings.healthPort, '--health-port');
 
   const ending = new AbortController();
-  const running = Promise.all([callers.run(ending.signal), tokens.run(ending.signal)]);
+  const running = Promise.all([callers, tokens, keys].map((part) => part.run(ending.signal)));
   const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };
   log.info({ version, nodeName, ...ports, provider: `${settings.workloadIdentityProvider}` }, 'listening');
   return {

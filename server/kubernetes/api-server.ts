@@ -17,6 +17,10 @@ export interface ApiCall {
   /** Path and query. */
   readonly path: string;
   readonly body?: object;
+  /** By default `application/json`. */
+  readonly accept?: string;
+  /** Of an answer that is to be small: one that is longer fails. */
+  readonly longestAnswerBytes?: number;
 }
 
 /** The `Status` (meta/v1) with which the API server refuses. */
@@ -50,7 +54,9 @@ export class ApiServer {
     return this.#limited(call, signal, async (limited) => {
       const response = await this.#send(call, limited);
       try {
-        return await response.json();
+        return call.longestAnswerBytes === undefined
+          ? await response.json()
+          : JSON.parse(await boundedText(response, call.longestAnswerBytes));
       } catch (error) {
         limited.throwIfAborted();
         // a parser's message quotes what it read, which may be a token: only the error's name is kept
@@ -97,7 +103,7 @@ export class ApiServer {
       method: call.body === undefined ? 'GET' : 'POST',
       headers: {
         ...headers,
-        accept: 'application/json',
+        accept: call.accept ?? 'application/json',
         'user-agent': 'gke-metadata-server',
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
       },
@@ -154,21 +160,24 @@ export function parseStatus(status: Field, httpStatus: number): ApiStatus {
 
 async function readStatus(response: Response): Promise<ApiStatus> {
   try {
-    const bytes = [];
-    let length = 0;
-    for await (const chunk of response.body ?? []) {
-      length += chunk.length;
-      if (length > LONGEST_ERROR_BYTES) break;
-      bytes.push(chunk);
-    }
-    return {
-      ...parseStatus(new Field(JSON.parse(Buffer.concat(bytes).toString()), 'Status'), 0),
-      code: response.status,
-    };
+    const status: unknown = JSON.parse(await boundedText(response, LONGEST_ERROR_BYTES));
+    return { ...parseStatus(new Field(status, 'Status'), 0), code: response.status };
   } catch {
     // Not from an API server, or cut off: the HTTP status is all there is to say.
     return { code: response.status, reason: '', message: 'no Status in the answer', kind: '' };
   }
+}
+
+/** Throws where it is longer. */
+async function boundedText(response: Response, longestBytes: number): Promise<string> {
+  const bytes = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > longestBytes) throw new RangeError(`longer than ${longestBytes} bytes`);
+    bytes.push(chunk);
+  }
+  return Buffer.concat(bytes).toString();
 }
 
 function unavailable({ verb, resource }: ApiCall, why: string, cause?: unknown): Fault {

@@ -84,6 +84,11 @@ export class StandInKubernetes {
     return this.#issuer.jwks;
   }
 
+  /** Publishes one more key, which signs nothing yet: how a rotation begins. Returns its `kid`. */
+  addKey(): Promise<string> {
+    return this.#issuer.addKey();
+  }
+
   /** Watches that are open now. */
   get openWatches(): number {
     return this.#watches.size;

@@ -82,7 +82,8 @@ function steps(world: SandboxWorld): string[] {
 
 function kubernetesStep(call: KubernetesCall): string | undefined {
   const name = `${call.namespace}/${call.name}`;
-  if (call.verb === 'get') return `Kubernetes   looks at ServiceAccount ${name}: ${call.status}`;
+  if (call.resource === 'serviceaccounts')
+    return `Kubernetes   looks at ServiceAccount ${name}: ${call.status}`;
   if (call.verb !== 'create') return undefined;
   const { kind, name: bound } = call.boundObject ?? {};
   const audiences = call.audiences?.map((audience) =>

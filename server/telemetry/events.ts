@@ -12,6 +12,8 @@ export interface DomainEvents {
   cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void;
   /** `reason`: the server ended it in its time, its version had expired (410), or it failed. */
   watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'expired' | 'failed'): void;
+  /** Whether the cluster's public keys are others than at the start of this program. */
+  clusterKeysCompared(changed: boolean): void;
 }
 
 /** Structured logging as pino does it: fields first, then a constant message. */

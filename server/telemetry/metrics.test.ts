@@ -67,6 +67,17 @@ test('exchanges, cache, watches and the build are shown', async () => {
   );
 });
 
+test("whether the cluster's keys have changed has no sample before it is known", async () => {
+  const metrics = new Metrics('1.2.3');
+  const name = 'gke_metadata_server_cluster_jwks_changed';
+  const samples = async () => (await lines(metrics)).filter((line) => line.startsWith(name));
+  expect(await samples()).toEqual([]);
+  metrics.clusterKeysCompared(false);
+  expect(await samples()).toEqual([`${name} 0`]);
+  metrics.clusterKeysCompared(true);
+  expect(await samples()).toEqual([`${name} 1`]);
+});
+
 test('the process shows its memory, CPU time and start', async () => {
   const shown = new Map(
     (await lines(new Metrics('1.2.3')))

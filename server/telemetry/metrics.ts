@@ -18,11 +18,13 @@ export class Metrics implements DomainEvents {
   readonly #lookups = new Map<CachedKind, { hit: number; miss: number }>();
   readonly #watchRestarts: Counter<'resource' | 'reason'>;
   #cacheSize: () => number = () => 0;
+  #clusterKeysChanged: boolean | undefined;
 
   constructor(version: string) {
     const registers = [this.#registry];
     this.#registerRequests();
     this.#registerCache();
+    this.#registerClusterKeys();
     registerProcessMetrics(this.#registry, version);
     this.#exchanges = new Counter({
       name: `${PREFIX}_exchanges_total`,
@@ -75,6 +77,10 @@ export class Metrics implements DomainEvents {
     this.#watchRestarts.inc({ resource, reason });
   }
 
+  clusterKeysCompared(changed: boolean): void {
+    this.#clusterKeysChanged = changed;
+  }
+
   /** The text of `/metrics`, and its content type. */
   async exposition(): Promise<{ readonly contentType: string; readonly text: string }> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
@@ -125,6 +131,20 @@ export class Metrics implements DomainEvents {
       registers: [this.#registry],
       collect() {
         this.set(cacheSize());
+      },
+    });
+  }
+
+  #registerClusterKeys(): void {
+    const changed = () => this.#clusterKeysChanged;
+    new Gauge({
+      name: `${PREFIX}_cluster_jwks_changed`,
+      help: "1 where the cluster's public keys are others than at start, 0 where not, no sample before they are known.",
+      registers: [this.#registry],
+      collect() {
+        const known = changed();
+        if (known === undefined) this.remove();
+        else this.set(Number(known));
       },
     });
   }

@@ -28,6 +28,7 @@ interface AuditEvent {
   readonly verb: string;
   readonly user: { readonly username: string };
   readonly userAgent?: string;
+  readonly requestURI: string;
   readonly objectRef?: { readonly resource: string; readonly subresource?: string };
 }
 
@@ -54,8 +55,9 @@ async function used({ namespace }: ClusterWorld, serviceAccountName: string): Pr
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as AuditEvent) // audit.k8s.io/v1
     .filter(({ user, userAgent }) => user.username === username && userAgent === 'gke-metadata-server');
-  const calls = events.map(({ verb, objectRef }) => {
-    const { resource = '', subresource } = objectRef ?? {};
+  const calls = events.map(({ verb, objectRef, requestURI }) => {
+    // a path that is no resource, such as that of the cluster's public keys, has no objectRef
+    const { resource = requestURI, subresource } = objectRef ?? {};
     return `${verb} ${subresource === undefined ? resource : `${resource}/${subresource}`}`;
   });
   return [...new Set(calls)].sort();
@@ -106,7 +108,13 @@ test(
     await using serve = await startServe(node);
     expect((await ask(address, serve.port, TOKEN)).status).toBe(200);
     await explain(node, serve, `${world.namespace}/reader`);
-    expect(await used(world, world.module.serverAccount)).toEqual(shipped(world, 'server'));
+    // which Kubernetes lets every ServiceAccount do
+    const discovery = 'get /openid/v1/jwks';
+    const role = shipped(world, 'server');
+    await waitUntil('the keys are asked for', async () =>
+      (await used(world, world.module.serverAccount)).includes(discovery),
+    );
+    expect(await used(world, world.module.serverAccount)).toEqual([...role, discovery].sort());
   },
   longest,
 );

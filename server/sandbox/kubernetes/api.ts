@@ -38,7 +38,7 @@ export async function serveApi(
   }
   switch (route.resource) {
     case 'openid':
-      return openid(parts, route.document);
+      return openid(parts, route.document, request);
     case 'serviceaccounts/token':
       return createToken(parts, request, route, call);
     default: {
@@ -51,9 +51,15 @@ export async function serveApi(
   }
 }
 
-function openid({ issuer, url }: ApiParts, document: 'configuration' | 'jwks'): Response {
+const MIME_JWKS = 'application/jwk-set+json';
+
+function openid({ issuer, url }: ApiParts, document: 'configuration' | 'jwks', request: Request): Response {
   if (document === 'jwks') {
-    return Response.json(issuer.jwks, { headers: { 'content-type': 'application/jwk-set+json' } });
+    const accepted = request.headers.get('accept') ?? '*/*';
+    if (![MIME_JWKS, '*/*'].some((type) => accepted.includes(type))) {
+      throw new Refusal(status(406, `406: Not Acceptable\n\nAvailable representations: ${MIME_JWKS}`));
+    }
+    return Response.json(issuer.jwks, { headers: { 'content-type': MIME_JWKS } });
   }
   return Response.json({
     issuer: issuer.issuer,

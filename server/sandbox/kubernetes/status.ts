@@ -30,6 +30,7 @@ const REASONS = new Map<number, string>([
   [403, 'Forbidden'],
   [404, 'NotFound'],
   [405, 'MethodNotAllowed'],
+  [406, 'NotAcceptable'],
   [409, 'Conflict'],
   [410, 'Expired'],
   [422, 'Invalid'],

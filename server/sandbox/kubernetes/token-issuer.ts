@@ -40,29 +40,35 @@ const MAX_EXPIRATION_SECONDS = 2 ** 32;
 export class TokenIssuer {
   /** `--service-account-max-token-expiration`: longer wishes are shortened to it. */
   maxExpirationSeconds = Number.POSITIVE_INFINITY;
+  #jwks: JSONWebKeySet;
   readonly #keyID: string;
   readonly #keyPair: CryptoKeyPair;
 
   private constructor(
     readonly issuer: string,
-    readonly jwks: JSONWebKeySet,
+    jwks: JSONWebKeySet,
     keyID: string,
     keyPair: CryptoKeyPair,
   ) {
+    this.#jwks = jwks;
     this.#keyID = keyID;
     this.#keyPair = keyPair;
   }
 
   static async create(issuer: string): Promise<TokenIssuer> {
-    const keyPair = await generateKeyPair('RS256');
-    const key = await exportJWK(keyPair.publicKey);
-    const keyID = await calculateJwkThumbprint(key);
-    return new TokenIssuer(
-      issuer,
-      { keys: [{ use: 'sig', alg: 'RS256', kid: keyID, ...key }] },
-      keyID,
-      keyPair,
-    );
+    const { keyPair, kid, jwk } = await newKey();
+    return new TokenIssuer(issuer, { keys: [jwk] }, kid, keyPair);
+  }
+
+  get jwks(): JSONWebKeySet {
+    return this.#jwks;
+  }
+
+  /** Publishes one more key, which signs nothing yet: how a rotation begins. Returns its `kid`. */
+  async addKey(): Promise<string> {
+    const { kid, jwk } = await newKey();
+    this.#jwks = { keys: [...this.#jwks.keys, jwk] };
+    return kid;
   }
 
   /** The whole TokenRequest as it is answered. Throws a {@link Refusal} with the API server's Status. */
@@ -99,6 +105,13 @@ export class TokenIssuer {
       status: { token, expirationTimestamp: timestamp(new Date(expiresAt * 1000)) },
     };
   }
+}
+
+async function newKey() {
+  const keyPair = await generateKeyPair('RS256');
+  const key = await exportJWK(keyPair.publicKey);
+  const kid = await calculateJwkThumbprint(key);
+  return { keyPair, kid, jwk: { use: 'sig', alg: 'RS256', kid, ...key } };
 }
 
 function checkExpiration(seconds: number): void {
