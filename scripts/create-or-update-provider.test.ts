@@ -1,0 +1,222 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { type SandboxWorld, startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
+import { StandInIAM } from './provider/iam-stand-in.ts';
+import { ATTRIBUTE_MAPPING } from './provider/plan.ts';
+import { Programs } from './provider/programs.ts';
+
+const SLOW_MACHINE = 120_000;
+const POOL = 'pool';
+const PROVIDER = 'pool/cluster';
+const NAME = 'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster';
+
+let world: SandboxWorld;
+let iam: StandInIAM;
+let programs: Programs;
+beforeEach(async () => {
+  world = await startSandboxWorld();
+  iam = new StandInIAM();
+  programs = await Programs.start(world.kubeconfig, iam.url);
+});
+afterEach(async () => {
+  await programs[Symbol.asyncDispose]();
+  iam[Symbol.dispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+/** The keys that the provider has, by name. */
+function uploaded(): string[] {
+  const { oidc } = iam.get(PROVIDER);
+  const { jwksJson } = oidc as { jwksJson: string }; // as the script has uploaded it
+  return JSON.parse(jwksJson).keys.map(({ kid }: { kid: string }) => kid);
+}
+
+const kids = () => world.kubernetes.jwks.keys.map(({ kid }) => kid ?? '');
+
+test(
+  'from nothing, then again: nothing changes, and it says so',
+  async () => {
+    const first = await programs.script();
+    expect(first.stderr).toContain('there is no pool pool');
+    expect(first.exitCode).toBe(0);
+    expect(first.stdout).toContain('settings: projectID:                "project"\n');
+    expect(first.stdout).toContain(`settings: workloadIdentityProvider: "${NAME}"\n`);
+    expect(iam.get(PROVIDER)).toMatchObject({
+      state: 'ACTIVE',
+      attributeMapping: ATTRIBUTE_MAPPING,
+      oidc: { issuerUri: world.kubernetes.issuer },
+    });
+    expect(uploaded()).toEqual(kids());
+    expect(iam.changes).toHaveLength(2);
+
+    const second = await programs.script();
+    expect([second.exitCode, second.stdout]).toEqual([0, first.stdout]);
+    expect(second.stderr).toContain('nothing was changed');
+    expect(iam.changes).toHaveLength(2);
+  },
+  SLOW_MACHINE,
+);
+
+test(
+  'a rotation: --check fails and names the key, a run uploads it, --check is silent',
+  async () => {
+    await programs.script();
+    const kid = await world.kubernetes.addKey();
+    const check = await programs.script('--check');
+    expect([check.exitCode, check.stdout]).toEqual([
+      1,
+      `the provider lacks the cluster's key ${kid}: Google refuses what it signs\n`,
+    ]);
+    expect(uploaded()).not.toContain(kid);
+
+    const run = await programs.script();
+    expect([run.exitCode, uploaded()]).toEqual([0, kids()]);
+    const after = await programs.script('--check');
+    expect([after.exitCode, after.stdout]).toEqual([0, '']);
+  },
+  SLOW_MACHINE,
+);
+
+test(
+  '--dry-run changes nothing, and its commands do in a shell what a run does',
+  async () => {
+    const dry = await programs.script('--dry-run');
+    expect(dry.exitCode).toBe(0);
+    expect(iam.changes).toEqual([]);
+    const file = join(programs.folder, 'commands.sh');
+    await Bun.write(file, dry.stdout);
+    const shell = await programs.run(['sh', '-e', file]);
+    expect([shell.exitCode, shell.stderr]).toEqual([0, '']);
+    const check = await programs.script('--check');
+    expect([check.exitCode, check.stdout]).toEqual([0, '']);
+    const again = await programs.script('--dry-run');
+    expect([again.exitCode, again.stdout]).toEqual([0, '']);
+  },
+  SLOW_MACHINE,
+);
+
+test(
+  'what somebody has deleted is restored; what somebody has disabled is not',
+  async () => {
+    await programs.script();
+    iam.delete(POOL);
+    iam.delete(PROVIDER);
+    const check = await programs.script('--check');
+    expect([check.exitCode, check.stdout]).toEqual([
+      1,
+      'the pool pool was deleted\nthe provider cluster was deleted\n',
+    ]);
+    expect((await programs.script()).exitCode).toBe(0);
+    expect([iam.get(POOL).state, iam.get(PROVIDER).state]).toEqual(['ACTIVE', 'ACTIVE']);
+
+    iam.set(PROVIDER, { disabled: true });
+    const disabled = await programs.script();
+    expect([disabled.exitCode, disabled.stdout]).toEqual([1, '']);
+    expect(disabled.stderr).toContain('providers update-oidc cluster --project=project');
+    expect(iam.get(PROVIDER)).toMatchObject({ disabled: true });
+  },
+  SLOW_MACHINE,
+);
+
+describe('what it says where it cannot', () => {
+  test.each([
+    ['no kubectl', { PATH: '/nowhere' }, 'kubectl is not on PATH'],
+    ['nobody logged in', { CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: undefined }, 'Log in: gcloud auth login'],
+  ])(
+    '%s',
+    async (_, environment, text) => {
+      const script = join(import.meta.dir, 'create-or-update-provider.ts');
+      const command = [
+        process.execPath,
+        script,
+        '--project=p',
+        '--pool=pool',
+        `--kubeconfig=${programs.kubeconfig}`,
+      ];
+      const { exitCode, stderr } = await programs.run(command, environment);
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(text)]);
+    },
+    SLOW_MACHINE,
+  );
+
+  test.each([
+    ['SERVICE_DISABLED', 'gcloud services enable iam.googleapis.com sts.googleapis.com'],
+    ['IAM_PERMISSION_DENIED', 'roles/iam.workloadIdentityPoolAdmin'],
+  ] as const)(
+    '%s',
+    async (refusal, text) => {
+      iam.refusal = refusal;
+      const { exitCode, stderr } = await programs.script('--check');
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining(text)]);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'a cluster that is away, or may not be asked',
+    async () => {
+      world.kubernetes.faults.openid.failWith(403);
+      expect((await programs.script()).stderr).toContain('system:service-account-issuer-discovery');
+      await world.kubernetes.stop();
+      expect((await programs.script()).stderr).toContain('Choose the cluster with --kubeconfig');
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    'bad use is 2, and --help is 0',
+    async () => {
+      for (const args of [['--pool=gcp-x'], ['--provider=Upper'], ['--check', '--dry-run'], ['--unknown']]) {
+        expect((await programs.script(...args)).exitCode).toBe(2);
+      }
+      expect((await programs.script('--help')).exitCode).toBe(0);
+      expect(iam.changes).toEqual([]);
+    },
+    SLOW_MACHINE,
+  );
+});
+
+const REAL_GCLOUD = Bun.which('gcloud');
+
+test.skipIf(REAL_GCLOUD === null)(
+  'the real gcloud takes the same commands, and Google gets the same of it',
+  async () => {
+    await programs.script();
+    const byStandIn = iam.get(PROVIDER);
+    using other = new StandInIAM();
+    await Bun.write(join(programs.folder, 'bin/gcloud'), `#!/bin/sh\nexec '${REAL_GCLOUD}' "$@"\n`);
+    const script = join(import.meta.dir, 'create-or-update-provider.ts');
+    const args = ['--project=project', '--pool=pool', `--kubeconfig=${programs.kubeconfig}`];
+    const real = (...more: string[]) =>
+      programs.run([process.execPath, script, ...args, ...more], {
+        CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM: other.url,
+      });
+    const created = await real();
+    expect([created.exitCode, created.stdout]).toEqual([0, expect.stringContaining(NAME)]);
+    expect(other.get(PROVIDER)).toEqual(byStandIn);
+
+    other.set(PROVIDER, {
+      attributeMapping: { 'google.subject': 'assertion.sub', 'attribute.own': 'f(a, b)' },
+    });
+    other.set(PROVIDER, {
+      oidc: { issuerUri: 'https://other', jwksJson: '{}', allowedAudiences: ['other'] },
+    });
+    other.delete(PROVIDER);
+    other.delete(POOL);
+    const restored = await real();
+    expect([restored.exitCode, restored.stdout]).toEqual([0, created.stdout]);
+    expect(other.get(PROVIDER)).toMatchObject({
+      state: 'ACTIVE',
+      attributeMapping: { ...ATTRIBUTE_MAPPING, 'attribute.own': 'f(a, b)' },
+      oidc: {
+        issuerUri: world.kubernetes.issuer,
+        allowedAudiences: ['other', `//iam.googleapis.com/${NAME}`],
+      },
+    });
+    expect((await real('--public-issuer')).exitCode).toBe(0);
+    expect(other.get(PROVIDER)).toMatchObject({ oidc: { jwksJson: '' } });
+    other.refusal = 'SERVICE_DISABLED';
+    expect((await real('--check')).stderr).toContain('gcloud services enable');
+  },
+  SLOW_MACHINE,
+);

@@ -1,0 +1,130 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { systemEffects } from '../server/runtime/effects.ts';
+import { Fault } from '../server/runtime/fault.ts';
+import { keySetCommand, readClusterIssuer } from './provider/cluster-issuer.ts';
+import { shellLine } from './provider/command-line.ts';
+import { converge, readEnabledState } from './provider/converge.ts';
+import { Gcloud } from './provider/gcloud.ts';
+import { plan, type Wanted } from './provider/plan.ts';
+import type { ProviderNames } from './provider/provider-state.ts';
+import { run as runProgram } from './run.ts';
+
+const BAD_USE = 2;
+const JWKS_FILE = 'cluster-jwks.json';
+// where the person is: paths of kubeconfigs are theirs
+const { CALLED_FROM: cwd = process.cwd() } = process.env;
+const run = (program: readonly string[]) => runProgram(program, { cwd });
+const tell = (line: string) => console.error(line);
+
+interface Options extends ProviderNames {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly publicIssuer: boolean;
+  readonly dryRun: boolean;
+  readonly check: boolean;
+}
+
+// https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools/create
+function parseID(value: string): string {
+  if (/^(?!gcp-)[a-z0-9-]{4,32}$/.test(value)) return value;
+  throw new InvalidArgumentError('4 to 32 of a-z, 0-9 and -, not beginning with gcp-');
+}
+
+const command = new Command('scripts/create-or-update-provider')
+  .description(
+    'Makes the workload identity pool and its provider for a cluster, or brings them up to date: the issuer, the ' +
+      "public keys and what Google is told of a token. The cluster's keys are uploaded, so Google needs no way to it. " +
+      'Twice is the same as once. It runs kubectl and gcloud, as whoever is logged in there.\n\n' +
+      `Exit codes: 0 done, or equal; 1 failed, or different (--check); ${BAD_USE} bad use.`,
+  )
+  .requiredOption('--project <id>', 'the Google Cloud project')
+  .requiredOption(
+    '--pool <id>',
+    'the pool, one for each cluster: its name and that of a ServiceAccount are a principal',
+    parseID,
+  )
+  .option('--provider <id>', 'the provider in that pool', parseID, 'cluster')
+  .option('--kubeconfig <file>', "kubectl's: the cluster")
+  .option('--context <name>', "kubectl's: the cluster")
+  .option(
+    '--public-issuer',
+    "let Google fetch the keys from the cluster's issuer, which must be public",
+    false,
+  )
+  .addOption(
+    new Option('--dry-run', 'print the gcloud commands that are needed, and change nothing').default(false),
+  )
+  .addOption(new Option('--check', 'compare only: print what differs').default(false).conflicts('dryRun'))
+  .allowExcessArguments(false)
+  .showHelpAfterError()
+  .exitOverride();
+
+/** The commands of a dry run, for a shell: first the file that they read. */
+function script(wanted: Wanted, kubectlFlags: readonly string[], steps: ReturnType<typeof plan>): string[] {
+  const source = wanted.publicIssuer ? ':' : shellLine(keySetCommand(kubectlFlags));
+  const readsFile = steps.some(({ args }) => args.includes(`--jwk-json-path=${wanted.jwksFile}`));
+  return [
+    ...(readsFile ? [`${source} > ${wanted.jwksFile}`] : []),
+    ...steps.flatMap(({ why, args }) => [...why.map((line) => `# ${line}`), shellLine(['gcloud', ...args])]),
+  ];
+}
+
+/** What comes next, in CUE: values of the module. */
+function values({ project, pool }: ProviderNames, provider: string): string {
+  const [, number] = provider.split('/');
+  const principal =
+    `principal://iam.googleapis.com/projects/${number}/locations/global/workloadIdentityPools/${pool}` +
+    '/subject/system:serviceaccount:NAMESPACE:NAME';
+  return `settings: projectID:                "${project}"
+settings: workloadIdentityProvider: "${provider}"
+
+// To let the ServiceAccount NAME in NAMESPACE be a Google service account:
+// gcloud iam service-accounts add-iam-policy-binding ACCOUNT@${project}.iam.gserviceaccount.com \\
+//   --project=${project} --role=roles/iam.workloadIdentityUser \\
+//   --member=${principal}`;
+}
+
+async function main(options: Options): Promise<void> {
+  const { project, pool, provider, kubeconfig, context, publicIssuer } = options;
+  const kubectlFlags = [
+    ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),
+    ...(context === undefined ? [] : [`--context=${context}`]),
+  ];
+  const cluster = await readClusterIssuer(run, kubectlFlags);
+  const gcloud = new Gcloud(run, project);
+  const wanted = { names: { project, pool, provider }, cluster, publicIssuer, jwksFile: JWKS_FILE };
+  if (options.dryRun || options.check) {
+    const steps = plan(wanted, await readEnabledState(gcloud, wanted));
+    if (steps.length === 0) tell(`the provider ${provider} is as it should be`);
+    const lines = options.check ? steps.flatMap(({ why }) => why) : script(wanted, kubectlFlags, steps);
+    for (const line of lines) console.log(line);
+    if (options.check && steps.length > 0) process.exitCode = 1;
+    return;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'provider-'));
+  try {
+    const jwksFile = join(folder, JWKS_FILE);
+    await Bun.write(jwksFile, publicIssuer ? '' : cluster.jwks);
+    const { sleep } = systemEffects;
+    const done = await converge(gcloud, { ...wanted, jwksFile }, { sleep, tell });
+    if (done.steps === 0) tell(`the provider ${provider} is as it should be: nothing was changed`);
+    console.log(values(wanted.names, done.provider.name));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  await main(command.parse().opts<Options>());
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
+  } else {
+    console.error(error instanceof Error ? error.message : error);
+    if (error instanceof Fault) console.error(error.remedy);
+    process.exitCode = 1;
+  }
+}

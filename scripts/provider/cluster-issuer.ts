@@ -1,0 +1,57 @@
+import { Field } from '../../server/kubernetes/field.ts';
+import { KEY_SET_PATH, type PublicKey, parseKeySet } from '../../server/kubernetes/key-set.ts';
+import { type RunProgram, runInstalled, shellLine } from './command-line.ts';
+import { Failure } from './failure.ts';
+
+const DISCOVERY_PATH = '/.well-known/openid-configuration';
+
+/** Who signs the tokens of a cluster's ServiceAccounts, as the cluster itself says. */
+export interface ClusterIssuer {
+  /** The `iss` of its tokens. */
+  readonly issuer: string;
+  /** The JWK Set as the API server gives it. */
+  readonly jwks: string;
+  readonly keys: readonly PublicKey[];
+}
+
+/** The command that prints the JWK Set. `flags` choose the cluster. */
+export function keySetCommand(flags: readonly string[]): readonly string[] {
+  return ['kubectl', ...flags, 'get', '--raw', KEY_SET_PATH];
+}
+
+/** Asks the cluster that kubectl's `flags` choose. Throws a {@link Failure}. */
+export async function readClusterIssuer(run: RunProgram, flags: readonly string[]): Promise<ClusterIssuer> {
+  const configuration = await output(run, ['kubectl', ...flags, 'get', '--raw', DISCOVERY_PATH]);
+  const jwks = await output(run, keySetCommand(flags));
+  const issuer = parsed(configuration, 'OpenID configuration').at('issuer').textOr('');
+  if (!issuer.startsWith('https://')) {
+    throw new Failure(
+      `The cluster's issuer is '${issuer}', and Google takes https URLs only.`,
+      'Give the API server one: --service-account-issuer=https://… of kube-apiserver.',
+    );
+  }
+  return { issuer, jwks, keys: await parseKeySet(parsed(jwks, 'JWKS')) };
+}
+
+function parsed(text: string, what: string): Field {
+  try {
+    return new Field(JSON.parse(text), what);
+  } catch {
+    throw new Failure(
+      `The cluster's ${what} is no JSON.`,
+      'Check that kubectl talks to a Kubernetes API server.',
+    );
+  }
+}
+
+async function output(run: RunProgram, command: readonly string[]): Promise<string> {
+  const install = 'Install it: https://kubernetes.io/docs/tasks/tools';
+  const { exitCode, stdout, stderr } = await runInstalled(run, command, install);
+  if (exitCode === 0) return stdout;
+  throw new Failure(
+    `${shellLine(command)}\n${stderr.trim()}`,
+    /forbidden/i.test(stderr)
+      ? 'Bind the ClusterRole system:service-account-issuer-discovery to the user of your kubeconfig.'
+      : 'Choose the cluster with --kubeconfig or --context, and see that kubectl reaches it.',
+  );
+}
