@@ -1,0 +1,45 @@
+variable "project_id" {
+  description = "The Google Cloud project of the pool, and of the Google service accounts."
+  type        = string
+}
+
+variable "pool_id" {
+  description = "The pool, one for each cluster: 4 to 32 of a-z, 0-9 and -."
+  type        = string
+}
+
+variable "provider_id" {
+  description = "The provider in that pool."
+  type        = string
+  default     = "cluster"
+}
+
+variable "issuer" {
+  description = "The cluster's issuer: kubectl get --raw /.well-known/openid-configuration"
+  type        = string
+
+  validation {
+    condition     = startswith(var.issuer, "https://")
+    error_message = "Google takes https issuers only."
+  }
+}
+
+variable "jwks_file" {
+  description = "A file with the cluster's public keys: kubectl get --raw /openid/v1/jwks. Null where the issuer is public and Google fetches them itself."
+  type        = string
+  default     = "cluster-jwks.json"
+}
+
+variable "service_accounts" {
+  description = "Which Google service account each Kubernetes ServiceAccount may be, such as { \"default/app\" = \"app@my-project.iam.gserviceaccount.com\" }."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.service_accounts) :
+      can(regex("^[^/]+/[^/]+$", name)) && length("system:serviceaccount:${name}") <= 127
+    ])
+    error_message = "Each is NAMESPACE/NAME, and with system:serviceaccount: before it at most 127 bytes, Google's limit of a subject."
+  }
+}
