@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
 import { blobPath, digestOf, makeLayer } from './layer.ts';
-import { type Descriptor, type ImageSettings, type WrittenLayout, writeOciLayout } from './oci-layout.ts';
+import type { Descriptor } from './layout-writer.ts';
+import { type ImageSettings, type WrittenLayout, writeOciLayout } from './oci-layout.ts';
 
 const settings: ImageSettings = {
   user: '1:2',

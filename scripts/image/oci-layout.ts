@@ -1,20 +1,9 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Architecture } from './architecture.ts';
-import { blobPath, digestOf, type Layer } from './layer.ts';
+import type { Layer } from './layer.ts';
+import { type Descriptor, IMAGE_INDEX, IMAGE_MANIFEST, LayoutWriter } from './layout-writer.ts';
 
-const INDEX = 'application/vnd.oci.image.index.v1+json';
-const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG = 'application/vnd.oci.image.config.v1+json';
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
-
-/** What a blob is called by whoever refers to it. */
-export interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: string;
-  /** Bytes. */
-  readonly size: number;
-}
 
 /** The image of one platform; its operating system is Linux. */
 export interface PlatformImage {
@@ -46,8 +35,8 @@ export interface WrittenLayout {
 
 /**
  * Writes an OCI image layout (OCI Image Specification 1.1) in place of whatever `folder` was. Its `index.json` has
- * one entry, the index of the platforms, so that tools push that one as it is. `name`, such as `HOST/PATH:TAG`, is
- * what a runtime that imports the layout calls the image; it is in no digest.
+ * one entry, the index of the platforms. `name`, such as `HOST/PATH:TAG`, is what a runtime that imports the layout
+ * calls the image; it is in no digest.
  */
 export async function writeOciLayout(
   folder: string,
@@ -55,24 +44,16 @@ export async function writeOciLayout(
   settings: ImageSettings,
   name?: string,
 ): Promise<WrittenLayout> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
-  const blob = async (mediaType: string, content: Uint8Array<ArrayBuffer> | string): Promise<Descriptor> => {
-    const digest = digestOf(content);
-    await Bun.write(blobPath(folder, digest), content);
-    return { mediaType, digest, size: Buffer.byteLength(content) };
-  };
-  const json = (mediaType: string, content: object) => blob(mediaType, JSON.stringify(content));
-
+  const layout = await LayoutWriter.create(folder);
   const manifests: WrittenLayout['manifests'][number][] = [];
   const entries: object[] = [];
   for (const image of images) {
-    const config = await json(CONFIG, configuration(image, settings));
+    const config = await layout.json(CONFIG, configuration(image, settings));
     const layers: Descriptor[] = [];
-    for (const layer of image.layers) layers.push(await blob(LAYER, layer.blob));
-    const manifest = await json(MANIFEST, {
+    for (const layer of image.layers) layers.push(await layout.blob(LAYER, layer.blob));
+    const manifest = await layout.json(IMAGE_MANIFEST, {
       schemaVersion: 2,
-      mediaType: MANIFEST,
+      mediaType: IMAGE_MANIFEST,
       config,
       layers,
       annotations: settings.labels,
@@ -84,20 +65,18 @@ export async function writeOciLayout(
     });
     entries.push({ ...manifest, platform: { architecture: image.architecture, os: 'linux' } });
   }
-  const index = await json(INDEX, {
+  const index = await layout.json(IMAGE_INDEX, {
     schemaVersion: 2,
-    mediaType: INDEX,
+    mediaType: IMAGE_INDEX,
     manifests: entries,
     annotations: settings.labels,
   });
-  const named = name !== undefined && {
-    annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
-  };
-  await Bun.write(
-    join(folder, 'index.json'),
-    JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [{ ...index, ...named }] }),
+  await layout.finish(
+    index,
+    name === undefined
+      ? undefined
+      : { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
   );
-  await Bun.write(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   return { index, manifests };
 }
 

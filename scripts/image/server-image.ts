@@ -49,7 +49,7 @@ export async function writeServerImage(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-  return writeOciLayout(folder, images, settings(source), name);
+  return writeOciLayout(folder, images, serverImageSettings(source), name);
 }
 
 /** Puts the compiled program, and its licence, where the image has them. */
@@ -65,7 +65,8 @@ export async function addProgram(root: string, program: string): Promise<void> {
   }
 }
 
-function settings({ version, revision, created, url }: SourceVersion): ImageSettings {
+/** How a runtime starts the image, and what the image says of itself. */
+export function serverImageSettings({ version, revision, created, url }: SourceVersion): ImageSettings {
   return {
     user: `${NONROOT}:${NONROOT}`,
     entrypoint: [`/${PROGRAM}`],

@@ -1,0 +1,46 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { blobPath, digestOf } from './layer.ts';
+
+export const IMAGE_INDEX = 'application/vnd.oci.image.index.v1+json';
+export const IMAGE_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+
+/** What a blob is called by whoever refers to it. */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** Writes a folder as an OCI image layout (OCI Image Specification 1.1). */
+export class LayoutWriter {
+  private constructor(private readonly folder: string) {}
+
+  /** In place of whatever `folder` was. */
+  static async create(folder: string): Promise<LayoutWriter> {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
+    return new LayoutWriter(folder);
+  }
+
+  async blob(mediaType: string, content: Uint8Array<ArrayBuffer> | string): Promise<Descriptor> {
+    const digest = digestOf(content);
+    await Bun.write(blobPath(this.folder, digest), content);
+    return { mediaType, digest, size: Buffer.byteLength(content) };
+  }
+
+  json(mediaType: string, content: object): Promise<Descriptor> {
+    return this.blob(mediaType, JSON.stringify(content));
+  }
+
+  /** Makes it whole. It has one entry, so that tools push that one as it is. */
+  async finish(entry: Descriptor, annotations?: Readonly<Record<string, string>>): Promise<void> {
+    const manifests = [{ ...entry, ...(annotations && { annotations }) }];
+    await Bun.write(
+      join(this.folder, 'index.json'),
+      JSON.stringify({ schemaVersion: 2, mediaType: IMAGE_INDEX, manifests }),
+    );
+    await Bun.write(join(this.folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  }
+}
