@@ -1,5 +1,6 @@
+import { exists } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../run.ts';
+import { runOrThrow } from '../run.ts';
 
 const REPOSITORY = join(import.meta.dir, '../..');
 
@@ -39,9 +40,8 @@ export async function sourceVersion(
   };
 }
 
-/** What git prints; undefined where there is no git or this is none of its repositories. */
+/** What git prints; undefined where this is no repository. Throws where git is missing, or refuses another's files. */
 async function git(...args: readonly string[]): Promise<string | undefined> {
-  if (Bun.which('git') === null) return undefined;
-  const { exitCode, stdout } = await run(['git', '-C', REPOSITORY, ...args]);
-  return exitCode === 0 ? stdout.trim() : undefined;
+  if (!(await exists(join(REPOSITORY, '.git')))) return undefined;
+  return (await runOrThrow(['git', '-C', REPOSITORY, ...args])).trim();
 }
