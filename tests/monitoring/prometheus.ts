@@ -1,0 +1,165 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cache } from '../../scripts/test-cluster/cache.ts';
+import { freePorts } from '../../scripts/test-cluster/free-ports.ts';
+import { debianRoot } from '../../scripts/test-cluster/images.ts';
+import { waitUntil } from '../wait-until.ts';
+
+/** The programs of Debian's package, run from where they are unpacked. */
+export interface MonitoringTools {
+  readonly prometheus: string;
+  readonly promtool: string;
+}
+
+/** Unpacks Debian's Prometheus into the cache where it is not yet there, in some seconds. */
+export async function prepareMonitoringTools(cache: Cache): Promise<MonitoringTools> {
+  const root = await debianRoot('prometheus', ['prometheus'], cache);
+  return { prometheus: join(root, 'usr/bin/prometheus'), promtool: join(root, 'usr/bin/promtool') };
+}
+
+export interface PrometheusOptions {
+  /** Seconds between two scrapes, and two evaluations. */
+  readonly interval: number;
+  /** Each an entry of `scrape_configs`. */
+  readonly scrapeConfigs: readonly object[];
+  /** Each an entry of a rule file's `groups`. */
+  readonly ruleGroups?: readonly object[];
+}
+
+/** One series of an answer: instant queries give one sample, range queries several. */
+export interface Series {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Seconds since the epoch, and the value. */
+  readonly samples: readonly (readonly [number, number])[];
+}
+
+export interface Alert {
+  readonly state: 'pending' | 'firing';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+interface RuleState {
+  readonly name: string;
+  readonly health: string;
+  readonly lastError?: string;
+  /** RFC 3339. */
+  readonly lastEvaluation: string;
+  readonly alerts: readonly Alert[];
+}
+
+interface Target {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly scrapeUrl: string;
+  readonly health: 'up' | 'down' | 'unknown';
+}
+
+/** A Prometheus of its own, on a port that the system picks. */
+export class Prometheus implements AsyncDisposable {
+  private constructor(
+    readonly url: string,
+    private readonly child: Bun.Subprocess,
+    private readonly folder: string,
+  ) {}
+
+  /** Resolves when it is ready. Throws, with its log, where it does not get there. */
+  static async start(
+    tools: MonitoringTools,
+    { interval, scrapeConfigs, ruleGroups = [] }: PrometheusOptions,
+  ): Promise<Prometheus> {
+    const folder = await mkdtemp(join(tmpdir(), 'gkems-prometheus-'));
+    const every = `${interval * 1000}ms`;
+    await Bun.write(join(folder, 'rules.json'), JSON.stringify({ groups: ruleGroups })); // JSON is YAML
+    const config = {
+      global: { scrape_interval: every, scrape_timeout: every, evaluation_interval: every },
+      rule_files: ['rules.json'],
+      scrape_configs: scrapeConfigs,
+    };
+    await Bun.write(join(folder, 'prometheus.yml'), JSON.stringify(config));
+    const [port] = await freePorts(1);
+    const command = [
+      tools.prometheus,
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--log.level=warn',
+    ];
+    const log = join(folder, 'log');
+    const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: Bun.file(log) });
+    const prometheus = new Prometheus(`http://127.0.0.1:${port}`, child, folder);
+    try {
+      await waitUntil('Prometheus is ready', async () => {
+        if (child.exitCode !== null) return true;
+        return (await fetch(`${prometheus.url}/-/ready`)).ok;
+      });
+      if (child.exitCode !== null) throw new Error(`Prometheus ended: ${await Bun.file(log).text()}`);
+    } catch (error) {
+      await prometheus[Symbol.asyncDispose]();
+      throw error;
+    }
+    return prometheus;
+  }
+
+  /** The present value of each series. */
+  async query(query: string): Promise<readonly Series[]> {
+    return (await this.#vector('query', { query })).map(({ metric, value }) => ({
+      labels: metric,
+      samples: value === undefined ? [] : [sample(value)],
+    }));
+  }
+
+  /** The values of each series from `start` to `end`, seconds since the epoch. */
+  async queryRange(query: string, start: number, end: number, step: number): Promise<readonly Series[]> {
+    const parameters = { query, start: `${start}`, end: `${end}`, step: `${step}` };
+    return (await this.#vector('query_range', parameters)).map(({ metric, values = [] }) => ({
+      labels: metric,
+      samples: values.map(sample),
+    }));
+  }
+
+  /** What is scraped, and whether it answers. */
+  async targets(): Promise<readonly Target[]> {
+    const { activeTargets } = (await this.#get('targets', { state: 'active' })) as {
+      activeTargets: Target[];
+    };
+    return activeTargets;
+  }
+
+  /** The alerting rules, with the alerts of each. */
+  async rules(): Promise<readonly RuleState[]> {
+    const { groups } = (await this.#get('rules', { type: 'alert' })) as { groups: { rules: RuleState[] }[] };
+    return groups.flatMap(({ rules }) => rules);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.child.exited;
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #vector(path: string, parameters: Readonly<Record<string, string>>): Promise<VectorElement[]> {
+    const { result } = (await this.#get(path, parameters)) as { result: VectorElement[] };
+    return result;
+  }
+
+  /** https://prometheus.io/docs/prometheus/latest/querying/api/ says the shape of each `data`, by path. */
+  async #get(path: string, parameters: Readonly<Record<string, string>>): Promise<unknown> {
+    const response = await fetch(`${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+    const { status, data, error } = (await response.json()) as Record<string, unknown>;
+    if (status !== 'success') throw new Error(`${path} ${JSON.stringify(parameters)}: ${error}`);
+    return data;
+  }
+}
+
+type WireSample = readonly [number, string];
+
+interface VectorElement {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value?: WireSample;
+  readonly values?: readonly WireSample[];
+}
+
+function sample([at, value]: WireSample): readonly [number, number] {
+  return [at, value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value)];
+}
