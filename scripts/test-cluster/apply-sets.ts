@@ -1,4 +1,4 @@
-import type { ObjectSet } from '../module/render.ts';
+import type { KubernetesObject, ObjectSet } from '../module/render.ts';
 import type { ApiClient } from './api-client.ts';
 import { untilAll, untilHealthy, workloadKinds } from './object-health.ts';
 import { describe, type ObjectReference, Objects } from './objects.ts';
@@ -21,8 +21,8 @@ export interface Applied {
 }
 
 /**
- * Does what `timoni apply` does: makes the Namespace; set after set tries all of its objects, applies them and waits
- * until they are healthy; then removes what an earlier call had applied and this one has not. Throws with the first
+ * Does what `timoni apply` does: makes the Namespace; set after set tries all of its objects, applies those that
+ * this would change and waits until all are healthy; then removes what an earlier call had applied and this one has not. Throws with the first
  * refusal, or with what does not get healthy.
  */
 export async function applySets(
@@ -50,10 +50,22 @@ export async function applySets(
 
 async function applySet(objects: Objects, set: ObjectSet, options: ApplyOptions): Promise<void> {
   const ordered = set.objects.toSorted(byKind);
-  for (const object of ordered) await objects.apply(object, { dryRun: true });
-  for (const object of ordered) await objects.apply(object);
+  const changed: KubernetesObject[] = [];
+  for (const object of ordered) {
+    const wanted = await objects.apply(object, { dryRun: true });
+    if (!Bun.deepEquals(ownPart(wanted), ownPart(await objects.get(object)))) changed.push(object);
+  }
+  for (const object of changed) await objects.apply(object);
   const waitedFor = ordered.filter(({ kind }) => options.hasNodes || !workloadKinds.has(kind));
   await untilHealthy(objects, waitedFor, options.patience);
+}
+
+/** What an apply may change of an object: the rest is the API server's and the controllers'. */
+function ownPart(object: KubernetesObject | undefined): unknown {
+  if (object === undefined) return undefined;
+  const { metadata, status: _, ...rest } = object;
+  const { labels, annotations } = metadata;
+  return { ...rest, metadata: { labels, annotations } };
 }
 
 /** What an instance's objects are, kept in a ConfigMap beside them. */

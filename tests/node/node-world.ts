@@ -1,10 +1,11 @@
+import type { ModuleValues } from '../../scripts/module/render.ts';
 import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { WorkloadIdentityProvider } from '../../server/settings/workload-identity-provider.ts';
 import { waitUntil } from '../wait-until.ts';
-import { installProduct, SERVER, SYSTEM, serverImageArchive } from './installation.ts';
+import { installProduct, SERVER, SYSTEM, serverImageArchive, webhookAsked } from './installation.ts';
 import type { Pod } from './pods.ts';
 
 const PROVIDER = WorkloadIdentityProvider.parse(
@@ -41,16 +42,28 @@ export class NodeWorld implements AsyncDisposable {
   static async start(options: { readonly dualStack?: boolean } = {}): Promise<NodeWorld> {
     await using disposables = new AsyncDisposableStack();
     const image = await serverImageArchive();
-    const cluster = disposables.use(await startCluster({ mode: 'node', ...options }));
+    const cluster = disposables.use(await startCluster({ mode: 'node', certManager: true, ...options }));
     const [hostname = ''] = cluster.hostAddresses;
     const google = disposables.use(await new StandInGoogle({ hostname }).start());
     const { api } = cluster;
     const { issuer } = await api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
     google.addProvider({ provider: PROVIDER, issuer, jwks: await api.json('GET', '/openid/v1/jwks') });
     await cluster.loadImage(image);
-    await installProduct(api, { projectID: PROJECT_ID, provider: PROVIDER, googleURL: google.url });
     const world = new NodeWorld(cluster, google, disposables.move());
+    try {
+      await world.install();
+      await webhookAsked(api);
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
     return world;
+  }
+
+  /** Installs the module anew, with what `values` says at the top of its values; resolves when it is healthy. */
+  install(values?: ModuleValues): Promise<void> {
+    const product = { projectID: PROJECT_ID, provider: PROVIDER, googleURL: this.google.url };
+    return installProduct(this.cluster, product, values);
   }
 
   get api(): ApiClient {
@@ -59,10 +72,16 @@ export class NodeWorld implements AsyncDisposable {
 
   /** A ServiceAccount of the Namespace `default`, annotated with the Google account of its name; returns its email. */
   async addServiceAccount(name: string): Promise<string> {
-    const email = `${name}@${PROJECT_ID}.iam.gserviceaccount.com`;
+    const email = this.addGoogleAccount(name);
     await this.api.text('POST', '/api/v1/namespaces/default/serviceaccounts', {
       body: { metadata: { name, annotations: { 'iam.gke.io/gcp-service-account': email } } },
     });
+    return email;
+  }
+
+  /** A Google account that the ServiceAccount of that name in the Namespace `default` may use; returns its email. */
+  addGoogleAccount(name: string): string {
+    const email = `${name}@${PROJECT_ID}.iam.gserviceaccount.com`;
     const member = `${POOL}/subject/system:serviceaccount:default:${name}`;
     this.google.serviceAccounts.bind(email, 'roles/iam.workloadIdentityUser', member);
     return email;
