@@ -202,7 +202,8 @@ function resolved(schema: SchemaWithReferences, definitions: Definitions): JsonS
     ...(properties && { properties: each(properties) }),
     ...(patternProperties && { patternProperties: each(patternProperties) }),
     ...(items && { items: resolved(items, definitions) }),
-    ...(anyOf && { anyOf: all(anyOf) }),
+    // false is what cue makes of the error that a type ends with
+    ...(anyOf && { anyOf: all(anyOf.filter(Boolean)) }),
     ...(allOf && { allOf: all(allOf) }),
   };
 }
@@ -212,7 +213,9 @@ function typeOf(schema: SchemaWithReferences): string {
   if (schema.$ref !== undefined) return nameOf(schema.$ref);
   const { anyOf, allOf, items, type, enum: choices } = schema;
   if (anyOf !== undefined) {
-    const types = anyOf.filter((one) => !['const', 'prefixItems', 'properties'].some((word) => word in one));
+    const types = anyOf.filter(
+      (one) => one && !['const', 'prefixItems', 'properties'].some((word) => word in one),
+    );
     return types.map(typeOf).join(' | ');
   }
   if (allOf !== undefined) return allOf.at(-1)?.type ?? 'unknown';
