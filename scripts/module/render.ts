@@ -57,10 +57,13 @@ export class ModuleRenderer {
 
   /** The instance's objects, as `timoni build` gives them. Throws {@link ValuesRefused}. */
   async render(values: ModuleValues, instance: Instance): Promise<readonly ObjectSet[]> {
-    // of values alone cue speaks more clearly than of what would have come of them
-    await this.export('timoni.instance.config', values, instance);
+    const applied = this.export('timoni.apply', values, instance).catch(async (error) => {
+      // of values alone cue speaks more clearly than of what would have come of them
+      await this.export('timoni.instance.config', values, instance);
+      throw error;
+    });
     // the shape of timoni.apply in timoni.cue
-    const sets = (await this.export('timoni.apply', values, instance)) as Record<string, KubernetesObject[]>;
+    const sets = (await applied) as Record<string, KubernetesObject[]>;
     return Object.entries(sets).map(([name, objects]) => ({ name, objects }));
   }
 
