@@ -1,0 +1,63 @@
+import { expect, test } from 'bun:test';
+import { ModuleRenderer, ValuesRefused } from '../../scripts/module/render.ts';
+import { moduleFolder } from '../../scripts/module/schemas.ts';
+import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { type GoldenCase, goldenCases, isUpdate, unusedFiles } from './golden-cases.ts';
+
+const renderer = await ModuleRenderer.prepare(new Cache());
+const cases = await goldenCases('refused');
+
+for (const { name, values, instance, file } of cases) {
+  test(`refused: ${name}`, async () => {
+    const message = withoutPositions(await refusal({ values, instance }));
+    if (isUpdate) await Bun.write(file('error.txt'), `${message}\n`);
+    expect(message).toBe((await Bun.file(file('error.txt')).text()).trimEnd());
+  });
+}
+
+async function refusal({ values, instance }: Pick<GoldenCase, 'values' | 'instance'>): Promise<string> {
+  try {
+    await renderer.render(values, instance);
+  } catch (error) {
+    if (error instanceof ValuesRefused) return error.message;
+    throw error;
+  }
+  throw new Error('the values were not refused');
+}
+
+/** What is wrong, without the lines that say where in the module's source it is known. */
+function withoutPositions(message: string): string {
+  return message
+    .split('\n')
+    .filter((line) => !line.startsWith('    '))
+    .map((line) => line.replace(/:$/, ''))
+    .join('\n');
+}
+
+test('each text that the module has for a mistake is one of these', async () => {
+  const errors = (await Promise.all(cases.map(({ file }) => Bun.file(file('error.txt')).text()))).join('\n');
+  const texts: string[] = [];
+  for await (const path of new Bun.Glob('templates/**/*.cue').scan({ cwd: moduleFolder, absolute: true })) {
+    const source = await Bun.file(path).text();
+    // a tree that is no release has none to be mistaken about
+    texts.push(
+      ...[...source.matchAll(/\berror\("(.*)"\)/g)]
+        .map(([, text = '']) => text)
+        .filter((text) => !text.includes('_released')),
+    );
+  }
+  // what stands between the values in a text
+  const unseen = texts.filter(
+    (text) => !text.split(/\\\(.*?\)(?!\))/).every((words) => errors.includes(unquoted(words))),
+  );
+  expect(texts.length).toBeGreaterThan(20);
+  expect(unseen).toEqual([]);
+});
+
+function unquoted(text: string): string {
+  return text.replaceAll('\\"', '"');
+}
+
+test('no file without a use', () => {
+  expect(unusedFiles('refused')).toEqual([]);
+});
