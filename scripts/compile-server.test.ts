@@ -22,4 +22,5 @@ test.skipIf(process.platform !== 'linux')(
       await rm(folder, { recursive: true });
     }
   },
+  60_000,
 );
