@@ -154,7 +154,7 @@ export class Installation implements AsyncDisposable {
 function discovered(component: 'server' | 'webhook', nodeName: string): DiscoveredPod {
   return {
     namespace: instance.namespace,
-    name: `${instance.name}-${component}-abcde`,
+    name: component === 'server' ? `${instance.name}-7kq2x` : `${instance.name}-webhook-5d8f-n4vlz`,
     ip: '127.0.0.1',
     nodeName,
     container: component,

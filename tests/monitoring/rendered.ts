@@ -6,7 +6,7 @@ export interface AlertRule {
   readonly expr: string;
   /** Minutes or hours: 5m, 1h. */
   readonly for: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: { readonly severity: string; readonly namespace: string };
   readonly annotations: { readonly summary: string; readonly description: string };
 }
 
