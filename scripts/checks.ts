@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
+import { installer } from '../tests/install-module.ts';
 import { countsOf } from './junit-report.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { run } from './run.ts';
@@ -85,14 +86,16 @@ export function clusterCheck(mode: 'api' | 'node', report: Report): Check {
 
 /** What the cluster is made of is built first: that takes longer than a test may. */
 async function clusterTests(mode: 'api' | 'node', folder: string, report: Report): Promise<Outcome> {
+  const cache = new Cache(undefined, report);
   try {
-    await prepareCluster(mode, new Cache(undefined, report));
+    await prepareCluster(mode, cache);
   } catch (error) {
     if (!(error instanceof ClusterUnavailable)) throw error;
     const notes = [`not run: tests/${folder} (${error.message})`];
     return { passed: 0, failed: 0, output: '', notes, unavailable: true };
   }
-  return bunTest(folder, [`tests/${folder}/*.test.ts`]);
+  await ModuleRenderer.prepare(cache);
+  return { ...(await bunTest(folder, [`tests/${folder}/*.test.ts`])), notes: [installer()] };
 }
 
 /** A tool of node_modules, run by Bun: its first line asks for a Node that may not be there. */

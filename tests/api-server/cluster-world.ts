@@ -33,6 +33,8 @@ export interface TokenRequestOptions {
   readonly serviceAccountName: string;
   /** By default the provider's. */
   readonly audiences?: readonly string[];
+  /** By default the API server's, an hour. */
+  readonly expirationSeconds?: number;
   readonly boundTo?: { readonly kind: string; readonly name: string; readonly uid?: string };
   /** Who asks; by default the administrator. */
   readonly as?: string;
@@ -49,6 +51,7 @@ const VALUES = {
   image: { repository: 'registry.example.com/gke-metadata-server', tag: '1.2.3' },
   settings: { projectID: PROJECT_ID, workloadIdentityProvider: PROVIDER.name },
   policy: { nodeIdentity: { enabled: true } },
+  test: { enabled: true, googleServiceAccount: `test@${PROJECT_ID}.iam.gserviceaccount.com` },
 };
 const CONTAINERS = [{ name: 'main', image: 'none' }];
 
@@ -202,6 +205,7 @@ export class ClusterWorld implements AsyncDisposable {
   async requestToken({
     serviceAccountName,
     audiences = [PROVIDER.audience],
+    expirationSeconds,
     boundTo,
     as,
   }: TokenRequestOptions): Promise<{
@@ -213,7 +217,7 @@ export class ClusterWorld implements AsyncDisposable {
     const body = {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
-      spec: { audiences, boundObjectRef },
+      spec: { audiences, expirationSeconds, boundObjectRef },
     };
     const response = await this.api.fetch('POST', path, { body, ...(as !== undefined && { token: as }) });
     // a TokenRequest or a Status, told apart by the HTTP status

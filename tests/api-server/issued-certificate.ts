@@ -5,6 +5,7 @@ import { untilHealthy } from '../../scripts/test-cluster/object-health.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { MountedSecret } from '../mounted-secret.ts';
 import { waitUntil } from '../wait-until.ts';
+import { issueAnew } from './certificate-requests.ts';
 import type { ClusterWorld } from './cluster-world.ts';
 
 /** Of a Secret of type kubernetes.io/tls that cert-manager keeps. */
@@ -53,13 +54,7 @@ export class IssuedCertificate implements AsyncDisposable {
   async renew(): Promise<void> {
     const before = await this.#secret();
     const { name } = this.world.module.object('Certificate', 'webhook').metadata;
-    const path = `/apis/cert-manager.io/v1/namespaces/${this.world.namespace}/certificates/${name}`;
-    const { status } = await this.world.api.json<{ status: { conditions: object[] } }>('GET', path);
-    const issuing = { type: 'Issuing', status: 'True', reason: 'ManuallyTriggered', message: 'by a test' };
-    await this.world.api.text('PATCH', `${path}/status`, {
-      contentType: 'application/merge-patch+json',
-      body: { status: { conditions: [...status.conditions, issuing] } },
-    });
+    await issueAnew(this.world.api, this.world.namespace, name);
     const renewed = await waitUntil('another certificate is issued', async () => {
       const secret = await this.#secret();
       return secret.data['tls.crt'] !== before.data['tls.crt'] && secret;

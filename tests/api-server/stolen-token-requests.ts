@@ -84,4 +84,9 @@ export const BY_POLICY: readonly [string, Request, string, string?][] = [
     (nodes) => ({ serviceAccountName: 'reader', audiences: [], boundTo: nodes.pod('reader-a') }),
     'for its workload identity provider only',
   ],
+  [
+    'for longer than an hour',
+    (nodes) => ({ serviceAccountName: 'reader', expirationSeconds: 3601, boundTo: nodes.pod('reader-a') }),
+    'of an hour at most',
+  ],
 ];

@@ -94,7 +94,7 @@ describe('a token stolen from the server of Node A', () => {
 });
 
 test(
-  'the policy alone, with no webhook, pins audience and bound kind, and not the Node of a Pod',
+  'the policy alone, with no webhook, pins audience, bound kind and lifetime, and not the Node of a Pod',
   async () => {
     await using nodes = await TwoNodes.start(cluster);
     await nodes.withPolicy();
@@ -109,7 +109,7 @@ test(
 );
 
 test(
-  'the guard alone, with no policy, pins all but the audience',
+  'the guard alone, with no policy, pins all but audience and lifetime',
   async () => {
     await using nodes = await TwoNodes.start(cluster);
     await nodes.withGuard();
