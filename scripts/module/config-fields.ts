@@ -40,6 +40,10 @@ export interface ConfigField {
   readonly within?: string;
   /** Its comment, one line. */
   readonly description: string;
+  /** The comment of a type of the module's own. */
+  readonly typeDescription?: string;
+  /** The structs it is in, the outermost first. */
+  readonly structs: readonly { readonly path: string; readonly description: string }[];
   /** What it must be, complete in itself. What only fields together can break is not in it. */
   readonly schema: JsonSchema;
 }
@@ -81,7 +85,7 @@ export async function configFields(renderer: ModuleRenderer): Promise<readonly C
     .filter(({ path }) => !notForUsers.has(path.join('.')))
     .sort((one, other) => order.indexOf(one.path.join('.')) - order.indexOf(other.path.join('.')));
   return Promise.all(
-    leaves.map(async ({ path, schema, required }): Promise<ConfigField> => {
+    leaves.map(async ({ path, schema, required, structs }): Promise<ConfigField> => {
       const parents = path.map((_, index) => path.slice(0, index));
       const within = parents.find((parent) => valueAt(config, parent) === undefined)?.join('.');
       const isExample = valueAt(minimalValues, path) !== undefined;
@@ -89,6 +93,8 @@ export async function configFields(renderer: ModuleRenderer): Promise<readonly C
       const isAsked = inConfig === undefined && (isExample || within !== undefined);
       const value = isAsked ? await defaultOf(path, renderer) : inConfig;
       const complete = resolved(schema, root.$defs);
+      const names = typeOf(schema).match(/\w+/g) ?? [];
+      const typeDescription = names.map((name) => root.$defs[name]?.description).find(Boolean);
       return {
         path: path.join('.'),
         type: typeOf(schema),
@@ -96,7 +102,9 @@ export async function configFields(renderer: ModuleRenderer): Promise<readonly C
         ...(value !== undefined && { default: value }),
         required: required && value === undefined,
         ...(within !== undefined && { within }),
-        description: (complete.description ?? '').replaceAll('\n', ' '),
+        description: oneLine(complete.description),
+        ...(typeDescription?.startsWith('#') && { typeDescription: oneLine(typeDescription.slice(1)) }),
+        structs,
         schema: complete,
       };
     }),
@@ -147,24 +155,29 @@ interface Leaf {
   readonly schema: SchemaWithReferences;
   /** Whether the struct it is in requires it. */
   readonly required: boolean;
+  readonly structs: ConfigField['structs'];
 }
 
 /** The fields that are no structs of the module's own, whatever Kubernetes' have inside. */
 function* leavesOf(
   schema: SchemaWithReferences,
   definitions: Definitions,
-  path: readonly string[] = [],
-  required = true,
+  { path, required, structs }: Omit<Leaf, 'schema'> = { path: [], required: true, structs: [] },
 ): Generator<Leaf> {
   const struct = schema.$ref === undefined ? schema : merged(schema, definition(schema.$ref, definitions));
   // the module's comments begin with the definition's name in CUE, those of Go do not
   const own = schema.$ref === undefined || definition(schema.$ref, definitions).description?.startsWith('#');
   if (struct.properties === undefined || !own) {
-    yield { path, schema, required };
+    yield { path, schema, required, structs };
     return;
   }
+  const inside = [...structs, { path: path.join('.'), description: oneLine(struct.description) }];
   for (const [name, property] of Object.entries(struct.properties)) {
-    yield* leavesOf(property, definitions, [...path, name], struct.required?.includes(name) ?? false);
+    yield* leavesOf(property, definitions, {
+      path: [...path, name],
+      required: struct.required?.includes(name) ?? false,
+      structs: path.length === 0 ? [] : inside,
+    });
   }
 }
 
@@ -183,6 +196,10 @@ function definition(reference: string, definitions: Definitions): SchemaWithRefe
   const found = definitions[nameOf(reference)];
   if (found === undefined) throw new Error(`cue refers to ${reference} and does not define it`);
   return found;
+}
+
+function oneLine(comment = ''): string {
+  return comment.replaceAll('\n', ' ');
 }
 
 function nameOf(reference: string): string {

@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { configFields } from './module/config-fields.ts';
+import { ModuleRenderer } from './module/render.ts';
+import { installSchemas, moduleFolder } from './module/schemas.ts';
+import { withValuesTable } from './module/values-table.ts';
+import { Cache } from './test-cluster/cache.ts';
+
+const BAD_USE = 2;
+
+const cache = new Cache(undefined, (line) => console.error(line));
+
+const command = new Command('scripts/generate')
+  .description(
+    'Writes what is made of the Timoni module, or for it, and prints where it is. It needs Go, which compiles cue ' +
+      'the first time. The expected files of tests/module are written by `UPDATE_GOLDEN=1 scripts/bun test tests/module`.',
+  )
+  .allowExcessArguments(false)
+  .showHelpAfterError()
+  .exitOverride();
+
+command
+  .command('schemas')
+  .description(
+    'the schemas of Kubernetes, cert-manager and the Prometheus operator that cue and timoni look for',
+  )
+  .action(async () => console.log(await installSchemas(cache)));
+
+command
+  .command('readme')
+  .description("the table of values in the module's README")
+  .action(async () => {
+    const file = join(moduleFolder, 'README.md');
+    const fields = await configFields(await ModuleRenderer.prepare(cache));
+    await Bun.write(file, withValuesTable(await Bun.file(file).text(), fields));
+    console.log(file);
+  });
+
+try {
+  await command.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : BAD_USE);
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
