@@ -9,7 +9,7 @@ import {
   unusedFiles,
   writeExpected,
 } from './golden-cases.ts';
-import { notRun, timoniBuild } from './timoni-program.ts';
+import { hasTimoni, timoniBuild } from './timoni-program.ts';
 
 const renderer = await ModuleRenderer.prepare(new Cache());
 
@@ -22,7 +22,7 @@ for (const golden of await goldenCases('objects')) {
     expect(expectedSets(sets)).toEqual(await readExpected(golden));
   });
 
-  test.skipIf(notRun !== undefined)(`as timoni build has them: ${name}`, async () => {
+  test.skipIf(!hasTimoni)(`as timoni build has them: ${name}`, async () => {
     const sets = await renderer.render(values, instance);
     expect(await timoniBuild(values, instance)).toEqual(sets.flatMap(({ objects }) => objects));
   });
