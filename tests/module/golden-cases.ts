@@ -22,7 +22,7 @@ export interface GoldenCase {
 export async function goldenCases(kind: 'objects' | 'refused'): Promise<readonly GoldenCase[]> {
   const folder = join(TESTDATA, kind);
   return Promise.all(
-    readdirSync(folder).map(async (name): Promise<GoldenCase> => {
+    folders(folder).map(async (name): Promise<GoldenCase> => {
       const file = (base: string) => join(folder, name, base);
       const instance = Bun.file(file('instance.yaml'));
       return {
@@ -38,6 +38,11 @@ export async function goldenCases(kind: 'objects' | 'refused'): Promise<readonly
       };
     }),
   );
+}
+
+function folders(path: string): readonly string[] {
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
 /** Files of testdata that no case has a use for. */
