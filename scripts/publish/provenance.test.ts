@@ -1,0 +1,55 @@
+import { expect, test } from 'bun:test';
+import { type Build, buildHere, originOf, provenance } from './provenance.ts';
+
+const commit = '0123456789abcdef0123456789abcdef01234567';
+const sourceURL = 'https://github.com/owner/name';
+const build: Build = { sourceURL, commit, builder: 'https://ci.example.test', invocation: 'urn:run:1' };
+
+test('what a provenance says is read as it was written', () => {
+  expect(originOf(provenance('chart', '1.2.3', build))).toEqual({
+    artifact: 'chart',
+    version: '1.2.3',
+    sourceURL,
+    commit,
+    builder: 'https://ci.example.test',
+  });
+});
+
+test('what is no such provenance says nothing', () => {
+  const good = JSON.stringify(provenance('image', '1.2.3', build));
+  const bad = [
+    good.replace(commit, commit.slice(1)),
+    good.replace('"artifact":"image"', '"artifact":"bundle"'),
+    good.replace('"version":"1.2.3"', '"version":123'),
+    good.replace('"builder"', '"bilder"'),
+    // a dependency that is not the source is no commit of it
+    good.replace(`"uri":"git+${sourceURL}"`, '"uri":"git+https://github.com/owner/other"'),
+    good.replace('resolvedDependencies', 'dependencies'),
+  ];
+  expect(bad.filter((text) => text === good)).toEqual([]);
+  for (const text of [...bad, '{}', 'null', '"text"', '[]'])
+    expect(originOf(JSON.parse(text))).toBeUndefined();
+});
+
+test('a run of a workflow is told by its variables, a person by none', () => {
+  const workflow = {
+    GITHUB_ACTIONS: 'true',
+    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_REPOSITORY: 'owner/name',
+    GITHUB_WORKFLOW_REF: 'owner/name/.github/workflows/release.yml@refs/tags/v1.2.3',
+    GITHUB_RUN_ID: '42',
+    GITHUB_RUN_ATTEMPT: '2',
+  };
+  expect(buildHere(workflow, sourceURL, commit, () => 'a-uuid')).toEqual({
+    sourceURL,
+    commit,
+    builder: 'https://github.com/owner/name/.github/workflows/release.yml@refs/tags/v1.2.3',
+    invocation: 'https://github.com/owner/name/actions/runs/42/attempts/2',
+  });
+  expect(buildHere({}, sourceURL, commit, () => 'a-uuid')).toEqual({
+    sourceURL,
+    commit,
+    builder: `${sourceURL}/blob/main/docs/releasing.md#by-hand`,
+    invocation: 'urn:uuid:a-uuid',
+  });
+});

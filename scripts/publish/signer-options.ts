@@ -1,0 +1,58 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Signer } from './cosign.ts';
+import { isReleaseVersion, releaseIdentity, SOURCE_URL } from './release-names.ts';
+
+/** What `scripts/release` and `scripts/verify-release` are both told about who must have signed. */
+export interface SignerOptions {
+  readonly key?: string;
+  readonly source: string;
+  readonly certificateIdentity?: string;
+  readonly certificateOidcIssuer?: string;
+}
+
+export const KEY_OPTION = '--key <key>';
+
+/** A command about one version, with the options of {@link SignerOptions} but for its key. */
+export function releaseCommand(name: string): Command {
+  return new Command(name)
+    .argument('<version>', 'such as 1.2.3, without v', parseVersion)
+    .option('--source <url>', 'the repository that it is built from', parseSource, SOURCE_URL)
+    .option(
+      '--certificate-identity <identity>',
+      "without --key: who must have signed (default: the source's release.yml, at the tag of the version)",
+    )
+    .option(
+      '--certificate-oidc-issuer <url>',
+      'without --key: who vouches for that identity (default: GitHub)',
+    )
+    .allowExcessArguments(false)
+    .showHelpAfterError()
+    .exitOverride();
+}
+
+/** Who must have signed without a key. */
+export function certificateSigner(version: string, options: SignerOptions): Signer {
+  const usual = releaseIdentity(version, options.source);
+  return {
+    identity: options.certificateIdentity ?? usual.identity,
+    issuer: options.certificateOidcIssuer ?? usual.issuer,
+  };
+}
+
+/** `HOST/PATH`, with neither scheme nor tag. */
+export function parseRegistry(value: string): string {
+  if (/^[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/.test(value)) return value;
+  throw new InvalidArgumentError(
+    'It must be HOST or HOST/PATH in lower case, without https:// and without a tag.',
+  );
+}
+
+function parseVersion(value: string): string {
+  if (isReleaseVersion(value)) return value;
+  throw new InvalidArgumentError('It must be a semantic version such as 1.2.3 or 1.2.3-rc.1.');
+}
+
+function parseSource(value: string): string {
+  if (/^https:\/\/[^/?#@\s]+(\/[^/?#\s]+)+$/.test(value)) return value;
+  throw new InvalidArgumentError('It must be a URL such as https://github.com/OWNER/NAME.');
+}

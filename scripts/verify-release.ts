@@ -1,0 +1,49 @@
+import { CommanderError } from 'commander';
+import { DEFAULT_REGISTRY } from './publish/release-names.ts';
+import { releaseTools } from './publish/release-tools.ts';
+import {
+  certificateSigner,
+  KEY_OPTION,
+  parseRegistry,
+  releaseCommand,
+  type SignerOptions,
+} from './publish/signer-options.ts';
+import { verifyRelease } from './publish/verification.ts';
+import { Cache } from './test-cluster/cache.ts';
+
+const BAD_USE = 2;
+
+const command = releaseCommand('scripts/verify-release')
+  .description(
+    "Verifies a published release: that its image, module, manifests and chart are signed by the project's own " +
+      'workflow, or the owner of a key; that each has a signed bill of materials and provenance, of this version and of ' +
+      'one commit; that every blob is what its digest says; that module, chart and manifests run the signed image. One ' +
+      'line each; exit code 1 where anything is amiss. Its tools, crane and cosign, are compiled by Go where the cache ' +
+      'folder (XDG_CACHE_HOME) lacks them: some five minutes.',
+  )
+  .option('--registry <host/path>', 'where it was published', parseRegistry, DEFAULT_REGISTRY)
+  .option(KEY_OPTION, "the signer's public key: a file, or a URI that cosign knows");
+
+try {
+  command.parse();
+  const version = command.processedArgs[0] as string; // parsed above
+  const options = command.opts<SignerOptions & { readonly registry: string }>();
+  const tools = await releaseTools(new Cache(undefined, (line) => console.error(line)), process.env);
+  const { key } = options;
+  const signer = key === undefined ? certificateSigner(version, options) : { key };
+  console.error(`looking at ${options.registry} ...`);
+  const expectation = { version, sourceURL: options.source, signer };
+  const checks = await verifyRelease(options.registry, expectation, tools);
+  for (const { artifact, what, finding, isGood } of checks) {
+    console.log(`${isGood ? '✓' : '✗'} ${artifact}: ${what}: ${finding}`);
+  }
+  const bad = checks.filter(({ isGood }) => !isGood).length;
+  console.log(bad === 0 ? `${version} is good.` : `${version} is NOT to be trusted: ${bad} checks failed.`);
+  process.exitCode = bad === 0 ? 0 : 1;
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
+  else {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
