@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
 import { installer } from '../tests/install-module.ts';
+import { prepareMonitoringTools } from '../tests/monitoring/prometheus.ts';
 import { countsOf } from './junit-report.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { run } from './run.ts';
@@ -49,10 +50,8 @@ export function moduleChecks(report: Report): readonly Check[] {
   const cache = new Cache(undefined, report);
   return [
     { name: 'style (cue fmt)', run: () => withGo(() => cueFormat(cache)) },
-    {
-      name: 'tests/module, tests/chart',
-      run: () => withGo(() => moduleTests(cache)),
-    },
+    { name: 'tests/module, tests/chart', run: () => withGo(() => moduleTests(cache)) },
+    { name: 'tests/monitoring', run: () => withGo(() => monitoringTests(cache)) },
   ];
 }
 
@@ -76,6 +75,12 @@ async function moduleTests(cache: Cache): Promise<Outcome> {
   const timoni = Bun.which('timoni') === null ? 'not run: timoni (not on PATH); cue alone' : 'cue and timoni';
   const outcome = await bunTest('module', ['tests/{module,chart}/**/*.test.ts']);
   return { ...outcome, notes: [timoni] };
+}
+
+/** On a real Prometheus, which Debian's package brings. */
+async function monitoringTests(cache: Cache): Promise<Outcome> {
+  await Promise.all([ModuleRenderer.prepare(cache), prepareMonitoringTools(cache)]);
+  return bunTest('monitoring', ['tests/monitoring/*.test.ts']);
 }
 
 /** The tests in tests/api-server or tests/node, on a real cluster. */
