@@ -1,0 +1,65 @@
+import type { Instance, KubernetesObject, ModuleRenderer, ModuleValues } from './render.ts';
+import { yamlDocuments } from './yaml.ts';
+
+/** A value that Flux has yet to put in: the name of its variable, and a value that no object has by itself. */
+interface Variable {
+  readonly name: string;
+  readonly standIn: string;
+}
+
+/** The values that cannot be guessed, by their name under `settings`. */
+const variables: Readonly<Record<string, Variable>> = {
+  projectID: { name: 'PROJECT_ID', standIn: 'project-id-to-be-substituted' },
+  workloadIdentityProvider: {
+    name: 'WORKLOAD_IDENTITY_PROVIDER',
+    standIn:
+      'projects/1/locations/global/workloadIdentityPools/to-be-substituted/providers/to-be-substituted',
+  },
+};
+
+export interface ManifestOptions {
+  readonly instance: Instance;
+  /** Whether the Namespace is one of the objects. */
+  readonly createNamespace: boolean;
+}
+
+/**
+ * All objects of an instance in the order in which they are applied, as YAML. Where the values lack what cannot be
+ * guessed there are variables for Flux to put in; then every `$` of the objects' own is `$$`, which Flux's substitution
+ * makes `$` again (github.com/fluxcd/pkg/envsubst: of `$$` one is skipped and the other is text).
+ */
+export async function manifestsOf(
+  renderer: ModuleRenderer,
+  values: ModuleValues,
+  { instance, createNamespace }: ManifestOptions,
+): Promise<string> {
+  const { settings: given } = values;
+  const settings: Readonly<Record<string, unknown>> = Object(given);
+  const open = Object.entries(variables).filter(([field]) => settings[field] === undefined);
+  const standIns = Object.fromEntries(open.map(([field, { standIn }]) => [field, standIn]));
+  const sets = await renderer.render({ ...values, settings: { ...settings, ...standIns } }, instance);
+  const objects = [
+    ...(createNamespace ? [namespaceOf(instance)] : []),
+    ...sets.flatMap(({ objects }) => objects),
+  ];
+  const manifests = yamlDocuments(objects);
+  if (open.length === 0) return manifests;
+  return open.reduce(
+    (text, [, { name, standIn }]) => text.replaceAll(standIn, () => `\${${name}}`),
+    manifests.replaceAll('$', '$$$$'),
+  );
+}
+
+/** The variables of manifests, by the path of the value that each is. */
+export const fluxVariables: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(variables).map(([field, { name }]) => [`settings.${field}`, name]),
+);
+
+/** The servers are on the host network, which Pod Security's level "privileged" alone allows. */
+function namespaceOf({ namespace }: Instance): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: namespace, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
+  };
+}
