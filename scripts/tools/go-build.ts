@@ -12,6 +12,8 @@ export interface GoBuild {
   readonly packages: readonly string[];
   /** `-ldflags` beside those that leave out what only a debugger reads. */
   readonly linkerFlags?: readonly string[];
+  /** `-tags`, by which some programs leave out what a test needs not. */
+  readonly tags?: readonly string[];
 }
 
 /**
@@ -30,7 +32,7 @@ export async function goBuild(build: GoBuild, cache: Cache): Promise<string> {
 }
 
 async function compile(
-  { name, source, packages, linkerFlags = [] }: GoBuild,
+  { name, source, packages, linkerFlags = [], tags = [] }: GoBuild,
   folder: string,
   report: Report,
 ): Promise<void> {
@@ -44,6 +46,7 @@ async function compile(
     await runOrThrow(
       [
         ...['nice', '-n', '15', 'go', 'build', '-v', '-trimpath', '-buildvcs=false', '-mod=readonly'],
+        ...['-tags', tags.join(',')],
         ...['-ldflags', ['-s', '-w', ...linkerFlags].join(' '), '-o', `${folder}/`, ...packages],
       ],
       {

@@ -65,7 +65,7 @@ export class Prometheus implements AsyncDisposable {
 
   /** Resolves when it is ready. Throws, with its log, where it does not get there. */
   static async start(
-    tools: MonitoringTools,
+    tools: Pick<MonitoringTools, 'prometheus'>,
     { interval, scrapeConfigs, ruleGroups = [] }: PrometheusOptions,
   ): Promise<Prometheus> {
     const folder = await mkdtemp(join(tmpdir(), 'gkems-prometheus-'));
