@@ -18,7 +18,7 @@ export interface Installation extends Pick<Instance, 'name' | 'namespace'> {
 export function installer(): string {
   const timoni = Bun.which('timoni');
   return timoni === null
-    ? 'the module is applied by server-side apply, set after set: timoni is not on PATH'
+    ? 'timoni is not on PATH: the module is applied by server-side apply, set after set, and no bundle is'
     : `the module is applied by ${timoni}`;
 }
 
