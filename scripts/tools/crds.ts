@@ -2,6 +2,7 @@ import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
 import type { Cache } from '../test-cluster/cache.ts';
+import { fluxControllers } from './flux.ts';
 
 /** One version of a Go module, and the checksum of its content as a go.sum has it. */
 interface GoModule {
@@ -15,6 +16,16 @@ const PROMETHEUS_OPERATOR: GoModule = {
   path: 'github.com/prometheus-operator/prometheus-operator',
   version: 'v0.92.1',
   sum: 'h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc=',
+};
+const KYVERNO: GoModule = {
+  path: 'github.com/kyverno/kyverno',
+  version: 'v1.19.1',
+  sum: 'h1:/MkgFii3/VlQfKR1JpC9tVwNNVNQTt2S4U6qCsafsTU=',
+};
+const POLICY_CONTROLLER: GoModule = {
+  path: 'github.com/sigstore/policy-controller',
+  version: 'v0.13.1',
+  sum: 'h1:Woy+6bQ7pT/0m3/PSO2RtDxSHKBZ/8iHpCZFcZJThM8=',
 };
 
 /** The folder of cert-manager's CustomResourceDefinitions, one YAML file each, of the version that is built here. */
@@ -33,6 +44,25 @@ export function prometheusOperatorCRDs(cache: Cache): Promise<string> {
     'example/prometheus-operator-crd',
     files,
   );
+}
+
+/** The folders of those of Flux's controllers that are built here. */
+export function fluxCRDs(cache: Cache): Promise<readonly string[]> {
+  return Promise.all(
+    fluxControllers.map(async (name) => {
+      const module = await pinned(join(import.meta.dir, 'flux'), `github.com/fluxcd/${name}`);
+      return kept(cache, `${name}-crds`, module, 'config/crd/bases', /\.yaml$/);
+    }),
+  );
+}
+
+/** The folders of those of what admits images by their signatures: Kyverno, and Sigstore's policy-controller. */
+export function imagePolicyCRDs(cache: Cache): Promise<readonly string[]> {
+  const kyverno = 'config/crds/policies.kyverno.io';
+  return Promise.all([
+    kept(cache, 'kyverno-crds', KYVERNO, kyverno, /_imagevalidatingpolicies\.yaml$/),
+    kept(cache, 'policy-controller-crds', POLICY_CONTROLLER, 'config', /-clusterimagepolicy\.yaml$/),
+  ]);
 }
 
 /** Keeps files of a folder of a module in the cache. */
@@ -61,7 +91,7 @@ async function pinned(folder: string, path: string): Promise<GoModule> {
   const [goMod = '', goSum = ''] = await Promise.all(
     ['go.mod', 'go.sum'].map((name) => Bun.file(join(folder, name)).text()),
   );
-  const version = new RegExp(`^(?:require|\\t)\\s*${path} (v\\S+)$`, 'm').exec(goMod)?.[1];
+  const version = new RegExp(`^(?:require|\\t)\\s*${path} (v\\S+)(?: // indirect)?$`, 'm').exec(goMod)?.[1];
   const prefix = `${path} ${version} `;
   const sum = goSum.split('\n').find((line) => line.startsWith(prefix));
   if (version === undefined || sum === undefined) throw new Error(`${folder} does not pin ${path}`);

@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+import type { Cache } from '../test-cluster/cache.ts';
+import { goBuild } from './go-build.ts';
+
+/** The folder of the go.mod that pins a release of Flux. */
+const source = join(import.meta.dir, 'flux');
+
+export const fluxControllers = ['source-controller', 'kustomize-controller', 'helm-controller'] as const;
+
+/** The folder of Flux's own controllers, each a program of its name. */
+export function fluxPrograms(cache: Cache): Promise<string> {
+  const packages = fluxControllers.map((name) => `github.com/fluxcd/${name}`);
+  return goBuild({ name: 'flux', source, packages }, cache);
+}
