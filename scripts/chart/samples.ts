@@ -94,21 +94,21 @@ export function sampleOf(
   };
 }
 
-/** So many samples, each after the other. Those that the module refuses are none. */
+/** So many samples, always in the same order, as the templates depend on it. Those that the module refuses are none. */
 export async function takeSamples(
   fields: readonly ConfigField[],
   vocabulary: Vocabulary,
   renderer: ModuleRenderer,
   count: number,
 ): Promise<readonly Sample[]> {
-  const samples: Sample[] = [];
+  const taken = new Map<number, Sample>();
   let refusal: unknown;
   const one = async (number: number): Promise<void> => {
     const { values, instance } = sampleValues(fields, number);
     try {
       // the shape of timoni.apply in timoni.cue
       const objects = (await renderer.export('timoni.apply', values, instance)) as Sample['objects'];
-      samples.push(sampleOf(values, instance, objects, vocabulary));
+      taken.set(number, sampleOf(values, instance, objects, vocabulary));
     } catch (error) {
       if (!(error instanceof ValuesRefused)) throw error;
       refusal = error;
@@ -120,6 +120,7 @@ export async function takeSamples(
     for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) await one(number);
   };
   await Promise.all([worker(), worker()]);
+  const samples = [...taken].sort(([one], [other]) => one - other).map(([, sample]) => sample);
   if (samples.length < count / 2) {
     throw new Error(`the module refuses ${count - samples.length} of ${count} samples`, { cause: refusal });
   }
