@@ -116,12 +116,11 @@ async function verifySubject(
           throw new Bad('what is signed as one does not say where this artifact is from');
         origins.set(subject, found);
         const commit = expected.commit ?? (image && origins.get(image)?.commit) ?? found.commit;
-        const differences = Object.entries({ artifact: name, version, sourceURL, commit }).filter(
-          // the names of what is expected are those of an Origin
-          ([field, value]) => found[field as keyof Origin] !== value,
-        );
-        for (const [field, value] of differences) {
-          throw new Bad(`its ${field} is ${found[field as keyof Origin]}, expected ${value}`);
+        // the names of what is expected are those of an Origin
+        const expectedOrigin: Omit<Origin, 'builder'> = { artifact: name, version, sourceURL, commit };
+        for (const [field, value] of Object.entries(expectedOrigin)) {
+          const actual = found[field as keyof Origin];
+          if (actual !== value) throw new Bad(`its ${field} is ${actual}, expected ${value}`);
         }
         return `${found.sourceURL} at ${found.commit}, by ${found.builder}`;
       }),

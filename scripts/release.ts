@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CommanderError } from 'commander';
+import { version as packageVersion } from '../package.json';
+import { sourceVersion } from './image/source-version.ts';
+import { buildHere } from './publish/provenance.ts';
+import { publishRelease, type ReleaseOrder } from './publish/release.ts';
+import { writeReleaseFiles } from './publish/release-files.ts';
+import { releaseParts } from './publish/release-parts.ts';
+import { releaseTools } from './publish/release-tools.ts';
+import {
+  certificateSigner,
+  KEY_OPTION,
+  parseRegistry,
+  releaseCommand,
+  type SignerOptions,
+} from './publish/signer-options.ts';
+import { Cache } from './test-cluster/cache.ts';
+
+const BAD_USE = 2;
+
+const command = releaseCommand('scripts/release')
+  .description(
+    'Publishes a release: the image for both platforms, the Timoni module, manifests for Flux and the Helm chart. ' +
+      'Each is pushed by its digest, attested (bill of materials, provenance), signed and verified as a user would; ' +
+      'only when all are good they get their tags, VERSION and latest. Where anything fails before, nothing is tagged; ' +
+      'the same command again goes on where it stopped. A version that exists is never made another. Digests, checksums ' +
+      'and what people download are left in dist/release/VERSION.\n\n' +
+      'Log in to the registry first: crane and cosign take what Docker and Podman keep. Signing is keyless by default, ' +
+      'by the identity of the workflow that this runs in. The password of a key comes by COSIGN_PASSWORD; secrets are ' +
+      'never arguments. It needs Linux, Go and mmdebstrap; tools are compiled once and kept in the cache folder.',
+  )
+  .requiredOption('--registry <host/path>', 'where to publish', parseRegistry)
+  .option(KEY_OPTION, "sign with this private key: a file, env://VARIABLE, or a KMS's URI");
+
+const report = (line: string) => console.error(line);
+
+async function release(version: string, options: SignerOptions & { registry: string }, folder: string) {
+  if (version !== packageVersion) {
+    throw new Error(
+      `package.json says ${packageVersion}: a program says the version that it is released as. Set it first.`,
+    );
+  }
+  const { revision, created } = await sourceVersion(process.env, { version });
+  if (revision === undefined || revision.endsWith('-dirty')) {
+    throw new Error('A release is made of a commit: commit or remove what is changed here (git status).');
+  }
+  const { source: url, registry, key: privateKey } = options;
+  const cache = new Cache(undefined, report);
+  const tools = await releaseTools(cache, process.env);
+  const build = buildHere(process.env, url, revision, () => crypto.randomUUID());
+  const base = { registry, source: { version, commit: revision, created, url }, build };
+  const order: ReleaseOrder =
+    privateKey === undefined
+      ? { ...base, signer: certificateSigner(version, options) }
+      : { ...base, privateKey, signer: { key: await publicKeyFile(privateKey) } };
+
+  async function publicKeyFile(key: string): Promise<string> {
+    const file = join(folder, 'cosign.pub');
+    await Bun.write(file, await tools.cosign.publicKey(key));
+    return file;
+  }
+
+  const parts = await releaseParts(order.source, cache, report);
+  const artifacts = await publishRelease(order, parts, join(folder, 'layouts'), tools, report);
+  const files = join('dist/release', version);
+  await writeReleaseFiles(files, { version, commit: revision }, artifacts);
+  for (const { repository, digest } of artifacts) console.log(`${repository}:${version}@${digest}`);
+  report(`${version} is published. For the release page: ${files}`);
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'release-'));
+try {
+  command.parse();
+  const version = command.processedArgs[0] as string; // parsed above
+  await release(version, command.opts(), folder);
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
+  else {
+    console.error(error instanceof Error ? error.message : error);
+    console.error(
+      'docs/releasing.md says what to do. The same command again goes on where this one stopped.',
+    );
+    process.exitCode = 1;
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}

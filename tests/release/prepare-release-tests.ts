@@ -1,0 +1,11 @@
+import { ModuleRenderer } from '../../scripts/module/render.ts';
+import type { Cache } from '../../scripts/test-cluster/cache.ts';
+import { serverBase } from '../../scripts/test-cluster/images.ts';
+import { goProgram } from '../../scripts/tools/go-program.ts';
+
+/** Makes what these tests use and the cache lacks; that takes longer than a test may. */
+export async function prepareReleaseTests(cache: Cache): Promise<void> {
+  await Promise.all([ModuleRenderer.prepare(cache), serverBase(cache)]);
+  // each takes all of a small machine
+  for (const name of ['crane', 'helm', 'cosign'] as const) await goProgram(name, cache);
+}
