@@ -37,7 +37,6 @@ test('there are examples for Flux and for policies, keyless and with a key', () 
     'flux/manifests.yaml',
     'policies/kyverno-with-key.yaml',
     'policies/kyverno.yaml',
-    'policies/policy-controller-with-key.yaml',
     'policies/policy-controller.yaml',
   ]);
 });

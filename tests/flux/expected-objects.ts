@@ -1,0 +1,53 @@
+import { type KubernetesObject, type ModuleValues, renderModule } from '../../scripts/module/render.ts';
+import type { Objects } from '../../scripts/test-cluster/objects.ts';
+import { version } from './signed-source.ts';
+
+const name = 'gke-metadata-server';
+
+/** The objects that the module makes of these values, of the version and by the name that releases have. */
+export async function moduleObjects(values: ModuleValues): Promise<readonly KubernetesObject[]> {
+  const sets = await renderModule(values, { name, namespace: name, moduleVersion: version });
+  return sets.flatMap(({ objects }) => objects);
+}
+
+/** What the API server would make of objects that are not there yet: with its defaults, and nobody else's hand. */
+export async function asDefaulted(
+  expected: readonly KubernetesObject[],
+  objects: Objects,
+): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  for (const object of expected) found.push(content(await objects.apply(object, { dryRun: true })));
+  return found;
+}
+
+/** The same objects as they are now; undefined where one is not there. */
+export async function asApplied(
+  expected: readonly KubernetesObject[],
+  objects: Objects,
+): Promise<readonly unknown[]> {
+  return Promise.all(expected.map(async (object) => content(await objects.get(object))));
+}
+
+/** By which Flux and Helm know their own. */
+const MARKS = /^(kustomize\.toolkit\.fluxcd\.io|helm\.toolkit\.fluxcd\.io|meta\.helm\.sh)\//;
+
+/** What is neither the API server's own of an object, nor a mark of Flux or Helm. */
+function content(object: KubernetesObject | undefined): unknown {
+  if (object === undefined) return undefined;
+  const { metadata, status: _, spec, ...rest } = object;
+  const unmarked = (field: string) =>
+    Object.fromEntries(
+      Object.entries(Object(metadata[field])).filter(
+        ([key, value]) => !MARKS.test(key) && !(key === 'app.kubernetes.io/managed-by' && value === 'Helm'),
+      ),
+    );
+  // each Service has another
+  const { clusterIP: _address, clusterIPs: _addresses, ...wanted } = Object(spec);
+  return {
+    ...{ ...rest, spec: wanted },
+    metadata: {
+      ...{ name: metadata.name, namespace: metadata.namespace },
+      ...{ labels: unmarked('labels'), annotations: unmarked('annotations') },
+    },
+  };
+}
