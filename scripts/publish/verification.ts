@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { referenceOf } from '../module/released-image.ts';
 import { type Cosign, SignatureRefused, type Signer, type Statement } from './cosign.ts';
 import { embeddedImages } from './embedded-images.ts';
 import { LayoutReader } from './layout-reader.ts';
@@ -30,7 +31,7 @@ export interface Expectation {
   readonly version: string;
   /** Of the repository that it must be built from. */
   readonly sourceURL: string;
-  /** That of the sources; where it is not known, that of the image. */
+  /** That of the sources; where it is not known, they must only be of the same. */
   readonly commit?: string;
   readonly signer: Signer;
 }
@@ -70,10 +71,14 @@ export async function verifySubjects(
   tools: VerificationTools,
 ): Promise<readonly Check[]> {
   const image = subjects.find(({ name }) => name === 'image');
-  const origins = new Map<Subject, Origin>();
   const checks: Check[] = [];
+  let { commit } = expectation;
+  const learn = (found: string) => {
+    commit ??= found;
+  };
   for (const subject of subjects) {
-    checks.push(...(await verifySubject(subject, image, expectation, origins, tools)));
+    const known = { ...expectation, ...(commit !== undefined && { commit }) };
+    checks.push(...(await verifySubject(subject, image, known, learn, tools)));
   }
   return checks;
 }
@@ -81,66 +86,81 @@ export async function verifySubjects(
 async function verifySubject(
   subject: Subject,
   image: Subject | undefined,
-  { version, sourceURL, signer, ...expected }: Expectation,
-  origins: Map<Subject, Origin>,
+  expectation: Expectation,
+  learnCommit: (commit: string) => void,
   { registry, cosign }: VerificationTools,
 ): Promise<readonly Check[]> {
-  const { name, digest } = subject;
-  const reference = `${subject.repository}@${digest}`;
-  const check = (what: Check['what'], look: () => Promise<string>) => checked(name, what, look);
+  const { name, repository, digest } = subject;
+  const reference = `${repository}@${digest}`;
+  const { signer } = expectation;
   const folder = await mkdtemp(join(tmpdir(), 'verification-'));
-  const layout = join(folder, 'layout');
   try {
+    const layout = join(folder, 'layout');
+    const content = await checked(name, 'content', async () => {
+      await registry.pull(reference, layout);
+      return 'every blob is what its digest says';
+    });
     const checks = [
-      await check('content', async () => {
-        await registry.pull(reference, layout);
-        return 'every blob is what its digest says';
-      }),
-      await check('signature', async () => {
+      content,
+      await checked(name, 'signature', async () => {
         await cosign.verify(reference, signer);
         return `by ${'key' in signer ? `the key ${signer.key}` : signer.identity}`;
       }),
-      await check('SBOM', async () => {
+      await checked(name, 'SBOM', async () => {
         const statements = await cosign.statements(reference, signer, 'sbom');
-        const bill = statements.find((one) => isAbout(one, digest) && isCycloneDX(one.predicate));
-        if (bill === undefined) throw new Bad('what is signed as one is not of this artifact');
-        return 'CycloneDX, by the same';
+        if (statements.some((one) => isAbout(one, digest) && isCycloneDX(one.predicate))) return 'CycloneDX';
+        throw new Bad('what is signed as one is none of this artifact');
       }),
-      await check('provenance', async () => {
-        const statements = await cosign.statements(reference, signer, 'provenance');
-        const about = statements.filter((one) => isAbout(one, digest));
-        const found = about
-          .map(({ predicate }) => originOf(predicate))
-          .find((origin) => origin !== undefined);
-        if (found === undefined)
-          throw new Bad('what is signed as one does not say where this artifact is from');
-        origins.set(subject, found);
-        const commit = expected.commit ?? (image && origins.get(image)?.commit) ?? found.commit;
-        // the names of what is expected are those of an Origin
-        const expectedOrigin: Omit<Origin, 'builder'> = { artifact: name, version, sourceURL, commit };
-        for (const [field, value] of Object.entries(expectedOrigin)) {
-          const actual = found[field as keyof Origin];
-          if (actual !== value) throw new Bad(`its ${field} is ${actual}, expected ${value}`);
-        }
-        return `${found.sourceURL} at ${found.commit}, by ${found.builder}`;
+      await checked(name, 'provenance', async () => {
+        const { sourceURL, commit, builder } = await goodOrigin(subject, expectation, cosign);
+        learnCommit(commit);
+        return `${sourceURL} at ${commit}, by ${builder}`;
       }),
     ];
     if (name === 'image') return checks;
-    const embedded = await check('image', async () => {
-      if (image === undefined) throw new Bad('there is no image to compare with');
-      if (!checks.every(({ what, isGood }) => isGood || what !== 'content'))
-        throw new Bad('it cannot be read');
-      const found = await embeddedImages(name, await LayoutReader.open(layout));
-      const wanted = `${image.repository}:${version}@${image.digest}`;
-      const other = found.find((each) => each !== wanted);
-      if (other !== undefined) throw new Bad(`it runs ${other}, and the release's image is ${wanted}`);
-      if (found.length === 0) throw new Bad('it names no image');
-      return 'the signed one of this release';
+    const runs = await checked(name, 'image', () => {
+      if (!content.isGood) throw new Bad('it cannot be read');
+      return imageFinding(name, layout, image, expectation.version);
     });
-    return [...checks, embedded];
+    return [...checks, runs];
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+async function goodOrigin(
+  { name, repository, digest }: Subject,
+  { version, sourceURL, commit, signer }: Expectation,
+  cosign: Cosign,
+): Promise<Origin> {
+  const statements = await cosign.statements(`${repository}@${digest}`, signer, 'provenance');
+  const origins = statements
+    .filter((one) => isAbout(one, digest))
+    .map(({ predicate }) => originOf(predicate));
+  const found = origins.find((origin) => origin !== undefined);
+  if (found === undefined) throw new Bad('what is signed as one does not say where this artifact is from');
+  const expected: Partial<Origin> = { artifact: name, version, sourceURL, ...(commit && { commit }) };
+  for (const [field, value] of Object.entries(expected)) {
+    // what is expected has an Origin's names
+    const actual = found[field as keyof Origin];
+    if (actual !== value) throw new Bad(`its ${field} is ${actual}, expected ${value}`);
+  }
+  return found;
+}
+
+async function imageFinding(
+  name: Exclude<ArtifactName, 'image'>,
+  layout: string,
+  image: Subject | undefined,
+  version: string,
+): Promise<string> {
+  if (image === undefined) throw new Bad('there is no image to compare with');
+  const found = await embeddedImages(name, await LayoutReader.open(layout));
+  const wanted = referenceOf({ ...image, tag: version });
+  const other = found.find((each) => each !== wanted);
+  if (other !== undefined) throw new Bad(`it runs ${other}, and the release's image is ${wanted}`);
+  if (found.length === 0) throw new Bad('it names no image');
+  return 'the signed one of this release';
 }
 
 /** A failure of the registry or of a signature is a finding; anything else is a fault of this program. */
