@@ -2,8 +2,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
+import { prepareFlux } from '../tests/flux/prepare.ts';
+import { prepareImage } from '../tests/image/built-image.ts';
+import { prepareContainerfile, whyNoContainerfile } from '../tests/image/containerfile-builder.ts';
 import { installer } from '../tests/install-module.ts';
 import { prepareMonitoringTools } from '../tests/monitoring/prometheus.ts';
+import { prepareReleaseTests } from '../tests/release/prepare-release-tests.ts';
 import { countsOf } from './junit-report.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { run } from './run.ts';
@@ -11,6 +15,7 @@ import { Cache, type Report } from './test-cluster/cache.ts';
 import { prepareCluster } from './test-cluster/cluster-files.ts';
 import { ClusterUnavailable } from './test-cluster/cluster-unavailable.ts';
 import { goProgram } from './tools/go-program.ts';
+import { kubernetesPrometheus } from './tools/prometheus.ts';
 
 /** What a check found. */
 export interface Outcome {
@@ -55,10 +60,54 @@ export function moduleChecks(report: Report): readonly Check[] {
   ];
 }
 
+/** What a release is: its image, its artifacts in a registry, and what Flux makes of them. */
+export function releaseChecks(report: Report): readonly Check[] {
+  const cache = new Cache(undefined, report);
+  return [
+    { name: 'tests/image', run: () => withGo(() => imageTests(cache)) },
+    { name: 'tests/release', run: () => withGo(() => releaseTests(cache)) },
+    { name: 'tests/flux', run: () => withGo(() => fluxTests(cache)) },
+  ];
+}
+
+async function imageTests(cache: Cache): Promise<Outcome> {
+  await prepareImage(cache);
+  await prepareContainerfile(cache);
+  const missing = whyNoContainerfile();
+  const notes = missing === undefined ? [] : [`not run: the Containerfile (${missing})`];
+  return { ...(await bunTest('image', ['tests/image/*.test.ts'])), notes };
+}
+
+async function releaseTests(cache: Cache): Promise<Outcome> {
+  await prepareReleaseTests(cache);
+  return { ...(await bunTest('release', ['tests/release/*.test.ts'])), notes: timoniNotes() };
+}
+
+async function fluxTests(cache: Cache): Promise<Outcome> {
+  try {
+    await prepareFlux(cache);
+  } catch (error) {
+    return unavailable('tests/flux', error);
+  }
+  return { ...(await bunTest('flux', ['tests/flux/*.test.ts'])), notes: timoniNotes() };
+}
+
+/** Where the real Timoni is on PATH, it judges what cue has judged. */
+function timoniNotes(): readonly string[] {
+  return [Bun.which('timoni') === null ? 'not run: timoni (not on PATH)' : 'with timoni'];
+}
+
+/** Nothing ran, since this machine cannot carry a cluster. Any other error is thrown on. */
+function unavailable(name: string, error: unknown): Outcome {
+  if (!(error instanceof ClusterUnavailable)) throw error;
+  const notes = [`not run: ${name} (${error.message})`];
+  return { passed: 0, failed: 0, output: '', notes, unavailable: true };
+}
+
 /** Where this machine has Go, which the tools are compiled by. */
 function withGo(run: () => Promise<Outcome>): Promise<Outcome> {
   if (Bun.which('go') !== null) return run();
-  const notes = ['not run: the tools of the Timoni module are compiled by Go, which is not on PATH'];
+  const notes = ['not run: its tools are compiled by Go, which is not on PATH'];
   return Promise.resolve({ passed: 0, failed: 0, output: '', notes, unavailable: true });
 }
 
@@ -72,9 +121,7 @@ async function cueFormat(cache: Cache): Promise<Outcome> {
 
 async function moduleTests(cache: Cache): Promise<Outcome> {
   await Promise.all([ModuleRenderer.prepare(cache), goProgram('helm', cache)]);
-  const timoni = Bun.which('timoni') === null ? 'not run: timoni (not on PATH); cue alone' : 'cue and timoni';
-  const outcome = await bunTest('module', ['tests/{module,chart}/**/*.test.ts']);
-  return { ...outcome, notes: [timoni] };
+  return { ...(await bunTest('module', ['tests/{module,chart}/**/*.test.ts'])), notes: timoniNotes() };
 }
 
 /** On a real Prometheus, which Debian's package brings. */
@@ -95,11 +142,10 @@ async function clusterTests(mode: 'api' | 'node', folder: string, report: Report
   try {
     await prepareCluster(mode, cache);
   } catch (error) {
-    if (!(error instanceof ClusterUnavailable)) throw error;
-    const notes = [`not run: tests/${folder} (${error.message})`];
-    return { passed: 0, failed: 0, output: '', notes, unavailable: true };
+    return unavailable(`tests/${folder}`, error);
   }
   await ModuleRenderer.prepare(cache);
+  if (mode === 'api') await kubernetesPrometheus(cache);
   return { ...(await bunTest(folder, [`tests/${folder}/*.test.ts`])), notes: [installer()] };
 }
 

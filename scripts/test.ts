@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { type Check, checks, clusterCheck, moduleChecks, type Outcome } from './checks.ts';
+import { type Check, checks, clusterCheck, moduleChecks, type Outcome, releaseChecks } from './checks.ts';
 import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
 const BAD_USE = 2;
@@ -21,6 +21,7 @@ const command = new Command('scripts/test')
     'tests/{module,chart,monitoring}: what is deployed, by cue, Helm and Prometheus (Go)',
     false,
   )
+  .option('--release', 'tests/{image,release,flux}: what is published, signed and pulled (Linux, Go)', false)
   .option('--api-server', 'tests/api-server: on etcd and the API server (Linux)', false)
   .option('--node', 'tests/node: on a Node with all of Kubernetes (Linux, root)', false)
   .allowExcessArguments(false)
@@ -55,11 +56,13 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { module, apiServer, node } = command.opts<{ module: boolean; apiServer: boolean; node: boolean }>();
+const { module, release, apiServer, node } =
+  command.opts<Record<'module' | 'release' | 'apiServer' | 'node', boolean>>();
 const progress = (line: string) => console.error(`  ${line}`);
 const outcomes: Outcome[] = [];
-if (!module && !apiServer && !node) outcomes.push(...(await Promise.all(checks.map(report))));
+if (!module && !release && !apiServer && !node) outcomes.push(...(await Promise.all(checks.map(report))));
 if (module) for (const check of moduleChecks(progress)) outcomes.push(await report(check));
+if (release) for (const check of releaseChecks(progress)) outcomes.push(await report(check));
 // each alone: a cluster is as much as a small machine can carry
 if (apiServer) outcomes.push(await report(clusterCheck('api', progress)));
 if (node) outcomes.push(await report(clusterCheck('node', progress)));
