@@ -1,6 +1,6 @@
 import type { ConfigField } from '../module/config-fields.ts';
 import type { Json } from './json.ts';
-import { mayBeEmpty } from './vocabulary.ts';
+import { isFilledMap, mayBeEmpty } from './vocabulary.ts';
 
 /** Makes one value of a field; `number` is another one each time, and none of the values is part of another. */
 type Sample = (number: number) => Json;
@@ -72,8 +72,9 @@ export function sampleValue(field: ConfigField, next: () => number, below: (end:
   if (type === 'boolean') return below(10) < 7;
   if (choices !== undefined) return choices[below(choices.length)] ?? '';
   if (mayBeEmpty(field) && below(2) === 0) return '';
-  if (type === 'Labels') return sampleMap(sampleOf('LabelValue', path), next, below);
-  if (type === 'Annotations') return sampleMap(sampleOf('Annotation', path), next, below);
+  const least = isFilledMap(field.default) ? 1 : 0;
+  if (type === 'Labels') return sampleMap(sampleOf('LabelValue', path), next, least + below(4 - least));
+  if (type === 'Annotations') return sampleMap(sampleOf('Annotation', path), next, least + below(4 - least));
   const element = /^\[\.\.\.(.*)\]$/.exec(type)?.[1];
   if (element !== undefined) {
     const sample = sampleOf(element, path);
@@ -83,8 +84,8 @@ export function sampleValue(field: ConfigField, next: () => number, below: (end:
 }
 
 /** In the order of their keys, as Helm has them. */
-function sampleMap(sample: Sample, next: () => number, below: (end: number) => number): Json {
-  return Object.fromEntries(Array.from({ length: below(4) }, () => [word(next()), sample(next())]));
+function sampleMap(sample: Sample, next: () => number, size: number): Json {
+  return Object.fromEntries(Array.from({ length: size }, () => [word(next()), sample(next())]));
 }
 
 function sampleOf(name: string, path: string): Sample {

@@ -86,14 +86,13 @@ export class Expressions {
       return `(default (ternary ${first} ${second} $.Values.${change.switch}) ${own})`;
     }
     if (field.within !== undefined) return `(default ${literal(field.default)} ${own})`;
-    // an empty map of a user's replaces the default too
-    return this.isInValues(field) ? own : `(ternary ${own} ${literal(field.default)} (kindIs "map" ${own}))`;
+    // to cue an empty map of a user's is the default too
+    return this.isInValues(field) ? own : `(default ${literal(field.default)} ${own})`;
   }
 
   /** Whether values.yaml has the default: Helm merges maps, which the module replaces. */
   isInValues({ path, default: value, within }: ConfigField): boolean {
-    const isFilledMap = isObject(value as Json) && Object.keys(value as JsonObject).length > 0;
-    return value !== undefined && within === undefined && !isFilledMap && !this.changedBy.has(path);
+    return value !== undefined && within === undefined && !isFilledMap(value) && !this.changedBy.has(path);
   }
 
   /** The value alone; null where the struct that it is in is left out. */
@@ -103,6 +102,12 @@ export class Expressions {
       ? `$.Values.${path}`
       : `($.Values.${within}).${path.slice(within.length + 1)}`;
   }
+}
+
+/** Of a default: a map with something in it. */
+export function isFilledMap(value: unknown): boolean {
+  // what cue wrote as JSON
+  return isObject(value as Json) && Object.keys(value as JsonObject).length > 0;
 }
 
 /** Go's templates write texts as JSON does. */

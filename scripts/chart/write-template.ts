@@ -181,6 +181,11 @@ export class TemplateWriter {
 function spread(terms: readonly Term[], entries: readonly Entry[], indent: string): readonly string[] {
   const [only] = terms;
   if (only === undefined) return [];
+  if (entries.some(({ when }) => when.kind !== 'always')) {
+    throw new Error(
+      `an entry that is there or not stands beside those of ${only.expression}: which of them counts?`,
+    );
+  }
   const keys = entries.map(({ key }) => key.map((part) => (typeof part === 'string' ? part : '')).join(''));
   const all = terms.map(({ expression }) => `(default (dict) ${expression})`).join(' ');
   return [

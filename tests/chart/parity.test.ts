@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { testHook } from '../../scripts/chart/chart.ts';
+import { isObject, type JsonObject } from '../../scripts/chart/json.ts';
+import { sampleValues } from '../../scripts/chart/samples.ts';
+import { type ConfigField, configFields } from '../../scripts/module/config-fields.ts';
+import { fluxVariables, manifestsOf } from '../../scripts/module/manifests.ts';
+import {
+  type Instance,
+  type KubernetesObject,
+  ModuleRenderer,
+  type ModuleValues,
+  type ObjectSet,
+  ValuesRefused,
+} from '../../scripts/module/render.ts';
+import { runOrThrow } from '../../scripts/run.ts';
+import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { goBuild } from '../../scripts/tools/go-build.ts';
+import { goProgram } from '../../scripts/tools/go-program.ts';
+import { goldenCases } from '../module/golden-cases.ts';
+import { generatedChart } from './generated-chart.ts';
+import { byIdentity, Helm, objectsIn, RefusedByHelm } from './helm.ts';
+
+// a cold cache has programs to compile, and a changed module is evaluated some hundred times
+const MINUTE = 60_000;
+const [accepted, refused] = await Promise.all([goldenCases('objects'), goldenCases('refused')]);
+
+let renderer: ModuleRenderer;
+let fields: readonly ConfigField[];
+let helm: Helm;
+let envsubst: string;
+
+beforeAll(async () => {
+  const cache = new Cache();
+  const source = join(import.meta.dir, 'envsubst');
+  const [program, folder, prepared] = await Promise.all([
+    goProgram('helm', cache),
+    goBuild({ name: 'envsubst', source, packages: ['.'] }, cache),
+    ModuleRenderer.prepare(cache),
+  ]);
+  envsubst = join(folder, 'envsubst');
+  renderer = prepared;
+  fields = await configFields(renderer);
+  helm = await Helm.prepare(program, await generatedChart(renderer, cache));
+}, 20 * MINUTE);
+
+afterAll(async () => {
+  await helm?.[Symbol.asyncDispose]();
+});
+
+/** What Helm is to give: the objects, of which it runs those of the test on `helm test`. */
+function forHelm(sets: readonly ObjectSet[]): readonly KubernetesObject[] {
+  return sets.flatMap(({ name, objects }) =>
+    name !== 'test'
+      ? objects
+      : objects.map((object) => {
+          const { annotations: own } = object.metadata;
+          const annotations = { ...testHook, ...Object(own) };
+          return { ...object, metadata: { ...object.metadata, annotations } };
+        }),
+  );
+}
+
+async function expectParity(values: ModuleValues, instance: Instance): Promise<void> {
+  const sets = await renderer.render(values, instance);
+  const objects = sets.flatMap((set) => set.objects);
+  const manifests = await manifestsOf(renderer, values, { instance, createNamespace: false });
+  expect(objectsIn(manifests)).toEqual(objects);
+  expect(objectsIn(await substituted(values, instance))).toEqual(objects);
+  expect(byIdentity(await helm.template(values, instance))).toEqual(byIdentity(forHelm(sets)));
+}
+
+/** The manifests without the values that Flux knows, once it has put them in. */
+async function substituted(values: ModuleValues, instance: Instance): Promise<string> {
+  const { settings: given } = values;
+  const settings: Readonly<Record<string, string>> = Object(given);
+  const variables = Object.entries(fluxVariables).map(
+    ([path, name]) => [path.replace('settings.', ''), name] as const,
+  );
+  const others = Object.entries(settings).filter(([name]) => variables.every(([field]) => field !== name));
+  const manifests = await manifestsOf(
+    renderer,
+    { ...values, settings: Object.fromEntries(others) },
+    { instance, createNamespace: false },
+  );
+  for (const [, name] of variables) expect(manifests).toContain(`\${${name}}`);
+  const env = Object.fromEntries(variables.map(([field, name]) => [name, settings[field]]));
+  return runOrThrow([envsubst], { env, stdin: new Blob([manifests]).stream() });
+}
+
+for (const { name, values, instance } of accepted) {
+  test(
+    `${name}: cue, plain manifests and Helm give the same`,
+    async () => {
+      await expectParity(values, instance);
+    },
+    MINUTE,
+  );
+}
+
+// numbers that the generation has not seen
+for (const number of [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]) {
+  test(
+    `sample ${number}: cue, plain manifests and Helm give the same`,
+    async () => {
+      const { values, instance } = sampleValues(fields, number);
+      await expectParity(values, instance);
+    },
+    MINUTE,
+  );
+}
+
+/** Without every other of the fields that have a default, but for those whose default the guards hold to others. */
+function withDefaults(values: JsonObject): JsonObject {
+  return fields
+    .filter(
+      ({ path, default: value }) => value !== undefined && !/^(certificates\.\w+|image\.\w+)$/.test(path),
+    )
+    .filter((_, index) => index % 2 === 0)
+    .reduce((kept, { path }) => without(kept, path.split('.')), values);
+}
+
+function without(values: JsonObject, [name = '', ...rest]: readonly string[]): JsonObject {
+  const { [name]: inner, ...others } = values;
+  if (rest.length === 0) return others;
+  return isObject(inner) ? { ...others, [name]: without(inner, rest) } : values;
+}
+
+for (const number of [2001, 2002, 2003, 2004, 2005, 2006]) {
+  test(
+    `sample ${number} without values that have a default: cue, plain manifests and Helm give the same`,
+    async () => {
+      const { values, instance } = sampleValues(fields, number);
+      await expectParity(withDefaults(values), instance);
+    },
+    MINUTE,
+  );
+}
+
+test(
+  'the order of labels makes no difference',
+  async () => {
+    const [minimum] = accepted;
+    if (minimum === undefined) throw new Error('no golden case');
+    const nodeSelector = { 'example.com/z': '1', 'example.com/a': '2', other: '3', 'other-one': '4' };
+    await expectParity({ ...minimum.values, server: { nodeSelector } }, minimum.instance);
+  },
+  MINUTE,
+);
+
+for (const { name, values, instance } of refused) {
+  test(
+    `${name}: what cue refuses Helm refuses`,
+    async () => {
+      const [cue, said] = await Promise.all([
+        renderer.render(values, instance).catch((error) => error),
+        helm.template(values, instance).catch((error) => error),
+      ]);
+      expect(cue).toBeInstanceOf(ValuesRefused);
+      expect(said).toBeInstanceOf(RefusedByHelm);
+      // by the schema, or for lack of a value, or by a guard and then in the same words
+      const [, guard] = /templates\/guards\.yaml:[0-9:]+\): (.*)/.exec(said.message) ?? [];
+      if (guard === undefined)
+        expect(said.message).toMatch(/specifications of the schema|\): [\w.]+ is required/);
+      else if (!guard.startsWith('the release is called')) expect(cue.message).toContain(guard);
+    },
+    MINUTE,
+  );
+}
+
+test(
+  'helm lint has nothing to say',
+  async () => {
+    for (const { values, instance } of accepted) {
+      const said = await helm.lint(values, instance);
+      expect(said).toContain('1 chart(s) linted, 0 chart(s) failed');
+      expect(said).not.toMatch(/\[(WARNING|ERROR)\]/);
+    }
+  },
+  MINUTE,
+);
+
+test(
+  'the Namespace is one of the manifests where it is asked for, and first',
+  async () => {
+    const [minimum] = accepted;
+    if (minimum === undefined) throw new Error('no golden case');
+    const { values, instance } = minimum;
+    const [with_, without] = await Promise.all(
+      [true, false].map(async (createNamespace) =>
+        objectsIn(await manifestsOf(renderer, values, { instance, createNamespace })),
+      ),
+    );
+    const [namespace, ...others] = with_ ?? [];
+    expect(namespace).toMatchObject({ kind: 'Namespace', metadata: { name: instance.namespace } });
+    expect(others).toEqual([...(without ?? [])]);
+  },
+  MINUTE,
+);
