@@ -129,8 +129,17 @@ test.skipIf(Bun.which('timoni') === null)(
   async () => {
     const url = `oci://${repositoryOf('module', at)}`;
     const pulled = join(folder.path, 'by-timoni');
-    const flags = ['--registry-insecure', '--output', pulled];
-    await runOrThrow(['timoni', 'mod', 'pull', url, '--version', VERSION, ...flags]);
+    const verified = async (key: string) => {
+      const flags = ['--version', VERSION, '--registry-insecure', '--output', pulled, '--verify=cosign'];
+      const cosignFolder = dirname(await goProgram('cosign', new Cache()));
+      const { PATH } = process.env;
+      return run(['timoni', 'mod', 'pull', url, ...flags, `--cosign-key=${key}`], {
+        env: { ...process.env, ...cosignEnvironment(), PATH: `${cosignFolder}:${PATH}` },
+      });
+    };
+    const other = await makeKey(folder.path, 'other');
+    expect((await verified(other.signer.key)).exitCode).toBe(1);
+    expect((await verified(join(folder.path, 'release.pub'))).exitCode).toBe(0);
     expect(await Bun.file(join(pulled, 'templates/config/release.cue')).text()).toContain(
       artifact('image').digest,
     );
