@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { generatedSchemas } from '../../scripts/module/schemas.ts';
 import { SigningFailed } from '../../scripts/publish/cosign.ts';
@@ -15,6 +15,9 @@ import { Cache } from '../../scripts/test-cluster/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { LocalRegistry, type RegistryRequest } from './local-registry.ts';
 import { cosign, type Key, makeKey, orderOf, scratchFolder, smallParts } from './small-release.ts';
+
+// each runs a hundred programs, on a machine that may have other things to do
+setDefaultTimeout(600_000);
 
 let local: LocalRegistry;
 let registry: Registry;

@@ -1,14 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { run } from '../../scripts/run.ts';
 import { PublishedProject, SOURCE_URL, VERSION } from './published-project.ts';
 import { cosignEnvironment } from './small-release.ts';
 
+// each runs a hundred programs, on a machine that may have other things to do
+setDefaultTimeout(600_000);
+
 let project: PublishedProject;
 
 beforeAll(async () => {
   project = await PublishedProject.start();
-}, 300_000);
+});
 afterAll(() => project[Symbol.asyncDispose]());
 
 const verify = (...args: readonly string[]) =>

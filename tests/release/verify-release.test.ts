@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PREDICATES, type PredicateName } from '../../scripts/publish/cosign.ts';
@@ -9,6 +9,9 @@ import { type Subject, verifySubjects } from '../../scripts/publish/verification
 import { OLD_VERSION, PublishedProject, SOURCE_URL, VERSION } from './published-project.ts';
 import { cosign, makeKey, orderOf, smallParts } from './small-release.ts';
 
+// each runs a hundred programs, on a machine that may have other things to do
+setDefaultTimeout(600_000);
+
 const COMMIT = 'a'.repeat(40);
 const kinds = Object.keys(PREDICATES) as PredicateName[]; // its own keys
 
@@ -16,7 +19,7 @@ let project: PublishedProject;
 
 beforeAll(async () => {
   project = await PublishedProject.start();
-}, 300_000);
+});
 afterAll(() => project[Symbol.asyncDispose]());
 
 /** Signs and attests as a release does, but for what is `missing`. */

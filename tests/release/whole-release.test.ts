@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { compileServer } from '../../scripts/compile-server.ts';
@@ -19,8 +19,10 @@ import { goProgram } from '../../scripts/tools/go-program.ts';
 import { LocalRegistry } from './local-registry.ts';
 import { cosign, cosignEnvironment, makeKey, orderOf, scratchFolder } from './small-release.ts';
 
+// all of it is made before the first test
+setDefaultTimeout(900_000);
+
 const VERSION = '1.2.3';
-const A_QUARTER_OF_AN_HOUR = 900_000;
 /** Without an image: that is the release's. */
 const { settings } = minimalValues;
 
@@ -48,7 +50,7 @@ beforeAll(async () => {
   const tools = { registry: new Registry(await goProgram('crane', cache)), cosign: await cosign() };
   const work = join(folder.path, 'layouts');
   released = await publishRelease(order, { ...parts, writeImage }, work, tools, () => {});
-}, A_QUARTER_OF_AN_HOUR);
+});
 
 afterAll(async () => {
   await local[Symbol.asyncDispose]();
