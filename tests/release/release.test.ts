@@ -111,7 +111,7 @@ describe('a release', () => {
     expect(await problems(at, order)).toEqual([]);
   });
 
-  test('goes on with what another key signed: it is not taken for signed', async () => {
+  test('refuses a version that another key signed', async () => {
     const at = place('other-key');
     const other = await makeKey(folder.path, 'other');
     await publish(orderOf(at, '1.0.0', other));
