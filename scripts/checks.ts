@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
+import { prepareE2E } from '../tests/e2e/prepare.ts';
 import { prepareFlux } from '../tests/flux/prepare.ts';
 import { prepareImage } from '../tests/image/built-image.ts';
 import { prepareContainerfile, whyNoContainerfile } from '../tests/image/containerfile-builder.ts';
@@ -90,6 +91,20 @@ async function fluxTests(cache: Cache): Promise<Outcome> {
     return unavailable('tests/flux', error);
   }
   return { ...(await bunTest('flux', ['tests/flux/*.test.ts'])), notes: timoniNotes() };
+}
+
+/** A release, installed by Flux and by Timoni on a Node. */
+export function e2eCheck(report: Report): Check {
+  return { name: 'tests/e2e', run: () => withGo(() => e2eTests(new Cache(undefined, report))) };
+}
+
+async function e2eTests(cache: Cache): Promise<Outcome> {
+  try {
+    await prepareE2E(cache);
+  } catch (error) {
+    return unavailable('tests/e2e', error);
+  }
+  return { ...(await bunTest('e2e', ['tests/e2e/*.test.ts'])), notes: timoniNotes() };
 }
 
 /** Where the real Timoni is on PATH, it judges what cue has judged. */

@@ -1,5 +1,13 @@
 import { Command, CommanderError } from 'commander';
-import { type Check, checks, clusterCheck, moduleChecks, type Outcome, releaseChecks } from './checks.ts';
+import {
+  type Check,
+  checks,
+  clusterCheck,
+  e2eCheck,
+  moduleChecks,
+  type Outcome,
+  releaseChecks,
+} from './checks.ts';
 import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
 const BAD_USE = 2;
@@ -24,6 +32,11 @@ const command = new Command('scripts/test')
   .option('--release', 'tests/{image,release,flux}: what is published, signed and pulled (Linux, Go)', false)
   .option('--api-server', 'tests/api-server: on etcd and the API server (Linux)', false)
   .option('--node', 'tests/node: on a Node with all of Kubernetes (Linux, root)', false)
+  .option(
+    '--e2e',
+    'tests/e2e: a release by Flux and Timoni on a Node (Linux, root, Go), or on the cluster of kind E2E_KIND_CLUSTER',
+    false,
+  )
   .allowExcessArguments(false)
   .showHelpAfterError()
   .exitOverride();
@@ -56,16 +69,18 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { module, release, apiServer, node } =
-  command.opts<Record<'module' | 'release' | 'apiServer' | 'node', boolean>>();
+const { module, release, apiServer, node, e2e } =
+  command.opts<Record<'module' | 'release' | 'apiServer' | 'node' | 'e2e', boolean>>();
 const progress = (line: string) => console.error(`  ${line}`);
 const outcomes: Outcome[] = [];
-if (!module && !release && !apiServer && !node) outcomes.push(...(await Promise.all(checks.map(report))));
+if (!module && !release && !apiServer && !node && !e2e)
+  outcomes.push(...(await Promise.all(checks.map(report))));
 if (module) for (const check of moduleChecks(progress)) outcomes.push(await report(check));
 if (release) for (const check of releaseChecks(progress)) outcomes.push(await report(check));
 // each alone: a cluster is as much as a small machine can carry
 if (apiServer) outcomes.push(await report(clusterCheck('api', progress)));
 if (node) outcomes.push(await report(clusterCheck('node', progress)));
+if (e2e) outcomes.push(await report(e2eCheck(progress)));
 clearInterval(heartbeat);
 const [passed, failed] = [
   outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),

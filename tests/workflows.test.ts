@@ -29,7 +29,7 @@ test.each(names)('%s uses nothing that another can change, with no more rights t
     expect(permissions).toBeDefined();
     expect(job['timeout-minutes']).toBeNumber();
     const actions = steps.map(({ uses }) => uses).filter((uses) => uses !== undefined);
-    expect(actions.filter((uses) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
+    expect(actions.filter((uses) => !/^[\w-]+(\/[\w-]+)+@[0-9a-f]{40}$/.test(uses))).toEqual([]);
     // what others write, such as the name of a branch, comes by the environment, never into a shell's text
     expect(steps.filter(({ run }) => run?.includes('${{'))).toEqual([]);
   }

@@ -4,7 +4,7 @@ import { end, isRunning, type ProcessIdentity } from '../process/process-identit
 import { ApiClient } from './api-client.ts';
 import { type ClusterRecord, stopCluster, writeRecord } from './cluster-state.ts';
 import type { NodeMachine } from './node-machine.ts';
-import { importImage } from './node-services.ts';
+import { importImage, registryHosts } from './node-services.ts';
 
 export interface ClusterParts {
   readonly folder: string;
@@ -51,6 +51,11 @@ export class Cluster implements AsyncDisposable {
   /** Puts a docker-archive among the Node's images; Pods name it with `imagePullPolicy: Never`. */
   loadImage(archive: string): Promise<void> {
     return importImage(this.#node.machine, archive);
+  }
+
+  /** Lets the Node find a registry, `HOST:PORT` in the names of images, at a URL. */
+  async mirrorRegistry(registry: string, url: string): Promise<void> {
+    await Bun.write(join(this.folder, 'node/registries', registry, 'hosts.toml'), registryHosts(url));
   }
 
   /** Runs a program of the Node's Debian root on the Node, such as `iptables`, and returns its output. */

@@ -58,6 +58,8 @@ oom_score = 0
   sandbox_image = "${pauseImage}"
   # without CAP_SYS_RESOURCE, runc ends with "can't get final child's PID from pipe: EOF"
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/etc/cluster/registries"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "/etc/cluster/cni"
@@ -66,6 +68,11 @@ oom_score = 0
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
 `;
+
+/** Where containerd finds a registry (https://github.com/containerd/containerd/blob/main/docs/hosts.md). */
+export function registryHosts(url: string): string {
+  return `[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`;
+}
 
 function bridge({ pods }: NodeNetwork) {
   const routes = pods.map((network) => ({ dst: network.includes(':') ? '::/0' : '0.0.0.0/0' }));

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import type { Cache } from '../test-cluster/cache.ts';
 import { goBuild } from './go-build.ts';
 
-/** The folder of the go.mod that pins a release of Flux. */
+/**
+ * The folder of the go.mod that pins the controllers of Flux 2.9.3: one for all, so that what they share is compiled
+ * once. Of libraries it has the newest that any of them asks for.
+ */
 const source = join(import.meta.dir, 'flux');
 
 export const fluxControllers = ['source-controller', 'kustomize-controller', 'helm-controller'] as const;
