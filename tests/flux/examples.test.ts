@@ -55,6 +55,17 @@ test('it takes no field that the kinds do not have', async () => {
   }
 });
 
+test.each(exampleNames().filter((name) => name.startsWith('flux/')))(
+  'Flux reads the layers of %s to their end',
+  async (name) => {
+    const sources = (await example(name)).filter(({ kind }) => kind === 'OCIRepository');
+    const selectors = sources.map((object) => Object(object['spec']).layerSelector);
+    expect(selectors).toEqual([
+      { mediaType: expect.stringMatching(/\.content\.v1\.tar\+gzip$/), operation: 'copy' },
+    ]);
+  },
+);
+
 test.each(keyless)(
   '%s trusts the release workflow at the tag of a release, and nobody else',
   async (name) => {
