@@ -1,5 +1,4 @@
 import { CommanderError } from 'commander';
-import { DEFAULT_REGISTRY } from './publish/release-names.ts';
 import { releaseTools } from './publish/release-tools.ts';
 import {
   certificateSigner,
@@ -21,7 +20,7 @@ const command = releaseCommand('scripts/verify-release')
       'line each; exit code 1 where anything is amiss. Its tools, crane and cosign, are compiled by Go where the cache ' +
       'folder (XDG_CACHE_HOME) lacks them: some five minutes.',
   )
-  .option('--registry <host/path>', 'where it was published', parseRegistry, DEFAULT_REGISTRY)
+  .requiredOption('--registry <host/path>', 'where it was published', parseRegistry)
   .option(KEY_OPTION, "the signer's public key: a file, or a URI that cosign knows");
 
 try {

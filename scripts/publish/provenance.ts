@@ -1,5 +1,5 @@
 import type { ArtifactName } from './release-names.ts';
-import { ARTIFACT_NAMES, SOURCE_URL } from './release-names.ts';
+import { ARTIFACT_NAMES } from './release-names.ts';
 
 /** Who built, and from what. */
 export interface Build {
@@ -22,14 +22,12 @@ export interface Origin {
   readonly builder: string;
 }
 
-const BUILD_TYPE = `${SOURCE_URL}/blob/main/docs/releasing.md#provenance`;
-
 /** The predicate of SLSA's provenance 1 (https://slsa.dev/spec/v1.1/provenance). */
 export function provenance(artifact: ArtifactName, version: string, build: Build): object {
   const source = `git+${build.sourceURL}`;
   return {
     buildDefinition: {
-      buildType: BUILD_TYPE,
+      buildType: `${build.sourceURL}/blob/main/docs/releasing.md#provenance`,
       externalParameters: { artifact, version, source },
       internalParameters: {},
       resolvedDependencies: [{ uri: source, digest: { gitCommit: build.commit } }],

@@ -1,11 +1,3 @@
-/** Where this project's sources are, by which its releases are known: the only place that says so. */
-export const SOURCE_REPOSITORY = 'gke-metadata-server/gke-metadata-server';
-
-export const SOURCE_URL = `https://github.com/${SOURCE_REPOSITORY}`;
-
-/** Where the project's own releases are. */
-export const DEFAULT_REGISTRY = `ghcr.io/${SOURCE_REPOSITORY}`;
-
 /** What one release consists of, in the order in which its artifacts are made: the others name the image. */
 export const ARTIFACT_NAMES = ['image', 'module', 'manifests', 'chart'] as const;
 

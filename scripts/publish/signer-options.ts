@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Signer } from './cosign.ts';
-import { isReleaseVersion, releaseIdentity, SOURCE_URL } from './release-names.ts';
+import { isReleaseVersion, releaseIdentity } from './release-names.ts';
 
 /** What `scripts/release` and `scripts/verify-release` are both told about who must have signed. */
 export interface SignerOptions {
@@ -16,7 +16,7 @@ export const KEY_OPTION = '--key <key>';
 export function releaseCommand(name: string): Command {
   return new Command(name)
     .argument('<version>', 'such as 1.2.3, without v', parseVersion)
-    .option('--source <url>', 'the repository that it is built from', parseSource, SOURCE_URL)
+    .requiredOption('--source <url>', 'the repository that it is built from', parseSource)
     .option(
       '--certificate-identity <identity>',
       "without --key: who must have signed (default: the source's release.yml, at the tag of the version)",

@@ -1,17 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import {
-  DEFAULT_REGISTRY,
-  releaseIdentity,
-  repositoryOf,
-  SOURCE_URL,
-} from '../../scripts/publish/release-names.ts';
+import { releaseIdentity, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { Cache } from '../../scripts/test-cluster/cache.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { applyExampleKinds } from './example-kinds.ts';
 import { example, exampleNames } from './examples.ts';
+
+// no name that anybody could have: who copies an example has to say whom they trust
+const SOURCE = 'https://github.com/OWNER/gke-metadata-server';
+const REGISTRY = 'ghcr.io/OWNER/gke-metadata-server';
 
 const longest = 180_000;
 const keyless = exampleNames().filter((name) => !/with-key|cert-manager/.test(name));
@@ -69,7 +68,7 @@ test.each(exampleNames().filter((name) => name.startsWith('flux/')))(
 test.each(keyless)(
   '%s trusts the release workflow at the tag of a release, and nobody else',
   async (name) => {
-    const { identity, issuer } = releaseIdentity('1.2.3', SOURCE_URL);
+    const { identity, issuer } = releaseIdentity('1.2.3', SOURCE);
     const [workflow = ''] = identity.split('@');
     const trusted = (await example(name)).flatMap((object) => identitiesIn(object));
     expect(trusted).not.toEqual([]);
@@ -99,9 +98,7 @@ test.each(keyless)(
 );
 
 test.each(keyless)('%s names what is released', async (name) => {
-  const repositories = (['image', 'manifests', 'chart'] as const).map((each) =>
-    repositoryOf(each, DEFAULT_REGISTRY),
-  );
+  const repositories = (['image', 'manifests', 'chart'] as const).map((each) => repositoryOf(each, REGISTRY));
   const named = (await example(name)).flatMap(
     (object) => JSON.stringify(object).match(/ghcr\.io\/[^"*]+/g) ?? [],
   );

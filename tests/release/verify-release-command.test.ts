@@ -34,6 +34,8 @@ test('fails where anything does, and says so last', async () => {
     VERSION,
     '--registry',
     project.at,
+    '--source',
+    'https://git.example.test/another',
     '--key',
     project.key.signer.key,
   );
@@ -45,9 +47,11 @@ test('fails where anything does, and says so last', async () => {
 test.each([
   [[]],
   [['v1.0.0']],
-  [['1.0.0', '--registry', 'https://example.test']],
-  [['1.0.0', '--source', 'example.test']],
-  [['1.0.0', '--nothing-such']],
+  [['1.0.0', '--source', SOURCE_URL]],
+  [['1.0.0', '--registry', 'example.test']],
+  [['1.0.0', '--source', SOURCE_URL, '--registry', 'https://example.test']],
+  [['1.0.0', '--source', 'example.test', '--registry', 'example.test']],
+  [['1.0.0', '--source', SOURCE_URL, '--registry', 'example.test', '--nothing-such']],
 ])('bad use: %j', async (args) => {
   expect((await verify(...args)).exitCode).toBe(2);
 });
