@@ -4,10 +4,13 @@ import { blobPath, digestOf } from '../image/layer.ts';
 import { MANIFESTS_FILE } from './embedded-images.ts';
 import { LayoutReader } from './layout-reader.ts';
 import type { PublishedArtifact } from './release.ts';
+import { releasedBundle } from './released-bundle.ts';
+
+const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
 
 /**
- * Makes `folder` what a release page shows: digests.json, what people download who use no registry, and a checksums.txt
- * for `sha256sum --check`.
+ * Makes `folder` what a release page shows: digests.json, what people download who use no registry, bundles that name
+ * the release by its digest, and a checksums.txt for `sha256sum --check`.
  */
 export async function writeReleaseFiles(
   folder: string,
@@ -31,6 +34,13 @@ export async function writeReleaseFiles(
     // the layer of a chart is what `helm package` writes
     if (name === 'chart') await copyFile(blobPath(layout, layer.digest), join(folder, file));
     else await Bun.write(join(folder, file), (await reader.files(layer, file)).get(file) ?? '');
+    names.push(file);
+  }
+  const module = artifacts.find(({ name }) => name === 'module');
+  if (module === undefined) throw new Error('the release has no module');
+  for (const file of ['release.cue', 'runtime.cue']) {
+    const bundle = await Bun.file(join(BUNDLES, file)).text();
+    await Bun.write(join(folder, file), releasedBundle(bundle, { ...module, version: facts.version }));
     names.push(file);
   }
   const lines = names.sort().map(async (name) => {

@@ -189,7 +189,17 @@ test('what the release page shows: digests, the manifests with their variables, 
   await writeReleaseFiles(files, { version: VERSION, commit: 'a'.repeat(40) }, released);
   await runOrThrow(['sha256sum', '--check', '--strict', 'checksums.txt'], { cwd: files });
   const listed = (await Bun.file(join(files, 'checksums.txt')).text()).match(/\S+$/gm);
-  expect(listed).toEqual(['digests.json', `gke-metadata-server-${VERSION}.tgz`, 'manifests.yaml']);
+  const chart = `gke-metadata-server-${VERSION}.tgz`;
+  expect(listed).toEqual(['digests.json', chart, 'manifests.yaml', 'release.cue', 'runtime.cue']);
+  const { repository, digest } = artifact('module');
+  for (const file of ['release.cue', 'runtime.cue']) {
+    const bundle = await Bun.file(join(files, file)).text();
+    expect([file, bundle.includes(`"oci://${repository}"`), bundle.includes(`"${digest}"`)]).toEqual([
+      file,
+      true,
+      true,
+    ]);
+  }
   const manifests = await Bun.file(join(files, 'manifests.yaml')).text();
   expect(imagesIn(manifests)).toEqual([image()]);
   expect(manifests).toContain(`\${PROJECT_ID}`);
