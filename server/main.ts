@@ -6,7 +6,7 @@ import { initNetworkCommand } from './commands/init-network.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
 import { webhookCommand } from './commands/webhook.ts';
-import { Fault } from './runtime/fault.ts';
+import { Fault } from './core/fault.ts';
 
 const FAILURE = 1;
 const BAD_USE = 2;

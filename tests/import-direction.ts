@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 
-const FOUNDATION = ['runtime', 'settings', 'kubernetes', 'telemetry'];
+const FOUNDATION = ['core', 'settings', 'kubernetes', 'telemetry'];
 const DOMAIN = [...FOUNDATION, 'caller', 'google', 'metadata', 'admission', 'network'];
 
 /** What a folder of server/ may import from beside itself. */
 const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
-  ['runtime', []],
+  ['core', []],
   ['settings', FOUNDATION],
   ['kubernetes', FOUNDATION],
   ['telemetry', FOUNDATION],
@@ -17,7 +17,7 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
   ['explain', [...FOUNDATION, 'caller', 'google', 'admission']],
   ['sandbox', DOMAIN],
   ['commands', [...DOMAIN, 'explain', 'sandbox']],
-  ['main.ts', ['runtime', 'commands']],
+  ['main.ts', ['core', 'commands']],
 ]);
 
 /** The only files that know the HTTP framework. */

@@ -1,4 +1,4 @@
-import type { Sleep } from '../../server/runtime/effects.ts';
+import type { Sleep } from '../../server/core/effects.ts';
 import { shellLine } from './command-line.ts';
 import { Failure } from './failure.ts';
 import type { Gcloud } from './gcloud.ts';

@@ -1,4 +1,4 @@
-import type { Effects } from '../runtime/effects.ts';
+import type { Effects } from '../core/effects.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { Certificate } from './certificate.ts';
 

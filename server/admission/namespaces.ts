@@ -1,5 +1,5 @@
+import { Fault } from '../core/fault.ts';
 import type { AdmissionClient, Namespace } from '../kubernetes/admission-client.ts';
-import { Fault } from '../runtime/fault.ts';
 
 const MOST_REMEMBERED = 1000;
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/admission-client.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { InjectionSettings } from '../settings/webhook-settings.ts';
 import type { Json } from './json-patch.ts';
 import { mutatePod } from './pod-mutation.ts';

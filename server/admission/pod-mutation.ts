@@ -1,5 +1,5 @@
+import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/admission-client.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { InjectionSettings } from '../settings/webhook-settings.ts';
 import { type Injected, type Injection, InjectionRefused } from './injection.ts';
 import { googleInjection } from './injections/google.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 import { ReviewBodies } from './review-body.ts';
 
 const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
-import type { Sleep } from '../runtime/effects.ts';
-import { withTimeLimit } from '../runtime/time-limit.ts';
+import type { Sleep } from '../core/effects.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 
 /** A body that is not taken; the message is for whoever sent it. */
 export class BodyRefused extends Error {

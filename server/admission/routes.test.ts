@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 import type { Log } from '../telemetry/events.ts';
 import { AdmissionMetrics } from './admission-metrics.ts';
 import { ALLOWED, type Answer, refused } from './review.ts';

@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia';
-import type { Effects } from '../runtime/effects.ts';
-import { withTimeLimit } from '../runtime/time-limit.ts';
+import type { Effects } from '../core/effects.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { AdmissionEvents, ReviewOutcome, Webhook } from './admission-metrics.ts';
 import {

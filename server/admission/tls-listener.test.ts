@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { connect as connectPlain } from 'node:net';
 import { connect } from 'node:tls';
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 import type { Certificate } from './certificate.ts';
 import { OPENSSL_MISSING, selfSigned } from './testdata/certificate-folder.ts';
 import { TlsListener } from './tls-listener.ts';

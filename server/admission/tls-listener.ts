@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Server } from 'bun';
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 import type { Certificate } from './certificate.ts';
 
 export interface TlsListenerOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { Fault } from '../core/fault.ts';
 import type { Node, Pod } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { AdmissionRequest } from './review.ts';
 import { guardTokenRequest, type TokenRequestGuardOptions } from './token-request-guard.ts';
 

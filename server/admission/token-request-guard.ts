@@ -1,6 +1,6 @@
+import { Fault } from '../core/fault.ts';
 import type { AdmissionClient } from '../kubernetes/admission-client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import { isJsonObject } from './json-patch.ts';
 import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';

@@ -1,7 +1,7 @@
+import { backoff } from '../core/backoff.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
-import { backoff } from '../runtime/backoff.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 
 /** A watch is some ten milliseconds behind; the kubelet, which tells of a Pod's address, more. */
 const PATIENCE_MILLISECONDS = 500;

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { Fault } from '../core/fault.ts';
+import { ManualClock, settled } from '../core/manual-clock.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { FakeResource } from '../kubernetes/fake-resource.ts';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { GoogleAccount, Node, Pod } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
-import { ManualClock, settled } from '../runtime/manual-clock.ts';
 import type { Caller } from './caller.ts';
 import { NodeCallers } from './callers.ts';
 

@@ -1,9 +1,9 @@
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { peerAddress } from '../kubernetes/ip-address.ts';
 import type { BoundObject, Node, Pod } from '../kubernetes/objects.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
 import { Arrivals } from './arrivals.ts';

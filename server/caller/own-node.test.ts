@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
+import { Fault } from '../core/fault.ts';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
 import { OwnNode } from './own-node.ts';
 
 const NAME = 'gke-metadata-server.matheuscscp.io/serviceAccountName';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
+import { Fault } from '../core/fault.ts';
+import { ManualClock, settled } from '../core/manual-clock.ts';
 import type { GoogleAccount, ServiceAccount } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
-import { ManualClock, settled } from '../runtime/manual-clock.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
 

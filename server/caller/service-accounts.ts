@@ -1,8 +1,8 @@
+import { backoff } from '../core/backoff.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import { backoff } from '../runtime/backoff.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { systemEffects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
-import { systemEffects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
 import { NodeCallers } from './callers.ts';

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
+import { systemEffects } from '../core/effects.ts';
 import { systemExec } from '../network/exec.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
 import { redirect, redirectsOf } from '../network/redirect.ts';
 import { waitUntilKnown } from '../network/wait-until-known.ts';
-import { systemEffects } from '../runtime/effects.ts';
 import { initNetworkOptions, initNetworkSettings } from '../settings/init-network-options.ts';
 import type { InitNetworkSettings } from '../settings/init-network-settings.ts';
 import { createLog } from '../telemetry/log.ts';

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type Effects, systemEffects } from '../runtime/effects.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
 import { parsePort } from '../settings/parsers.ts';
 import { logOptions } from '../settings/serve-options.ts';
 import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { type Effects, systemEffects } from '../runtime/effects.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
 import { ask } from '../sandbox/ask.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { sandboxSettings } from '../sandbox/sandbox-settings.ts';

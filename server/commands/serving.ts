@@ -1,5 +1,7 @@
 import { version } from '../../package.json';
 import { NodeCallers } from '../caller/callers.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
@@ -8,8 +10,6 @@ import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
 import { type App, drain, listen } from '../metadata/server.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 import { healthRoutes } from '../telemetry/health.ts';

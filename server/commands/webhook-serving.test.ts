@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../admission/testdata/certificate-folder.ts';
-import { type Effects, type Sleep, systemEffects } from '../runtime/effects.ts';
+import { type Effects, type Sleep, systemEffects } from '../core/effects.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 import { startWebhook } from './webhook-serving.ts';

@@ -1,7 +1,7 @@
+import type { Effects } from '../core/effects.ts';
 import { Exchanges } from '../google/exchanges.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import type { Effects } from '../runtime/effects.ts';
 import type { PodName } from '../settings/explain-options.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Explanation } from './explanation.ts';

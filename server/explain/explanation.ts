@@ -1,4 +1,4 @@
-import type { FaultCode } from '../runtime/fault.ts';
+import type { FaultCode } from '../core/fault.ts';
 
 /** The steps from a Pod to Google's tokens in the order in which they are taken, and what a person calls them. */
 export const STEP_TITLES = {

@@ -1,5 +1,6 @@
 import { decodeJwt, type JWTPayload } from 'jose';
 import type { Caller } from '../caller/caller.ts';
+import { Fault } from '../core/fault.ts';
 import type { Exchanges } from '../google/exchanges.ts';
 import { isTransient } from '../google/failure.ts';
 import { googleAccountOf } from '../google/google-account.ts';
@@ -10,7 +11,6 @@ import { DEFAULT_SCOPES } from '../google/scopes.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';

@@ -1,12 +1,12 @@
 import type { Caller } from '../caller/caller.ts';
 import { PodIndex } from '../caller/pod-index.ts';
 import { serviceAccountMissing } from '../caller/service-accounts.ts';
+import type { Effects } from '../core/effects.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { BoundObject } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { withTimeLimit } from '../runtime/time-limit.ts';
 import type { ServeSettings, ServiceAccountName } from '../settings/serve-settings.ts';
 import { StepFailure, type Told } from './steps.ts';
 

@@ -1,4 +1,4 @@
-import { Fault, type FaultCode } from '../runtime/fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 import { type ExplainCode, type ExplainedStep, STEP_TITLES, type StepName } from './explanation.ts';
 
 /** A step that was looked at, for those that need it. */

@@ -1,9 +1,9 @@
 import { googleInjection } from '../admission/injections/google.ts';
 import { editablePod, readPod } from '../admission/pod-manifest.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
-import { type Effects, systemEffects } from '../runtime/effects.ts';
 import type { PodObject } from '../sandbox/kubernetes/objects.ts';
 import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
 import type { SandboxWorld } from '../sandbox/sandbox-world.ts';

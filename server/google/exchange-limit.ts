@@ -1,5 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 /**
  * How many exchanges one Pod may have running: more than any start of an application needs, few enough that a

@@ -1,7 +1,7 @@
 import type { Caller } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { cooldown, isTransient } from './failure.ts';
 import { GoogleFault } from './google-fault.ts';
 

@@ -1,4 +1,4 @@
-import { Fault, type FaultCode } from '../runtime/fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 import { GoogleFault } from './google-fault.ts';
 
 const TRANSIENT: ReadonlySet<FaultCode> = new Set(['google-unavailable', 'kubernetes-unavailable']);

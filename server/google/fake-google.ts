@@ -1,7 +1,7 @@
 import { UnsecuredJWT } from 'jose';
+import type { Fetch, Now } from '../core/effects.ts';
+import { Secret } from '../core/secret.ts';
 import type { KubernetesToken, TokenRequest } from '../kubernetes/client.ts';
-import type { Fetch, Now } from '../runtime/effects.ts';
-import { Secret } from '../runtime/secret.ts';
 
 export interface FakeCall {
   readonly to: 'kubernetes' | 'sts' | 'generateAccessToken' | 'generateIdToken';

@@ -1,5 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { printable } from './printable.ts';
 

@@ -1,4 +1,4 @@
-import { Fault, type FaultCode } from '../runtime/fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 
 /** What was asked of Google. */
 export type GoogleOperation = 'federated token' | 'access token' | 'identity token';

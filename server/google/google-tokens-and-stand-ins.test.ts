@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { Caller } from '../caller/caller.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
-import { type Effects, systemEffects } from '../runtime/effects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { GoogleTokens } from './google-tokens.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
+import { Fault } from '../core/fault.ts';
+import { ManualClock } from '../core/manual-clock.ts';
 import type { GoogleAccount } from '../kubernetes/objects.ts';
-import { Fault } from '../runtime/fault.ts';
-import { ManualClock } from '../runtime/manual-clock.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
 import { FakeGoogle, iamRefusal } from './fake-google.ts';

@@ -1,8 +1,8 @@
 import type { Caller } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
 import { ExchangeLimit } from './exchange-limit.ts';

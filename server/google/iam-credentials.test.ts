@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { UnsecuredJWT } from 'jose';
-import { Secret } from '../runtime/secret.ts';
+import { Secret } from '../core/secret.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
 

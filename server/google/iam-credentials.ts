@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
-import type { Effects } from '../runtime/effects.ts';
-import { Secret } from '../runtime/secret.ts';
+import type { Effects } from '../core/effects.ts';
+import { Secret } from '../core/secret.ts';
 import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
 import { member, postToGoogle, unintelligible } from './post-to-google.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { inspect } from 'node:util';
-import type { Fetch } from '../runtime/effects.ts';
-import { Secret } from '../runtime/secret.ts';
+import type { Fetch } from '../core/effects.ts';
+import { Secret } from '../core/secret.ts';
 import { GoogleFault } from './google-fault.ts';
 import { postToGoogle } from './post-to-google.ts';
 

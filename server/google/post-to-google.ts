@@ -1,5 +1,5 @@
-import type { Effects } from '../runtime/effects.ts';
-import type { Secret } from '../runtime/secret.ts';
+import type { Effects } from '../core/effects.ts';
+import type { Secret } from '../core/secret.ts';
 import { GoogleFault, type GoogleFaultCode, type GoogleOperation } from './google-fault.ts';
 import { printable } from './printable.ts';
 

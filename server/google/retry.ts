@@ -1,5 +1,5 @@
-import type { Effects } from '../runtime/effects.ts';
-import { withTimeLimit } from '../runtime/time-limit.ts';
+import type { Effects } from '../core/effects.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 import { isTransient, retryAfter } from './failure.ts';
 
 /**

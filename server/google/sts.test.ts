@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { Secret } from '../runtime/secret.ts';
+import { Secret } from '../core/secret.ts';
 import { Sts } from './sts.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');

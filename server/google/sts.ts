@@ -1,6 +1,6 @@
+import type { Effects } from '../core/effects.ts';
+import { Secret } from '../core/secret.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Secret } from '../runtime/secret.ts';
 import { member, postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 

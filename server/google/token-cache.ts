@@ -1,4 +1,4 @@
-import type { Effects } from '../runtime/effects.ts';
+import type { Effects } from '../core/effects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
 import { CacheEntry } from './cache-entry.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';

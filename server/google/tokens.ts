@@ -1,5 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
-import type { Secret } from '../runtime/secret.ts';
+import type { Secret } from '../core/secret.ts';
 
 /** A credential and when it ends, milliseconds since the epoch. */
 export interface ExpiringToken {

@@ -1,6 +1,6 @@
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
-import { withTimeLimit } from '../runtime/time-limit.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 import type { Cluster } from './configuration.ts';
 import { Field } from './field.ts';
 

@@ -1,4 +1,4 @@
-import type { Secret } from '../runtime/secret.ts';
+import type { Secret } from '../core/secret.ts';
 import type { BoundObject, Node, Pod, ServiceAccount } from './objects.ts';
 
 export type WatchEvent<T> =

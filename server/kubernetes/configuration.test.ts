@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { type ConfigurationSources, loadCluster } from './configuration.ts';
 
 let directory: string;

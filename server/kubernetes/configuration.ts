@@ -5,7 +5,7 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 // Not the package's root: that loads every generated model and client, about 3 MB that stay resident.
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { Cluster as ConfiguredCluster, User } from '@kubernetes/client-node/dist/config_types.js';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 

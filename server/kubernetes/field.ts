@@ -1,4 +1,4 @@
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 /** A value of the API server's JSON and where it stands, so that what is missing is named, not stumbled over. */
 export class Field {

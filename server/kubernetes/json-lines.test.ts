@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { jsonLines } from './json-lines.ts';
 
 async function read(chunks: readonly (string | Uint8Array)[], mostBytes = 100): Promise<unknown[]> {

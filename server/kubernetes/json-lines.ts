@@ -1,4 +1,4 @@
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 const NEWLINE = 10;
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
-import { ManualClock } from '../runtime/manual-clock.ts';
+import { Fault } from '../core/fault.ts';
+import { ManualClock } from '../core/manual-clock.ts';
 import { KeyRotation } from './key-rotation.ts';
 import type { PublicKey } from './key-set.ts';
 

@@ -1,6 +1,6 @@
-import { backoff } from '../runtime/backoff.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
+import { backoff } from '../core/backoff.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
 import { keySetDifference, type PublicKey } from './key-set.ts';
 

@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint } from 'jose';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { ApiRefusal, type ApiServer, faultOf } from './api-server.ts';
 import { Field } from './field.ts';
 

@@ -1,4 +1,4 @@
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import type { Node } from './objects.ts';
 

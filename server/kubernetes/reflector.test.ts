@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
-import { ManualClock, settled } from '../runtime/manual-clock.ts';
+import { Fault } from '../core/fault.ts';
+import { ManualClock, settled } from '../core/manual-clock.ts';
 import { ResourceVersionExpired, type WatchEvent } from './client.ts';
 import { FakeResource } from './fake-resource.ts';
 import { Reflector } from './reflector.ts';

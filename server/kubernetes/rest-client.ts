@@ -1,5 +1,5 @@
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import { type ApiCall, ApiRefusal, type ApiServer, faultOf, parseStatus } from './api-server.ts';
 import {
   type KubernetesClient,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { Field } from './field.ts';
 import { parseNode, parsePod, parseServiceAccount, parseToken } from './wire.ts';
 

@@ -1,4 +1,4 @@
-import { Secret } from '../runtime/secret.ts';
+import { Secret } from '../core/secret.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { KubernetesToken } from './client.ts';
 import type { Field } from './field.ts';

@@ -1,5 +1,5 @@
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { Answer } from './answer.ts';
 
 /** The longest wait, with whatever `timeout_sec` or without one: a client asks again, as Go's Subscribe does. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import { Fault, type FaultCode } from '../runtime/fault.ts';
 import { answerToFailure, isTransient } from './faults.ts';
 import { account, EMAIL, fault } from './test-metadata.ts';
 

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Caller } from '../caller/caller.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import { Fault, type FaultCode } from '../runtime/fault.ts';
 import type { Answer } from './answer.ts';
 
 interface FaultRow {

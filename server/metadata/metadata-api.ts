@@ -1,8 +1,8 @@
 import type { Caller, Callers } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { Answer } from './answer.ts';

@@ -1,6 +1,6 @@
 import type { Server } from 'bun';
 import { Elysia } from 'elysia';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';

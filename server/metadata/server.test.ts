@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { connect } from 'node:net';
-import { ManualClock } from '../runtime/manual-clock.ts';
+import { ManualClock } from '../core/manual-clock.ts';
 import { type Carrier, socketPeer } from './routes.ts';
 import { type App, drain, listen } from './server.ts';
 import { ACCESS_TOKEN, fault, PEER, TestMetadata } from './test-metadata.ts';

@@ -1,5 +1,5 @@
 import type { Server } from 'bun';
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 
 /** What Elysia's app is to a listener. */
 export interface App {

@@ -1,10 +1,10 @@
 import type { Elysia } from 'elysia';
 import type { Caller, Callers } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
+import { Secret } from '../core/secret.ts';
 import type { ExpiringToken, Tokens } from '../google/tokens.ts';
 import type { GoogleAccount, Node } from '../kubernetes/objects.ts';
-import type { Effects } from '../runtime/effects.ts';
-import { Fault, type FaultCode } from '../runtime/fault.ts';
-import { Secret } from '../runtime/secret.ts';
 import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
 import type { Log } from '../telemetry/events.ts';

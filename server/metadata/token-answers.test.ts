@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
+import { Secret } from '../core/secret.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
-import { Secret } from '../runtime/secret.ts';
 import { TokenAnswers } from './token-answers.ts';
 
 const token = (value: string, expiresAt: number): ExpiringToken => ({ token: new Secret(value), expiresAt });

@@ -1,5 +1,5 @@
+import type { Now } from '../core/effects.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
-import type { Now } from '../runtime/effects.ts';
 import { etagOf, headersOf } from './answer.ts';
 
 /** An access token as it goes on the wire. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import type { Fetch, Sleep } from '../core/effects.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
-import type { Fetch, Sleep } from '../runtime/effects.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { Redirect } from './redirect-rules.ts';
 import { type WaitDependencies, waitUntilKnown } from './wait-until-known.ts';

@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
-import { Fault } from '../runtime/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 export interface Answer {
   readonly status: number;

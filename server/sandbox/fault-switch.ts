@@ -1,4 +1,4 @@
-import type { Sleep } from '../runtime/effects.ts';
+import type { Sleep } from '../core/effects.ts';
 import { RESET } from './listener.ts';
 
 /** An HTTP status, no answer at all, or a connection that is cut before the answer. */

@@ -1,5 +1,5 @@
 import type { JSONWebKeySet } from 'jose';
-import { type Effects, systemEffects } from '../runtime/effects.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
 import { FaultSwitch } from './fault-switch.ts';
 import { type AccessToken, AccessTokens } from './google/access-tokens.ts';
 import { apiError, GoogleRefusal, oauthError } from './google/error.ts';

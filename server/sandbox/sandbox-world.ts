@@ -1,4 +1,4 @@
-import type { Effects } from '../runtime/effects.ts';
+import type { Effects } from '../core/effects.ts';
 import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
 import { StandInGoogle } from './google-stand-in.ts';
 import { node, pod, serviceAccount } from './kubernetes/objects.ts';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
+import { Fault } from '../core/fault.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
-import { Fault } from '../runtime/fault.ts';
 import type { ContainerResources } from './webhook-settings.ts';
 import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 

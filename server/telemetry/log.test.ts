@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { Fault } from '../runtime/fault.ts';
-import { Secret } from '../runtime/secret.ts';
+import { Fault } from '../core/fault.ts';
+import { Secret } from '../core/secret.ts';
 import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
 import type { Log } from './events.ts';
 import { createLog } from './log.ts';

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { exportSPKI, generateKeyPair } from 'jose';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { systemEffects } from '../../server/core/effects.ts';
 import { ApiServer } from '../../server/kubernetes/api-server.ts';
 import { loadCluster } from '../../server/kubernetes/configuration.ts';
 import { keySetDifference, readClusterKeys } from '../../server/kubernetes/key-set.ts';
-import { systemEffects } from '../../server/runtime/effects.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld } from './cluster-world.ts';
 

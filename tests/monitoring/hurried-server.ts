@@ -1,5 +1,5 @@
 import { startServing } from '../../server/commands/serving.ts';
-import { type Effects, systemEffects } from '../../server/runtime/effects.ts';
+import { type Effects, systemEffects } from '../../server/core/effects.ts';
 import { sandboxSettings } from '../../server/sandbox/sandbox-settings.ts';
 import type { SandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { waitUntil } from '../wait-until.ts';

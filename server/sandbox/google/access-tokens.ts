@@ -1,4 +1,4 @@
-import type { Now } from '../../runtime/effects.ts';
+import type { Now } from '../../core/effects.ts';
 
 /** Who a token speaks for, by the names that IAM policies use. */
 export interface Principal {

@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose';
-import type { Now } from '../../runtime/effects.ts';
+import type { Now } from '../../core/effects.ts';
 import type { AccessToken, AccessTokens, Principal } from './access-tokens.ts';
 import { apiError } from './error.ts';
 import type { Permission, ServiceAccount, ServiceAccounts } from './service-accounts.ts';

@@ -8,7 +8,7 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
 } from 'jose';
-import type { Now } from '../../runtime/effects.ts';
+import type { Now } from '../../core/effects.ts';
 import type { WorkloadIdentityProvider } from '../../settings/workload-identity-provider.ts';
 import type { AccessTokens, Principal } from './access-tokens.ts';
 import { oauthError } from './error.ts';

@@ -1,4 +1,4 @@
-import type { Now } from '../../runtime/effects.ts';
+import type { Now } from '../../core/effects.ts';
 import type { KubernetesCall } from './call.ts';
 import { type Matches, parseFieldSelector } from './field-selector.ts';
 import type { ObjectStore } from './object-store.ts';

@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose';
-import type { Now } from '../../runtime/effects.ts';
+import type { Now } from '../../core/effects.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { ServiceAccountObject } from './objects.ts';
 import { timestamp } from './objects.ts';

@@ -1,4 +1,4 @@
-import type { Sleep } from '../../runtime/effects.ts';
+import type { Sleep } from '../../core/effects.ts';
 import type { Matches } from './field-selector.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { Kind } from './objects.ts';
