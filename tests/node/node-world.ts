@@ -82,9 +82,14 @@ export class NodeWorld implements AsyncDisposable {
   /** A Google account that the ServiceAccount of that name in the Namespace `default` may use; returns its email. */
   addGoogleAccount(name: string): string {
     const email = `${name}@${PROJECT_ID}.iam.gserviceaccount.com`;
+    this.bind(email, name);
+    return email;
+  }
+
+  /** Lets the ServiceAccount of that name in the Namespace `default` impersonate the Google account. */
+  bind(email: string, name: string): void {
     const member = `${POOL}/subject/system:serviceaccount:default:${name}`;
     this.google.serviceAccounts.bind(email, 'roles/iam.workloadIdentityUser', member);
-    return email;
   }
 
   /** Lets the Node's host-network Pods be this ServiceAccount of the Namespace `default`. */
