@@ -1,53 +1,91 @@
-import { isJsonObject, type JsonObject } from './json-patch.ts';
+import { isJsonObject } from './json-patch.ts';
 
 /**
- * The fields of a Pod that injections read and write. Whatever else its JSON holds goes along untouched: it
- * comes from an API server that may be newer than this program. Go spells an empty list or map `null` at times.
+ * The fields of a Pod that injections read and write. Anything else in its JSON is left as it is: it comes from an
+ * API server that may be newer than this program. Go writes an empty list or map as `null` at times.
  */
 export interface PodManifest {
-  metadata: {
-    labels?: Record<string, string> | null;
-    annotations?: Record<string, string> | null;
+  readonly metadata: {
+    readonly labels?: Readonly<Record<string, string>> | null;
+    readonly annotations?: Readonly<Record<string, string>> | null;
   };
-  spec: {
-    containers: Container[];
-    initContainers?: Container[] | null;
-    hostAliases?: HostAlias[] | null;
-    nodeSelector?: Record<string, string> | null;
-    serviceAccountName?: string;
-    hostNetwork?: boolean;
-    os?: { name: string } | null;
+  readonly spec: {
+    readonly containers: readonly Container[];
+    readonly initContainers?: readonly Container[] | null;
+    readonly volumes?: readonly Volume[] | null;
+    readonly hostAliases?: readonly HostAlias[] | null;
+    readonly nodeSelector?: Readonly<Record<string, string>> | null;
+    readonly serviceAccountName?: string;
+    readonly hostNetwork?: boolean;
+    readonly os?: { readonly name: string } | null;
   };
 }
 
 export interface Container {
-  name: string;
-  env?: EnvironmentVariable[] | null;
-  [field: string]: unknown;
+  readonly name: string;
+  readonly env?: readonly EnvironmentVariable[] | null;
+  readonly volumeMounts?: readonly VolumeMount[] | null;
+  readonly [field: string]: unknown;
 }
 
 export interface EnvironmentVariable {
-  name: string;
-  value?: string;
-  valueFrom?: { fieldRef: { fieldPath: string } };
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly [source: string]: unknown;
 }
 
 export interface HostAlias {
-  ip: string;
-  hostnames?: string[] | null;
+  readonly ip: string;
+  readonly hostnames?: readonly string[] | null;
 }
 
-/** The Pod of a review, or undefined where the object is none. */
-export function readPod(object: unknown): JsonObject | undefined {
+/** The Pod of a review, or undefined if the object is not one. */
+export function readPod(object: unknown): PodManifest | undefined {
   if (!isJsonObject(object)) return undefined;
   const { metadata, spec } = object;
   if (!isJsonObject(metadata) || !isJsonObject(spec)) return undefined;
-  const { containers } = spec;
-  return Array.isArray(containers) ? object : undefined;
+  const { containers, initContainers, volumes, hostAliases } = spec;
+  const isPod =
+    isAbsentOr(isJsonObject, metadata['labels']) &&
+    isAbsentOr(isJsonObject, metadata['annotations']) &&
+    isAbsentOr(isJsonObject, spec['nodeSelector']) &&
+    isAbsentOr(isJsonObject, spec['os']) &&
+    Array.isArray(containers) &&
+    isListOf(isContainer, containers) &&
+    isListOf(isContainer, initContainers) &&
+    isListOf(isJsonObject, volumes) &&
+    isListOf(isHostAlias, hostAliases);
+  // an API server encodes its own types: every field read here has the type above, wherever a wrong one would throw
+  return isPod ? (object as unknown as PodManifest) : undefined;
 }
 
-/** A copy of a Pod that {@link readPod} has found, to change. */
-export function editablePod(pod: JsonObject): PodManifest {
-  // an API server sends what it has decoded by its own types: below the fields just checked they are what these say
-  return structuredClone(pod) as unknown as PodManifest;
+function isContainer(value: unknown): boolean {
+  return (
+    isJsonObject(value) &&
+    isListOf(isJsonObject, value['env']) &&
+    isListOf(isJsonObject, value['volumeMounts'])
+  );
+}
+
+function isHostAlias(value: unknown): boolean {
+  return isJsonObject(value) && isAbsentOr(Array.isArray, value['hostnames']);
+}
+
+function isListOf(isElement: (value: unknown) => boolean, value: unknown): boolean {
+  return isAbsentOr((list) => Array.isArray(list) && list.every((element) => isElement(element)), value);
+}
+
+function isAbsentOr(isPresent: (value: unknown) => boolean, value: unknown): boolean {
+  return value === undefined || value === null || isPresent(value);
 }

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { applyPatch } from 'rfc6902';
 import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/admission-client.ts';
 import type { InjectionSettings } from '../settings/webhook-settings.ts';
-import type { Json } from './json-patch.ts';
+import type { JsonPatchOperation } from './json-patch.ts';
 import { mutatePod } from './pod-mutation.ts';
 import type { AdmissionRequest, Answer } from './review.ts';
-import { applyJsonPatch } from './testdata/apply-json-patch.ts';
 
 // Each folder of testdata is a case: pod.yaml becomes want.yaml, or is refused as refused.txt says. Beside
 // them, where the case needs it: namespace.yaml, settings.yaml (over the defaults below), warnings.yaml.
@@ -70,6 +70,13 @@ function mutate(
   });
 }
 
+/** What an API server makes of a Pod by this patch, applied by a library that knows nothing of who wrote it. */
+function patched(pod: unknown, patch: readonly JsonPatchOperation[]): unknown {
+  const copy = structuredClone(pod);
+  expect(applyPatch(copy, structuredClone([...patch]))).toEqual(patch.map(() => null));
+  return copy;
+}
+
 describe('golden cases', () => {
   const cases = readdirSync(TESTDATA, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const used = new Set<string>();
@@ -84,7 +91,7 @@ describe('golden cases', () => {
 
     test(name, async () => {
       // the folder's files have these shapes, or the case fails
-      const pod = (await yaml('pod.yaml')) as Json;
+      const pod = await yaml('pod.yaml');
       const namespace = ((await yaml('namespace.yaml')) ?? undefined) as NamespaceManifest | undefined;
       const settings = ((await yaml('settings.yaml')) ?? {}) as Partial<InjectionSettings>;
       const untouched = structuredClone(pod);
@@ -94,8 +101,8 @@ describe('golden cases', () => {
         expect(answer.message).toBe(((await text('refused.txt')) ?? 'a case without refusal').trim());
         return;
       }
-      const once = applyJsonPatch(pod, answer.patch);
-      expect<unknown>(once).toEqual(await yaml('want.yaml'));
+      const once = patched(pod, answer.patch);
+      expect(once).toEqual(await yaml('want.yaml'));
       expect<unknown>(answer.warnings).toEqual((await yaml('warnings.yaml')) ?? []);
 
       const again = await mutate(once, namespace, settings);

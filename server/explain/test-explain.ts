@@ -1,5 +1,7 @@
+import { applyPatch } from 'rfc6902';
 import { googleInjection } from '../admission/injections/google.ts';
-import { editablePod, readPod } from '../admission/pod-manifest.ts';
+import { PodEditor } from '../admission/pod-editor.ts';
+import { readPod } from '../admission/pod-manifest.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
@@ -51,12 +53,14 @@ export function injected(pod: PodObject, mode: InjectionMode = 'Redirect'): PodO
     injectHostNetwork: true,
     ownServiceAccounts: [],
   };
-  const { pod: changed } = googleInjection.inject(editablePod(raw), { namespace, settings });
+  const editor = new PodEditor(raw);
+  googleInjection.inject(editor, { namespace, settings });
+  applyPatch(raw, editor.patch());
   const done = mode === 'Redirect' ? [initNetworkStatus({ terminated: { exitCode: 0 } })] : [];
   // what the webhook leaves is a Pod still
   return {
     ...pod,
-    ...changed,
+    ...raw,
     status: { ...pod.status, initContainerStatuses: done },
   } as unknown as PodObject;
 }

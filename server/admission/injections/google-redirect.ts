@@ -1,5 +1,6 @@
 import type { InjectionSettings } from '../../settings/webhook-settings.ts';
-import type { Container, PodManifest } from '../pod-manifest.ts';
+import type { PodEditor } from '../pod-editor.ts';
+import type { Container } from '../pod-manifest.ts';
 
 export const INIT_NETWORK_CONTAINER = 'init-network';
 const METADATA_HOSTNAME = 'metadata.google.internal';
@@ -9,10 +10,8 @@ const METADATA_IPV4 = '169.254.169.254';
 const METADATA_IPV6 = 'fd20:ce::254';
 
 /** Puts `init-network` before every other init container, so that they have the route already. */
-export function addInitNetwork({ spec }: PodManifest, settings: InjectionSettings): void {
-  const initContainers = spec.initContainers ?? [];
-  if (initContainers.some(({ name }) => name === INIT_NETWORK_CONTAINER)) return;
-  spec.initContainers = [initNetworkContainer(settings), ...initContainers];
+export function addInitNetwork(pod: PodEditor, settings: InjectionSettings): void {
+  pod.addInitContainer(initNetworkContainer(settings), 'first');
 }
 
 function initNetworkContainer(settings: InjectionSettings): Container {
@@ -46,25 +45,14 @@ function initNetworkContainer(settings: InjectionSettings): Container {
 }
 
 /** Gives the metadata server its name, unless the Pod gives that name to another address. */
-export function addMetadataHostAlias(
-  { spec }: PodManifest,
-  settings: InjectionSettings,
-  warnings: string[],
-): void {
-  const aliases = spec.hostAliases ?? [];
+export function addMetadataHostAlias(pod: PodEditor, settings: InjectionSettings): void {
   const ours = [METADATA_IPV4, METADATA_IPV6];
-  if (aliases.some(({ ip, hostnames }) => !ours.includes(ip) && hostnames?.includes(METADATA_HOSTNAME))) {
-    warnings.push(`a hostAlias of the Pod gives ${METADATA_HOSTNAME} another address: it is kept`);
+  if (pod.addressesOf(METADATA_HOSTNAME).some((address) => !ours.includes(address))) {
+    pod.warn(`a hostAlias of the Pod gives ${METADATA_HOSTNAME} another address: it is kept`);
     return;
   }
   // a Pod without IPv4 cannot reach the one; a Pod without IPv6 would try the other in vain
   for (const address of settings.nodesAreIPv6 ? ours : [METADATA_IPV4]) {
-    const alias = aliases.find(({ ip }) => ip === address);
-    // an address may stand only once in the list
-    if (alias === undefined) aliases.push({ ip: address, hostnames: [METADATA_HOSTNAME] });
-    else if (!alias.hostnames?.includes(METADATA_HOSTNAME)) {
-      alias.hostnames = [...(alias.hostnames ?? []), METADATA_HOSTNAME];
-    }
+    pod.addHostname(address, METADATA_HOSTNAME);
   }
-  spec.hostAliases = aliases;
 }

@@ -1,6 +1,6 @@
 import type { InjectionMode, InjectionSettings } from '../../settings/webhook-settings.ts';
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
-import type { PodManifest } from '../pod-manifest.ts';
+import type { PodEditor } from '../pod-editor.ts';
 import { addMetadataVariables } from './google-environment.ts';
 import { addInitNetwork, addMetadataHostAlias } from './google-redirect.ts';
 
@@ -31,10 +31,9 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
  */
 export const googleInjection: Injection = {
   concerns(pod, namespace, settings) {
-    const annotations = pod.metadata.annotations ?? {};
     return (
-      pod.metadata.labels?.[OPT_IN_LABEL] !== 'Skip' &&
-      !(MIRROR_ANNOTATION in annotations) &&
+      pod.labels.get(OPT_IN_LABEL) !== 'Skip' &&
+      pod.annotations.get(MIRROR_ANNOTATION) === undefined &&
       !isWindows(pod) &&
       !isOwn(pod, namespace, settings)
     );
@@ -42,37 +41,32 @@ export const googleInjection: Injection = {
 
   inject(pod, context) {
     const { namespace, settings } = context;
-    const warnings: string[] = [];
-    if (!googleInjection.concerns(pod, namespace.name, settings) || !isOptedIn(pod, context, warnings)) {
-      return { pod, warnings };
-    }
-    const injected = structuredClone(pod);
-    replaceGkeNodeSelector(injected, settings);
+    if (!googleInjection.concerns(pod, namespace.name, settings) || !isOptedIn(pod, context)) return;
+    replaceGkeNodeSelector(pod, settings);
     if (pod.spec.hostNetwork === true && !settings.injectHostNetwork) {
-      warnings.push("not injected: on the host network a Pod has its Node's identity and network");
+      pod.warn("not injected: on the host network a Pod has its Node's identity and network");
     } else if (modeOf(pod, context) === 'Environment') {
-      addMetadataVariables(injected, settings);
+      addMetadataVariables(pod, settings);
     } else {
-      addInitNetwork(injected, settings);
-      addMetadataHostAlias(injected, settings, warnings);
+      addInitNetwork(pod, settings);
+      addMetadataHostAlias(pod, settings);
     }
-    return { pod: injected, warnings };
   },
 };
 
-function isWindows({ spec }: PodManifest): boolean {
-  return spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows';
+function isWindows(pod: PodEditor): boolean {
+  return pod.spec.os?.name === 'windows' || pod.nodeSelector.get('kubernetes.io/os') === 'windows';
 }
 
-function isOwn({ spec }: PodManifest, namespace: string, { ownServiceAccounts }: InjectionSettings): boolean {
+function isOwn({ spec }: PodEditor, namespace: string, { ownServiceAccounts }: InjectionSettings): boolean {
   return ownServiceAccounts.some(
     (own) => own.namespace === namespace && own.name === spec.serviceAccountName,
   );
 }
 
-function isOptedIn(pod: PodManifest, { namespace }: InjectionContext, warnings: string[]): boolean {
+function isOptedIn(pod: PodEditor, { namespace }: InjectionContext): boolean {
   const said = [
-    { by: 'Pod', value: pod.metadata.labels?.[OPT_IN_LABEL] },
+    { by: 'Pod', value: pod.labels.get(OPT_IN_LABEL) },
     { by: "Pod's nodeSelector", value: hasGkeNodeSelector(pod) ? 'Mutate' : undefined },
     { by: 'Namespace', value: namespace.labels[OPT_IN_LABEL] },
   ];
@@ -80,16 +74,16 @@ function isOptedIn(pod: PodManifest, { namespace }: InjectionContext, warnings: 
     if (value === 'Mutate') return true;
     if (value === 'Skip') return false;
     if (value !== undefined) {
-      warnings.push(`the label ${OPT_IN_LABEL} of the ${by} is neither Mutate nor Skip: it is ignored`);
+      pod.warn(`the label ${OPT_IN_LABEL} of the ${by} is neither Mutate nor Skip: it is ignored`);
     }
   }
   return false;
 }
 
-function modeOf(pod: PodManifest, { namespace, settings }: InjectionContext): InjectionMode {
+function modeOf(pod: PodEditor, { namespace, settings }: InjectionContext): InjectionMode {
   if (pod.spec.hostNetwork === true) return 'Environment';
   const said = [
-    { by: 'Pod', value: pod.metadata.annotations?.[MODE_ANNOTATION] },
+    { by: 'Pod', value: pod.annotations.get(MODE_ANNOTATION) },
     { by: `Namespace ${namespace.name}`, value: namespace.annotations[MODE_ANNOTATION] },
   ];
   for (const { by, value } of said) {
@@ -103,17 +97,19 @@ function modeOf(pod: PodManifest, { namespace, settings }: InjectionContext): In
   return settings.mode;
 }
 
-function hasGkeNodeSelector({ spec }: PodManifest): boolean {
-  return spec.nodeSelector?.[GKE_NODE_LABEL] === 'true';
+function hasGkeNodeSelector(pod: PodEditor): boolean {
+  return pod.nodeSelector.get(GKE_NODE_LABEL) === 'true';
 }
 
 /**
  * No Node outside GKE has the label, so the Pod would wait for ever: its wish moves to our own label, where a
  * second pass and a person find it, and the Pod goes where the server runs.
  */
-function replaceGkeNodeSelector(pod: PodManifest, settings: InjectionSettings): void {
+function replaceGkeNodeSelector(pod: PodEditor, settings: InjectionSettings): void {
   if (!hasGkeNodeSelector(pod)) return;
-  const { [GKE_NODE_LABEL]: _, ...selected } = pod.spec.nodeSelector ?? {};
-  pod.spec.nodeSelector = { ...settings.nodeSelector, ...selected };
-  pod.metadata.labels = { ...pod.metadata.labels, [OPT_IN_LABEL]: 'Mutate' };
+  pod.nodeSelector.remove(GKE_NODE_LABEL);
+  for (const [key, value] of Object.entries(settings.nodeSelector)) {
+    if (pod.nodeSelector.get(key) === undefined) pod.nodeSelector.set(key, value);
+  }
+  pod.labels.set(OPT_IN_LABEL, 'Mutate');
 }

@@ -1,0 +1,225 @@
+import { ListEditor, MapEditor } from './field-editors.ts';
+import type { JsonPatchOperation } from './json-patch.ts';
+import type {
+  Container,
+  EnvironmentVariable,
+  HostAlias,
+  PodManifest,
+  Volume,
+  VolumeMount,
+} from './pod-manifest.ts';
+
+/** A container of a Pod and what is added to it. */
+export class ContainerEditor {
+  readonly #env: ListEditor<EnvironmentVariable>;
+  readonly #volumeMounts: ListEditor<VolumeMount>;
+  #variableNames: Set<string> | undefined;
+
+  constructor(private readonly container: Container) {
+    this.#env = new ListEditor(container.env);
+    this.#volumeMounts = new ListEditor(container.volumeMounts);
+  }
+
+  get name(): string {
+    return this.container.name;
+  }
+
+  hasVariable(name: string): boolean {
+    return this.#names().has(name);
+  }
+
+  /** Appends a variable, so that it can refer to those before it by `$(NAME)`; one of that name is kept instead. */
+  addVariable(variable: EnvironmentVariable): void {
+    if (this.hasVariable(variable.name)) return;
+    this.#names().add(variable.name);
+    this.#env.addAfter(variable);
+  }
+
+  /** Whether it mounts the volume of that name. */
+  mounts(volume: string): boolean {
+    return this.#volumeMounts.find(({ name }) => name === volume) !== undefined;
+  }
+
+  /** Mounts a volume, unless the container mounts that volume already. */
+  addVolumeMount(mount: VolumeMount): void {
+    if (!this.mounts(mount.name)) this.#volumeMounts.addAfter(mount);
+  }
+
+  *operations(path: string): Generator<JsonPatchOperation> {
+    yield* this.#env.operations(`${path}/env`);
+    yield* this.#volumeMounts.operations(`${path}/volumeMounts`);
+  }
+
+  /** The container with what was added, for one that is itself added. */
+  edited(): Container {
+    const [env, volumeMounts] = [[...this.#env], [...this.#volumeMounts]];
+    return {
+      ...this.container,
+      ...(env.length === 0 ? {} : { env }),
+      ...(volumeMounts.length === 0 ? {} : { volumeMounts }),
+    };
+  }
+
+  /** Of its variables; a set, so that a long list is looked through once. */
+  #names(): Set<string> {
+    this.#variableNames ??= new Set(this.container.env?.map(({ name }) => name));
+    return this.#variableNames;
+  }
+}
+
+/**
+ * A Pod as it came, and what injections add to it. Reading shows the additions too, so that each injection builds on
+ * those before it. The patch is made of the additions alone, one element at a time: its cost is theirs, and fields
+ * that this version does not know survive. Adding what is there already does nothing, so twice is the same as once.
+ */
+export class PodEditor {
+  readonly labels: MapEditor;
+  readonly annotations: MapEditor;
+  readonly nodeSelector: MapEditor;
+  #containers: readonly ContainerEditor[] | undefined;
+  #initContainers: readonly ContainerEditor[] | undefined;
+  readonly #addedFirst: ContainerEditor[] = [];
+  readonly #addedLast: ContainerEditor[] = [];
+  readonly #volumes: ListEditor<Volume>;
+  readonly #hostAliases: HostAliases;
+  readonly #warnings: string[] = [];
+
+  /** `pod` is never written to. */
+  constructor(private readonly pod: PodManifest) {
+    const { metadata, spec } = pod;
+    this.labels = new MapEditor(metadata.labels);
+    this.annotations = new MapEditor(metadata.annotations);
+    this.nodeSelector = new MapEditor(spec.nodeSelector);
+    this.#volumes = new ListEditor(spec.volumes);
+    this.#hostAliases = new HostAliases(spec.hostAliases);
+  }
+
+  /** The fields of the specification that no injection changes. */
+  get spec(): Pick<PodManifest['spec'], 'serviceAccountName' | 'hostNetwork' | 'os'> {
+    return this.pod.spec;
+  }
+
+  /** Without the init containers. */
+  get containers(): readonly ContainerEditor[] {
+    this.#containers ??= this.pod.spec.containers.map((container) => new ContainerEditor(container));
+    return this.#containers;
+  }
+
+  /** In the order in which they start. */
+  get initContainers(): readonly ContainerEditor[] {
+    return [...this.#addedFirst, ...this.#ownInitContainers(), ...this.#addedLast];
+  }
+
+  /** Init containers and containers. */
+  get allContainers(): readonly ContainerEditor[] {
+    return [...this.initContainers, ...this.containers];
+  }
+
+  /**
+   * Adds an init container, or a native sidecar: before the Pod's own (behind those that were added there already),
+   * or after them. One of that name is kept instead.
+   */
+  addInitContainer(container: Container, place: 'first' | 'last'): void {
+    if (this.initContainers.some(({ name }) => name === container.name)) return;
+    (place === 'first' ? this.#addedFirst : this.#addedLast).push(new ContainerEditor(container));
+  }
+
+  hasVolume(name: string): boolean {
+    return this.#volumes.find((volume) => volume.name === name) !== undefined;
+  }
+
+  /** Adds a volume before the Pod's own or after them; one of that name is kept instead. */
+  addVolume(volume: Volume, place: 'first' | 'last'): void {
+    if (this.hasVolume(volume.name)) return;
+    if (place === 'first') this.#volumes.addBefore(volume);
+    else this.#volumes.addAfter(volume);
+  }
+
+  /** The addresses that the Pod's hostAliases give a name. */
+  addressesOf(hostname: string): readonly string[] {
+    return this.#hostAliases.addressesOf(hostname);
+  }
+
+  addHostname(address: string, hostname: string): void {
+    this.#hostAliases.add(address, hostname);
+  }
+
+  /** Tells whoever creates the Pod, in one line: `kubectl` prints it. */
+  warn(warning: string): void {
+    this.#warnings.push(warning);
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** The JSON Patch that makes the additions; empty if there are none. */
+  patch(): JsonPatchOperation[] {
+    return [...this.#operations()];
+  }
+
+  *#operations(): Generator<JsonPatchOperation> {
+    yield* this.labels.operations('/metadata/labels');
+    yield* this.annotations.operations('/metadata/annotations');
+    yield* this.nodeSelector.operations('/spec/nodeSelector');
+    yield* this.#volumes.operations('/spec/volumes');
+    // containers are edited where they are, before one that is added moves the others
+    for (const [index, container] of (this.#containers ?? []).entries()) {
+      yield* container.operations(`/spec/containers/${index}`);
+    }
+    for (const [index, container] of (this.#initContainers ?? []).entries()) {
+      yield* container.operations(`/spec/initContainers/${index}`);
+    }
+    const initContainers = new ListEditor(this.pod.spec.initContainers);
+    for (const container of this.#addedFirst) initContainers.addBefore(container.edited());
+    for (const container of this.#addedLast) initContainers.addAfter(container.edited());
+    yield* initContainers.operations('/spec/initContainers');
+    yield* this.#hostAliases.operations('/spec/hostAliases');
+  }
+
+  #ownInitContainers(): readonly ContainerEditor[] {
+    this.#initContainers ??= (this.pod.spec.initContainers ?? []).map(
+      (container) => new ContainerEditor(container),
+    );
+    return this.#initContainers;
+  }
+}
+
+/** hostAliases, in which an address stands once: a name more for it goes into its element. */
+class HostAliases {
+  readonly #aliases: ListEditor<HostAlias>;
+  readonly #hostnames = new Map<HostAlias, ListEditor<string>>();
+
+  constructor(original: readonly HostAlias[] | null | undefined) {
+    this.#aliases = new ListEditor(original);
+  }
+
+  addressesOf(hostname: string): string[] {
+    return [...this.#aliases].filter((alias) => this.#has(alias, hostname)).map(({ ip }) => ip);
+  }
+
+  add(ip: string, hostname: string): void {
+    const alias = this.#aliases.find((candidate) => candidate.ip === ip);
+    if (alias === undefined) {
+      this.#aliases.addAfter({ ip, hostnames: [hostname] });
+    } else if (!this.#has(alias, hostname)) {
+      const hostnames = this.#hostnames.get(alias) ?? new ListEditor(alias.hostnames);
+      hostnames.addAfter(hostname);
+      this.#hostnames.set(alias, hostnames);
+    }
+  }
+
+  *operations(path: string): Generator<JsonPatchOperation> {
+    yield* this.#aliases.operations(path);
+    // in their final places: nothing is added before the original's
+    for (const [index, alias] of [...this.#aliases].entries()) {
+      const hostnames = this.#hostnames.get(alias);
+      if (hostnames !== undefined) yield* hostnames.operations(`${path}/${index}/hostnames`);
+    }
+  }
+
+  #has(alias: HostAlias, hostname: string): boolean {
+    const hostnames = this.#hostnames.get(alias) ?? alias.hostnames ?? [];
+    return [...hostnames].includes(hostname);
+  }
+}
