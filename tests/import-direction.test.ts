@@ -36,6 +36,18 @@ test.each([
   ["import { run } from '../../scripts/run.ts';", 'commands/serve.ts', '../../scripts/run.ts'],
   ["import type { Caller } from '../caller/caller.ts';", 'newcomer/a.ts', '../caller/caller.ts'],
   ["import type { Context } from 'elysia';", 'metadata/tree.ts', 'elysia'],
+  // neither of two folders that would import each other
+  ["import type { S } from '../settings/a.ts';", 'kubernetes/a.ts', '../settings/a.ts'],
+  ["import type { S } from '../settings/a.ts';", 'telemetry/a.ts', '../settings/a.ts'],
+  ["import type { C } from '../caller/a.ts';", 'admission/a.ts', '../caller/a.ts'],
+  ["import type { M } from '../telemetry/a.ts';", 'http/a.ts', '../telemetry/a.ts'],
+  // what tests share
+  ["import { FakeGoogle } from '../testing/fake-google.ts';", 'google/a.ts', '../testing/fake-google.ts'],
+  ["import { ManualClock } from '../testing/manual-clock.ts';", 'core/a.ts', '../testing/manual-clock.ts'],
+  ["const c = await import('../testing/manual-clock.ts');", 'commands/a.ts', '../testing/manual-clock.ts'],
+  ["import { folder } from './testdata/folder.ts';", 'admission/a.ts', './testdata/folder.ts'],
+  ["import pod from './testdata/plain/pod.yaml';", 'admission/a.ts', './testdata/plain/pod.yaml'],
+  ["import { caller } from './callers.test.ts';", 'caller/a.ts', './callers.test.ts'],
 ])('%p in %s is a violation', (source, file, specifier) => {
   expect(violations(file, source)).toEqual([expect.stringContaining(`${file} imports ${specifier}: `)]);
 });
@@ -45,7 +57,11 @@ test.each([
   ["import { a } from './a.ts';\nimport { b } from '../injections/b.ts';", 'admission/injections/c.ts'],
   ["import { startSandboxWorld } from '../sandbox/world.ts';", 'commands/sandbox.ts'],
   ["import { startSandboxWorld } from '../sandbox/world.ts';", 'metadata/tree.test.ts'],
-  ["import type { Elysia } from 'elysia';", 'metadata/test-metadata.ts'],
+  ["import type { Elysia } from 'elysia';", 'testing/fake-metadata.ts'],
+  ["import { serve } from '../commands/serve.ts';", 'testing/fake-metadata.ts'],
+  ["import { ManualClock } from '../testing/manual-clock.ts';", 'core/time-limit.test.ts'],
+  ["import { Elysia } from 'elysia';", 'http/health.ts'],
+  ["import type { Tokens } from '../google/tokens.ts';", 'settings/serve-settings.ts'],
   ["import { version } from '../package.json';", 'main.ts'],
   ["#!/usr/bin/env bun\nexport type Level = 'debug' | 'info';", 'main.ts'],
   ["import { Elysia } from 'elysia';", 'metadata/routes.ts'],

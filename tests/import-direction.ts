@@ -1,40 +1,37 @@
 import { posix } from 'node:path';
 
-const FOUNDATION = ['core', 'settings', 'kubernetes', 'telemetry'];
-const DOMAIN = [...FOUNDATION, 'caller', 'google', 'metadata', 'admission', 'network'];
+/** The floors of server/: a folder imports from those below its own, never from one beside or above it. */
+const FLOORS: readonly (readonly string[])[] = [
+  ['core'],
+  ['telemetry', 'http'],
+  ['kubernetes'],
+  ['caller', 'admission', 'network'],
+  ['credentials'],
+  ['google', 'aws', 'azure'],
+  ['metadata'],
+  ['settings'],
+  ['sandbox'],
+  ['explain'],
+  ['commands'],
+  ['main.ts'],
+];
 
-/** What a folder of server/ may import from beside itself. */
-const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map([
-  ['core', []],
-  ['settings', FOUNDATION],
-  ['kubernetes', FOUNDATION],
-  ['telemetry', FOUNDATION],
-  ['caller', FOUNDATION],
-  ['google', [...FOUNDATION, 'caller']],
-  ['metadata', [...FOUNDATION, 'caller', 'google']],
-  ['admission', FOUNDATION],
-  ['network', FOUNDATION],
-  ['explain', [...FOUNDATION, 'caller', 'google', 'admission']],
-  ['sandbox', DOMAIN],
-  ['commands', [...DOMAIN, 'explain', 'sandbox']],
-  ['main.ts', ['core', 'commands']],
-]);
+/** The only files that know the HTTP framework, beside what http/ gives them. */
+const KNOW_ELYSIA = ['metadata/routes.ts', 'admission/routes.ts'];
 
-/** The only files that know the HTTP framework. */
-const KNOW_ELYSIA = ['metadata/routes.ts', 'admission/routes.ts', 'telemetry/health.ts'];
-
-/** A test, and what tests share, may import from anywhere. */
-const TEST = /(?:\.test|(?:^|\/)test-[a-z-]+)\.ts$/;
+/** What only tests import, and what may import from anywhere: tests, and what they share. */
+const TESTING = 'testing';
+const TEST = /\.test\.ts$/;
 
 const transpiler = new Bun.Transpiler({ loader: 'ts' });
 
 /**
- * Each import against the direction, as `FILE imports SPECIFIER: why not`.
+ * Each import against the direction, and of a test's things, as `FILE imports SPECIFIER: why not`.
  * `files` are sources by their path inside server/.
  */
 export function importViolations(files: ReadonlyMap<string, string>): string[] {
   return [...files]
-    .filter(([file]) => !TEST.test(file))
+    .filter(([file]) => !TEST.test(file) && folderOf(file) !== TESTING)
     .flatMap(([file, source]) =>
       importsOf(source).flatMap((specifier) => {
         const objection = objectionTo(file, specifier);
@@ -45,7 +42,9 @@ export function importViolations(files: ReadonlyMap<string, string>): string[] {
 
 function objectionTo(file: string, specifier: string): string | undefined {
   if (specifier === 'elysia' || specifier.startsWith('@elysiajs/')) {
-    return KNOW_ELYSIA.includes(file) ? undefined : `only ${KNOW_ELYSIA.join(', ')} know Elysia`;
+    return KNOW_ELYSIA.includes(file) || folderOf(file) === 'http'
+      ? undefined
+      : `only http/, ${KNOW_ELYSIA.join(', ')} know Elysia`;
   }
   if (!specifier.startsWith('.')) return undefined;
   const target = posix.join(posix.dirname(file), specifier);
@@ -53,11 +52,16 @@ function objectionTo(file: string, specifier: string): string | undefined {
   if (target === '../package.json') return undefined;
   if (target.startsWith('../')) return 'it is outside server/';
   const [from, to] = [folderOf(file), folderOf(target)];
+  if (to === TESTING || TEST.test(target) || target.split('/').includes('testdata')) return 'only tests may';
   if (from === to) return undefined;
-  const allowed = MAY_IMPORT.get(from);
-  if (allowed === undefined) return `${from} has no place among the folders yet`;
-  if (allowed.includes(to)) return undefined;
-  return `${from} may import from ${allowed.length === 0 ? 'nothing' : allowed.join(', ')}`;
+  const [floor, below] = [floorOf(from), floorOf(to)];
+  if (floor === -1) return `${from} has no floor yet`;
+  if (below !== -1 && below < floor) return undefined;
+  return `${from} may import from ${FLOORS.slice(0, floor).flat().join(', ') || 'nothing'}`;
+}
+
+function floorOf(folder: string): number {
+  return FLOORS.findIndex((folders) => folders.includes(folder));
 }
 
 function folderOf(file: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import { readCertificate } from './certificate.ts';
-import { CertificateFolder, OPENSSL_MISSING, selfSigned } from './testdata/certificate-folder.ts';
 
 describe.skipIf(OPENSSL_MISSING)(
   `readCertificate${OPENSSL_MISSING ? ' (not run: needs openssl)' : ''}`,

@@ -1,5 +1,5 @@
 import type { Namespace } from '../kubernetes/admission-client.ts';
-import type { InjectionSettings } from '../settings/webhook-settings.ts';
+import type { InjectionSettings } from './injection-settings.ts';
 import type { PodEditor } from './pod-editor.ts';
 
 /** What decides about an injection, besides the Pod. */

@@ -1,7 +1,7 @@
 import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/admission-client.ts';
-import type { InjectionSettings } from '../settings/webhook-settings.ts';
 import { type Injection, InjectionRefused } from './injection.ts';
+import type { InjectionSettings } from './injection-settings.ts';
 import { googleInjection } from './injections/google.ts';
 import { PodEditor } from './pod-editor.ts';
 import { readPod } from './pod-manifest.ts';

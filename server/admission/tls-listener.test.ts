@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { connect as connectPlain } from 'node:net';
 import { connect } from 'node:tls';
 import type { Sleep } from '../core/effects.ts';
+import { OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import type { Certificate } from './certificate.ts';
-import { OPENSSL_MISSING, selfSigned } from './testdata/certificate-folder.ts';
 import { TlsListener } from './tls-listener.ts';
 
 const UNTRUSTED = { tls: { rejectUnauthorized: false } };

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
+import { googleAnnotations } from '../google/google-account.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import { FakeResource } from '../kubernetes/fake-resource.ts';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
-import type { GoogleAccount, Node, Pod } from '../kubernetes/objects.ts';
+import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
+import { annotated } from '../testing/annotated.ts';
+import { FakeResource } from '../testing/fake-resource.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import type { Caller } from './caller.ts';
 import { NodeCallers } from './callers.ts';
 
@@ -15,7 +17,8 @@ let clock: ManualClock;
 let pods: FakeResource<Pod>;
 let nodes: FakeResource<Node>;
 let looks: string[];
-let look: (key: string) => GoogleAccount | undefined | Promise<GoogleAccount | undefined>;
+type Annotations = ServiceAccount['annotations'] | undefined;
+let look: (key: string) => Annotations | Promise<Annotations>;
 let callers: NodeCallers;
 let stop: AbortController;
 let running: Promise<void>;
@@ -25,7 +28,7 @@ beforeEach(() => {
   pods = new FakeResource();
   nodes = new FakeResource();
   looks = [];
-  look = () => ({ kind: 'none' });
+  look = () => annotated();
   pods.answer = () => ({ items: [pod('a', '10.0.0.1', 'fd00::1')], resourceVersion: '1' });
   nodes.answer = () => ({ items: [node()], resourceVersion: '1' });
   stop = new AbortController();
@@ -45,10 +48,8 @@ function newCallers(defaultNodeServiceAccount?: { namespace: string; name: strin
     async getServiceAccount(namespace, name) {
       const key = `${namespace}/${name}`;
       looks.push(key);
-      const googleAccount = await look(key);
-      return googleAccount === undefined
-        ? undefined
-        : { namespace, name, uid: `uid of ${key}`, googleAccount };
+      const annotations = await look(key);
+      return annotations === undefined ? undefined : { namespace, name, uid: `uid of ${key}`, annotations };
     },
     createToken: () => Promise.reject(new Error('callers make no tokens')),
   };
@@ -56,6 +57,7 @@ function newCallers(defaultNodeServiceAccount?: { namespace: string; name: strin
     client,
     nodeName: 'node-1',
     defaultNodeServiceAccount,
+    clouds: [googleAnnotations],
     effects: { ...clock, random: () => 0.5 },
     events: { watchRestarted() {} },
     log: { debug() {}, info() {}, warn() {}, error() {} },
@@ -137,7 +139,7 @@ describe('a Pod', () => {
         namespace: 'default',
         name: 'sa-a',
         uid: 'uid of default/sa-a',
-        googleAccount: { kind: 'none' },
+        annotations: {},
       },
       boundTo: { kind: 'Pod', name: 'pod-a', uid: 'a' },
     });
@@ -163,9 +165,9 @@ describe('a Pod', () => {
     const first = await callers.identify('10.0.0.1');
     await clock.advance(5000);
     expect(callers.known('10.0.0.1')).toBeUndefined();
-    look = () => ({ kind: 'invalid', value: 'x' });
+    look = () => annotated('x');
     const second = await callers.identify('10.0.0.1');
-    expect(second.serviceAccount.googleAccount).toEqual({ kind: 'invalid', value: 'x' });
+    expect(second.serviceAccount.annotations).toEqual(annotated('x'));
     expect(second).not.toBe(first);
     await clock.advance(5000);
     expect(await callers.identify('10.0.0.1')).toBe(second);
@@ -173,7 +175,7 @@ describe('a Pod', () => {
 
   test('that Google refused is looked at again within seconds', async () => {
     const email = 'a@p.iam.gserviceaccount.com' as never; // any account does
-    look = () => ({ kind: 'account', email });
+    look = () => annotated(email);
     await start();
     const caller = await callers.identify('10.0.0.1');
     await clock.advance(6000);
@@ -207,13 +209,13 @@ describe('a Pod', () => {
 
   test('whose address passes to another while its ServiceAccount is looked up is not taken for it', async () => {
     await start();
-    const answer = Promise.withResolvers<GoogleAccount>();
-    look = (key) => (key === 'default/sa-a' ? answer.promise : { kind: 'none' });
+    const answer = Promise.withResolvers<Annotations>();
+    look = (key) => (key === 'default/sa-a' ? answer.promise : {});
     const identified = callers.identify('10.0.0.1');
     await settled();
     put({ ...pod('b', '10.0.0.1'), startedAt: 2000 });
     await settled();
-    answer.resolve({ kind: 'none' });
+    answer.resolve({});
     expect((await identified).boundTo.uid).toBe('b');
   });
 

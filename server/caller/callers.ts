@@ -2,20 +2,20 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { peerAddress } from '../kubernetes/ip-address.ts';
-import type { BoundObject, Node, Pod } from '../kubernetes/objects.ts';
+import type { BoundObject, Node, Pod, ServiceAccountName } from '../kubernetes/objects.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
-import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
 import { Arrivals } from './arrivals.ts';
 import type { Caller, Callers } from './caller.ts';
 import { OwnNode } from './own-node.ts';
 import { PodIndex } from './pod-index.ts';
-import { type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
+import { type CloudAnnotations, type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
 
 export interface NodeCallersOptions {
   readonly client: KubernetesClient;
   readonly nodeName: string;
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+  readonly clouds: readonly CloudAnnotations[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly events: Pick<DomainEvents, 'watchRestarted'>;
   readonly log: Log;
@@ -47,10 +47,10 @@ export class NodeCallers implements Callers {
   #nodeOwner: Owner | undefined;
 
   constructor(options: NodeCallersOptions) {
-    const { client, nodeName, effects, events, log } = options;
+    const { client, nodeName, clouds, effects, events, log } = options;
     this.#options = options;
     this.#arrivals = new Arrivals(() => this.#podReflector.relist(), effects);
-    this.#serviceAccounts = new ServiceAccounts({ client, effects, log });
+    this.#serviceAccounts = new ServiceAccounts({ client, clouds, effects, log });
     const gained = this.#arrivals.gained.bind(this.#arrivals);
     this.#pods = new PodIndex(nodeName, { gained, removed: (pod) => this.#forget(ownerOfPod(pod)) });
     this.#ownNode = new OwnNode(nodeName, options.defaultNodeServiceAccount, {

@@ -1,8 +1,7 @@
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
-import type { Node } from '../kubernetes/objects.ts';
+import type { Node, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { Replica } from '../kubernetes/reflector.ts';
-import type { ServiceAccountName } from '../settings/serve-settings.ts';
 import { socketSpellings } from './socket-spellings.ts';
 
 export interface OwnNodeEvents {

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
-import type { GoogleAccount, ServiceAccount } from '../kubernetes/objects.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import { googleAnnotations } from '../google/google-account.ts';
+import type { ServiceAccount } from '../kubernetes/objects.ts';
+import { annotated as annotationsFor } from '../testing/annotated.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
 
 const NAME = { namespace: 'default', name: 'web' };
@@ -24,20 +25,19 @@ beforeEach(() => {
         return answer();
       },
     },
+    clouds: [googleAnnotations],
     effects: { ...clock, random: () => 0.5 },
     log: { debug() {}, info() {}, warn() {}, error() {} },
   });
   kept = serviceAccounts.of(NAME);
 });
 
-function account(googleAccount: GoogleAccount, uid = 'uid-1'): ServiceAccount {
-  return { ...NAME, uid, googleAccount };
+function account(googleAccount?: string, uid = 'uid-1'): ServiceAccount {
+  return { ...NAME, uid, annotations: annotationsFor(googleAccount) };
 }
 
 function annotated(name = 'reader', uid = 'uid-1'): ServiceAccount {
-  const email = parseGoogleServiceAccountEmail(`${name}@p.iam.gserviceaccount.com`);
-  if (email === undefined) throw new Error('the test has a bad email');
-  return account({ kind: 'account', email }, uid);
+  return account(`${name}@p.iam.gserviceaccount.com`, uid);
 }
 
 function fails(): never {
@@ -86,13 +86,13 @@ describe('a ServiceAccount', () => {
       answer = () => changed;
       kept.current();
       await settled();
-      expect(kept.current()).toBe(changed);
-      expect(changed).not.toBe(first);
+      expect(kept.current()).toEqual(changed);
+      expect(kept.current()).not.toBe(first);
     }
   });
 
-  test.each<GoogleAccount>([{ kind: 'none' }, { kind: 'invalid', value: 'me@example.org' }])(
-    '%j: after 5 seconds the caller waits for a look',
+  test.each([undefined, 'me@example.org'])(
+    'annotation %p: after 5 seconds the caller waits for a look',
     async (googleAccount) => {
       answer = () => account(googleAccount);
       const first = await kept.resolve();
@@ -106,6 +106,18 @@ describe('a ServiceAccount', () => {
     },
   );
 
+  test('an annotation that no cloud reads is neither kept nor a change', async () => {
+    const first = await kept.resolve();
+    const noise = { 'kubectl.kubernetes.io/last-applied-configuration': 'x'.repeat(100_000) };
+    answer = () => ({ ...annotated(), annotations: { ...annotated().annotations, ...noise } });
+    await clock.advance(300_000);
+    kept.current();
+    await settled();
+    expect(looks).toBe(2);
+    expect(kept.current()).toBe(first);
+    expect(first.annotations).toEqual(annotated().annotations);
+  });
+
   test('refused by Google: after 5 seconds the caller waits for a look', async () => {
     const first = await kept.resolve();
     await clock.advance(3000);
@@ -114,7 +126,7 @@ describe('a ServiceAccount', () => {
     await clock.advance(2000);
     expect(kept.current()).toBeUndefined();
     answer = () => annotated('writer');
-    expect((await kept.resolve()).googleAccount).toEqual(annotated('writer').googleAccount);
+    expect((await kept.resolve()).annotations).toEqual(annotated('writer').annotations);
     await clock.advance(5000);
     expect(kept.current()).toBeDefined(); // the look has settled it
     kept.refused(first); // as it was before: no longer of interest
@@ -164,7 +176,7 @@ describe('with the API server gone', () => {
   });
 
   test('one without annotation is served on, and nobody waits after the first', async () => {
-    answer = () => account({ kind: 'none' });
+    answer = () => account();
     const first = await kept.resolve();
     answer = fails;
     await clock.advance(5000);
@@ -177,7 +189,7 @@ describe('with the API server gone', () => {
   });
 
   test('a known one is served after a second where the API server hangs', async () => {
-    answer = () => account({ kind: 'none' });
+    answer = () => account();
     const first = await kept.resolve();
     answer = () => new Promise(() => {});
     await clock.advance(5000);

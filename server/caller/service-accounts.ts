@@ -2,8 +2,7 @@ import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import type { ServiceAccount } from '../kubernetes/objects.ts';
-import type { ServiceAccountName } from '../settings/serve-settings.ts';
+import type { ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/events.ts';
 
 /** An annotated ServiceAccount that works is looked at again after this. */
@@ -15,8 +14,17 @@ const PATIENCE_MILLISECONDS = 1_000;
 const FIRST_BACKOFF_MILLISECONDS = 1_000;
 const LONGEST_BACKOFF_MILLISECONDS = 30_000;
 
+/** What of a ServiceAccount's annotations a cloud reads. */
+export interface CloudAnnotations {
+  /** The keys: no others are kept, for one object may carry 256 KiB of them. */
+  readonly keys: readonly string[];
+  /** Whether they name an identity of this cloud as they should: then nobody is likely at work on them. */
+  readonly areComplete: (serviceAccount: ServiceAccount) => boolean;
+}
+
 export interface ServiceAccountsOptions {
   readonly client: Pick<KubernetesClient, 'getServiceAccount'>;
+  readonly clouds: readonly CloudAnnotations[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly log: Log;
 }
@@ -69,7 +77,7 @@ export class KeptServiceAccount {
     const known = this.#known;
     if (known === undefined || this.options.effects.now() < this.#dueAt) return known;
     // while the API server does not answer there is nothing to wait for
-    const mustWait = this.#failures === 0 && (this.#refused || known.googleAccount.kind !== 'account');
+    const mustWait = this.#failures === 0 && (this.#refused || !this.#isComplete(known));
     if (mustWait) return undefined;
     this.#look().catch(() => {}); // logged, and tried again later
     return known;
@@ -108,6 +116,15 @@ export class KeptServiceAccount {
     }
   }
 
+  #isComplete(serviceAccount: ServiceAccount): boolean {
+    return this.options.clouds.some((cloud) => cloud.areComplete(serviceAccount));
+  }
+
+  #relevant({ annotations }: ServiceAccount): Record<string, string> {
+    const keys = this.options.clouds.flatMap((cloud) => cloud.keys);
+    return Object.fromEntries(Object.entries(annotations).filter(([key]) => keys.includes(key)));
+  }
+
   #look(): Promise<void> {
     this.#looking ??= this.#ask().finally(() => {
       this.#looking = undefined;
@@ -119,13 +136,14 @@ export class KeptServiceAccount {
     const { client, effects, log } = this.options;
     const { namespace, name } = this.name;
     try {
-      const found = await client.getServiceAccount(namespace, name);
+      const got = await client.getServiceAccount(namespace, name);
+      const found = got && { ...got, annotations: this.#relevant(got) };
       this.#failures = 0;
       this.#refused = false;
       this.#lookedAt = effects.now();
       this.#fault = found === undefined ? serviceAccountMissing(this.name) : undefined;
       if (found === undefined || !isSame(found, this.#known)) this.#known = found;
-      const settled = found?.googleAccount.kind === 'account';
+      const settled = found !== undefined && this.#isComplete(found);
       this.#dueAt = this.#lookedAt + (settled ? SETTLED_MILLISECONDS : UNSETTLED_MILLISECONDS);
     } catch (error) {
       this.#failures += 1;
@@ -145,7 +163,7 @@ function keyOf({ namespace, name }: ServiceAccountName): string {
 }
 
 function isSame(a: ServiceAccount, b: ServiceAccount | undefined): boolean {
-  return b !== undefined && a.uid === b.uid && Bun.deepEquals(a.googleAccount, b.googleAccount);
+  return b !== undefined && a.uid === b.uid && Bun.deepEquals(a.annotations, b.annotations);
 }
 
 /** The fault of a ServiceAccount that a Pod or Node names and that is not there. */

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { systemEffects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { googleAnnotations } from '../google/google-account.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
+import { annotated } from '../testing/annotated.ts';
 import { NodeCallers } from './callers.ts';
 
 // The client, the reflectors and the callers against HTTP and a real clock: what fakes cannot show.
@@ -39,6 +41,7 @@ beforeEach(async () => {
     client,
     nodeName: NODE,
     defaultNodeServiceAccount: undefined,
+    clouds: [googleAnnotations],
     // pauses are the test of the reflector: here they are short
     effects: { ...systemEffects, random: () => -0.49 },
     events: { watchRestarted: (resource, reason) => void restarts.push(`${resource} ${reason}`) },
@@ -76,7 +79,7 @@ function codeOf(promise: Promise<unknown>): Promise<unknown> {
 test('Pods of this Node are callers, those of others are not', async () => {
   const caller = await callers.identify('::ffff:10.0.0.1');
   expect(caller.boundTo).toEqual({ kind: 'Pod', name: 'web', uid: WEB.metadata.uid });
-  expect(caller.serviceAccount.googleAccount).toEqual({ kind: 'invalid', value: 'nonsense' });
+  expect(caller.serviceAccount.annotations).toEqual(annotated('nonsense'));
   expect(await codeOf(callers.identify('10.0.1.1'))).toBe('caller-unknown');
   expect(callers.node()?.addresses.map(String)).toEqual(['192.0.2.1']);
 });

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { parsePort } from '../settings/parsers.ts';
 import { logOptions } from '../settings/serve-options.ts';
-import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
+import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
 import { startServing } from './serving.ts';

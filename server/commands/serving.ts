@@ -2,17 +2,18 @@ import { version } from '../../package.json';
 import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { googleAnnotations } from '../google/google-account.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
+import { healthRoutes } from '../http/health.ts';
+import { type App, drain, listen } from '../http/listener.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
 import { KeyRotation } from '../kubernetes/key-rotation.ts';
 import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
-import { type App, drain, listen } from '../metadata/server.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
-import { healthRoutes } from '../telemetry/health.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 
 export interface ServingDependencies {
@@ -44,6 +45,7 @@ export async function startServing(
     client: kubernetes,
     nodeName,
     defaultNodeServiceAccount,
+    clouds: [googleAnnotations],
     effects,
     events: metrics,
     log,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../admission/testdata/certificate-folder.ts';
 import { type Effects, type Sleep, systemEffects } from '../core/effects.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
 import type { Log } from '../telemetry/events.ts';
+import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import { startWebhook } from './webhook-serving.ts';
 
 const UNTRUSTED = { tls: { rejectUnauthorized: false } };

@@ -9,13 +9,13 @@ import { TlsListener } from '../admission/tls-listener.ts';
 import { guardTokenRequest } from '../admission/token-request-guard.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { healthRoutes } from '../http/health.ts';
+import { listen } from '../http/listener.ts';
 import { AdmissionRestClient } from '../kubernetes/admission-client.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
-import { listen } from '../metadata/server.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
 import type { Log } from '../telemetry/events.ts';
-import { healthRoutes } from '../telemetry/health.ts';
 
 export interface WebhookDependencies {
   readonly cluster: Cluster;

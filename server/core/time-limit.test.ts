@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ManualClock, settled } from './manual-clock.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 const late = () => new Error('late');

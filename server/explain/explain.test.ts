@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
+import { explainIn, injected, outcomes, stepOf, withInitNetwork } from '../testing/explain-in-sandbox.ts';
 import { STEP_TITLES } from './explanation.ts';
 import { explanationText } from './explanation-text.ts';
-import { explainIn, injected, outcomes, stepOf, withInitNetwork } from './test-explain.ts';
 
 const READER = 'reader@sandbox-project.iam.gserviceaccount.com';
 const PRINCIPAL =

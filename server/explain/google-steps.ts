@@ -5,14 +5,14 @@ import type { Exchanges } from '../google/exchanges.ts';
 import { isTransient } from '../google/failure.ts';
 import { googleAccountOf } from '../google/google-account.ts';
 import { GoogleFault } from '../google/google-fault.ts';
+import type { GoogleServiceAccountEmail } from '../google/google-service-account-email.ts';
 import { member } from '../google/post-to-google.ts';
 import { printable } from '../google/printable.ts';
 import { DEFAULT_SCOPES } from '../google/scopes.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
+import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
-import type { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 
 /** Nobody takes a token for this audience for anything. */

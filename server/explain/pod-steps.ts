@@ -5,9 +5,9 @@ import type { Effects } from '../core/effects.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
-import type { BoundObject } from '../kubernetes/objects.ts';
+import type { BoundObject, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import type { ServeSettings, ServiceAccountName } from '../settings/serve-settings.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
 import { StepFailure, type Told } from './steps.ts';
 
 const READINESS_MILLISECONDS = 2000;

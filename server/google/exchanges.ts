@@ -2,23 +2,24 @@ import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
-import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
-import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import { isTransient } from './failure.ts';
 import { GoogleFault } from './google-fault.ts';
+import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
 import { PATIENCE, retry } from './retry.ts';
 import { Sts } from './sts.ts';
 import type { ExpiringToken } from './tokens.ts';
+import type { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
-export type ExchangeSettings = Pick<
-  ServeSettings,
-  | 'workloadIdentityProvider'
-  | 'cacheMaxTokenDurationSeconds'
-  | 'googleStsEndpoint'
-  | 'googleIamCredentialsEndpoint'
->;
+export interface ExchangeSettings {
+  readonly workloadIdentityProvider: WorkloadIdentityProvider;
+  /** Longest `expires_in` ever handed out, and the lifetime asked of Google; 600 to 43,200. */
+  readonly cacheMaxTokenDurationSeconds: number;
+  /** Base URLs without a trailing slash. */
+  readonly googleStsEndpoint: string;
+  readonly googleIamCredentialsEndpoint: string;
+}
 
 /** Of a Kubernetes token and of a federated one: the least the API server grants, and the most Google does. */
 const SHORTEST_SECONDS = 600;

@@ -5,7 +5,7 @@ import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import { annotated } from '../testing/annotated.ts';
 import { GoogleTokens } from './google-tokens.ts';
 
 // Real HTTP, real signatures and real IAM policies: what the fakes of google-tokens.test.ts take for granted.
@@ -60,13 +60,12 @@ function callerOf(name: string): Caller {
   const uid = world.kubernetes.get('ServiceAccount', namespace, serviceAccountName)?.metadata.uid;
   const podUID = world.kubernetes.get('Pod', namespace, name)?.metadata.uid;
   if (uid === undefined || podUID === undefined) throw new Error(`${name} is not in the cluster`);
-  const email = parseGoogleServiceAccountEmail(googleAccount ?? '');
   return {
     serviceAccount: {
       namespace,
       name: serviceAccountName,
       uid,
-      googleAccount: email === undefined ? { kind: 'none' } : { kind: 'account', email },
+      annotations: annotated(googleAccount),
     },
     boundTo: { kind: 'Pod', name, uid: podUID },
   };

@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault } from '../core/fault.ts';
-import { ManualClock } from '../core/manual-clock.ts';
-import type { GoogleAccount } from '../kubernetes/objects.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
-import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
-import { FakeGoogle, iamRefusal } from './fake-google.ts';
+import { annotated } from '../testing/annotated.ts';
+import { FakeGoogle, iamRefusal } from '../testing/fake-google.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { GoogleTokens, type GoogleTokensSettings } from './google-tokens.ts';
 import { DEFAULT_SCOPES } from './scopes.ts';
 import type { ExpiringToken } from './tokens.ts';
+import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
 const MINUTE = 60_000;
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
@@ -16,17 +15,15 @@ const PUBSUB = 'https://www.googleapis.com/auth/pubsub';
 const PROVIDER = WorkloadIdentityProvider.parse(
   'projects/123/locations/global/workloadIdentityPools/pool/providers/cluster',
 );
-const NONE: GoogleAccount = { kind: 'none' };
+const NONE = annotated();
 
-function account(name: string): GoogleAccount {
-  const email = parseGoogleServiceAccountEmail(`${name}@project.iam.gserviceaccount.com`);
-  if (email === undefined) throw new Error(`not a name of an account: ${name}`);
-  return { kind: 'account', email };
+function account(name: string): Record<string, string> {
+  return annotated(`${name}@project.iam.gserviceaccount.com`);
 }
 
-function caller(googleAccount = account('reader'), pod = 'pod-1', uid = 'sa-uid'): Caller {
+function caller(annotations = account('reader'), pod = 'pod-1', uid = 'sa-uid'): Caller {
   return {
-    serviceAccount: { namespace: 'ns', name: 'app', uid, googleAccount },
+    serviceAccount: { namespace: 'ns', name: 'app', uid, annotations },
     boundTo: { kind: 'Pod', name: pod, uid: `uid of ${pod}` },
   };
 }
@@ -260,7 +257,7 @@ describe('an access token', () => {
 
   test('of an invalid annotation is refused with its value', async () => {
     const { tokens, google } = setUp();
-    const asker = caller({ kind: 'invalid', value: `reader\u001b@project${'x'.repeat(1000)}` });
+    const asker = caller(annotated(`reader\u001b@project${'x'.repeat(1000)}`));
     for (const request of [tokens.accessToken(asker, ''), tokens.idToken(asker, 'aud')]) {
       const fault = await faultOf(request);
       expect(fault.code).toBe('account-annotation-invalid');

@@ -3,12 +3,11 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
 import { ExchangeLimit } from './exchange-limit.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
-import { googleAccountOf, requiredGoogleAccountOf } from './google-account.ts';
+import { googleAccountOf, readGoogleAccount, requiredGoogleAccountOf } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
 import { podIdentity, serviceAccountIdentity } from './identity.ts';
 import { printable } from './printable.ts';
@@ -16,8 +15,11 @@ import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
 import { TokenCache } from './token-cache.ts';
 import type { ExpiringToken, Tokens } from './tokens.ts';
 
-export type GoogleTokensSettings = ExchangeSettings &
-  Pick<ServeSettings, 'cacheTokens' | 'cacheTokensPerPod'>;
+export interface GoogleTokensSettings extends ExchangeSettings {
+  readonly cacheTokens: boolean;
+  /** Keep tokens by Pod, not by ServiceAccount: for attribute conditions on the Pod's claims. */
+  readonly cacheTokensPerPod: boolean;
+}
 
 export interface GoogleTokensDependencies {
   readonly kubernetes: Pick<KubernetesClient, 'createToken'>;
@@ -197,7 +199,8 @@ export class GoogleTokens implements Tokens {
 
   #report(caller: Caller, fault: Fault): void {
     const { refused, log } = this.#dependencies;
-    const { namespace, name, googleAccount } = caller.serviceAccount;
+    const { namespace, name } = caller.serviceAccount;
+    const googleAccount = readGoogleAccount(caller.serviceAccount);
     const fields = {
       code: fault.code,
       reason: fault.message,

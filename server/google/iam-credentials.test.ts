@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { UnsecuredJWT } from 'jose';
 import { Secret } from '../core/secret.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
+import { parseGoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');

@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose';
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
-import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
+import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { member, postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 

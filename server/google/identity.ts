@@ -1,4 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
+import { readGoogleAccount } from './google-account.ts';
 
 /** Whom tokens are kept for: one `version` at a time in a `slot`; another one drops what the former had. */
 export interface Identity {
@@ -8,7 +9,8 @@ export interface Identity {
 
 /** Every Pod of a ServiceAccount shares its tokens, until the account is made anew or annotated otherwise. */
 export function serviceAccountIdentity({ serviceAccount }: Caller): Identity {
-  const { namespace, name, uid, googleAccount } = serviceAccount;
+  const { namespace, name, uid } = serviceAccount;
+  const googleAccount = readGoogleAccount(serviceAccount);
   const account = googleAccount.kind === 'account' ? googleAccount.email : '';
   return { slot: `${namespace}/${name}`, version: `${uid} ${account}` };
 }

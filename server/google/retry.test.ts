@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ManualClock } from '../core/manual-clock.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { GoogleFault } from './google-fault.ts';
 import { PATIENCE, retry } from './retry.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
 import { Secret } from '../core/secret.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { GoogleFault } from './google-fault.ts';
 import { TokenCache, type TokenCacheOptions } from './token-cache.ts';
 import type { ExpiringToken } from './tokens.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock } from '../core/manual-clock.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { KeyRotation } from './key-rotation.ts';
 import type { PublicKey } from './key-set.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import { Fault } from '../core/fault.ts';
-import { ManualClock } from '../core/manual-clock.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { ApiServer } from './api-server.ts';
 import { Field } from './field.ts';
 import { keySetDifference, parseKeySet, readClusterKeys } from './key-set.ts';

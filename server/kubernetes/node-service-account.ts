@@ -1,6 +1,5 @@
 import { Fault } from '../core/fault.ts';
-import type { ServiceAccountName } from '../settings/serve-settings.ts';
-import type { Node } from './objects.ts';
+import type { Node, ServiceAccountName } from './objects.ts';
 
 const NAME_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountName';
 const NAMESPACE_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountNamespace';

@@ -1,4 +1,3 @@
-import type { GoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { IPAddress } from './ip-address.ts';
 
 /** What the server keeps of a Pod: enough to know the caller, no more. */
@@ -25,17 +24,15 @@ export interface Node {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** What the annotation `iam.gke.io/gcp-service-account` says. */
-export type GoogleAccount =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'account'; readonly email: GoogleServiceAccountEmail }
-  | { readonly kind: 'invalid'; readonly value: string };
-
-export interface ServiceAccount {
+export interface ServiceAccountName {
   readonly namespace: string;
   readonly name: string;
+}
+
+export interface ServiceAccount extends ServiceAccountName {
   readonly uid: string;
-  readonly googleAccount: GoogleAccount;
+  /** As they are: what they mean is known to the folder of each cloud. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** `boundObjectRef` of a TokenRequest: the token dies with this object. */

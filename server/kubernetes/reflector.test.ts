@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
+import { FakeResource } from '../testing/fake-resource.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { ResourceVersionExpired, type WatchEvent } from './client.ts';
-import { FakeResource } from './fake-resource.ts';
 import { Reflector } from './reflector.ts';
 
 const HEARD: WatchEvent<string> = { type: 'BOOKMARK', resourceVersion: '9' };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { ApiServer } from './api-server.ts';
 import {
   type KubernetesToken,

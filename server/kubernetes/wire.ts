@@ -1,12 +1,8 @@
 import { Secret } from '../core/secret.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
 import type { KubernetesToken } from './client.ts';
 import type { Field } from './field.ts';
 import { type IPAddress, parseIPAddress } from './ip-address.ts';
-import type { GoogleAccount, Node, Pod, ServiceAccount } from './objects.ts';
-
-/** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
-const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
+import type { Node, Pod, ServiceAccount } from './objects.ts';
 
 /** What is kept of a Pod (core/v1). Throws `kubernetes-unavailable`, as all here, naming the field at fault. */
 export function parsePod(pod: Field): Pod {
@@ -47,7 +43,7 @@ export function parseServiceAccount(serviceAccount: Field): ServiceAccount {
     namespace: metadata.at('namespace').text(),
     name: metadata.at('name').text(),
     uid: metadata.at('uid').text(),
-    googleAccount: googleAccount(metadata.at('annotations').at(GOOGLE_ACCOUNT_ANNOTATION).textOr('')),
+    annotations: metadata.at('annotations').texts(),
   };
 }
 
@@ -62,12 +58,6 @@ export function parseToken(tokenRequest: Field): KubernetesToken {
 
 export function parseResourceVersion(object: Field): string {
   return object.at('metadata').at('resourceVersion').text();
-}
-
-function googleAccount(value: string): GoogleAccount {
-  if (value === '') return { kind: 'none' };
-  const email = parseGoogleServiceAccountEmail(value);
-  return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
 }
 
 /** The IP addresses in the field `name` of each entry; what is there and is none (a host name) is left out. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { ManualClock, settled } from '../core/manual-clock.ts';
+import { ManualClock, settled } from '../testing/manual-clock.ts';
 import type { Answer } from './answer.ts';
 import { Changes, LONGEST_WAIT_SECONDS, parseWait } from './changes.ts';
 

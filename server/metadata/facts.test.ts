@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { account, EMAIL, TestMetadata } from './test-metadata.ts';
+import { annotated } from '../testing/annotated.ts';
+import { EMAIL, TestMetadata } from '../testing/fake-metadata.ts';
 
 const V1 = '/computeMetadata/v1/';
 const SA = `${V1}instance/service-accounts/`;
@@ -7,7 +8,7 @@ const SA = `${V1}instance/service-accounts/`;
 describe('the account', () => {
   test('without an annotation is the workload identity pool', async () => {
     const metadata = new TestMetadata();
-    metadata.googleAccount = account(undefined);
+    metadata.annotations = annotated();
     expect(await metadata.text(`${SA}default/email`)).toEqual([200, 'my-project.svc.id.goog']);
     expect(await metadata.text(SA)).toEqual([200, 'default/\nmy-project.svc.id.goog/\n']);
     expect((await metadata.get(`${SA}my-project.svc.id.goog/token`)).status).toBe(200);
@@ -37,7 +38,7 @@ describe('the account', () => {
 
   test('annotated with what is no email is refused, and says whose annotation it is', async () => {
     const metadata = new TestMetadata();
-    metadata.googleAccount = account('not an email');
+    metadata.annotations = annotated('not an email');
     const [status, body] = await metadata.text(`${SA}default/email`);
     expect([status, body]).toEqual([404, expect.stringContaining('(shop/checkout)')]);
   });

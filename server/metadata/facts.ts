@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import type { Caller } from '../caller/caller.ts';
 import { googleAccountOf } from '../google/google-account.ts';
+import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import type { ServeSettings } from '../settings/serve-settings.ts';
 
 /** What the settings say of the instance that the metadata describes. */
-export type InstanceSettings = Pick<
-  ServeSettings,
-  'nodeName' | 'projectID' | 'workloadIdentityProvider' | 'universeDomain' | 'clusterName' | 'clusterLocation'
->;
+export interface InstanceSettings {
+  readonly nodeName: string;
+  readonly projectID: string;
+  readonly workloadIdentityProvider: WorkloadIdentityProvider;
+  readonly universeDomain: string;
+  readonly clusterName: string;
+  /** Empty: the Node's topology labels. */
+  readonly clusterLocation: string;
+}
 
 /** The instance that the metadata describes: the Node, and the cluster it is in. */
 export interface Instance {

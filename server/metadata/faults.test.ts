@@ -2,11 +2,12 @@ import { expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { GoogleFault } from '../google/google-fault.ts';
+import { annotated } from '../testing/annotated.ts';
+import { EMAIL, fault } from '../testing/fake-metadata.ts';
 import { answerToFailure, isTransient } from './faults.ts';
-import { account, EMAIL, fault } from './test-metadata.ts';
 
 const CALLER: Caller = {
-  serviceAccount: { namespace: 'shop', name: 'checkout', uid: 'sa-1', googleAccount: account(EMAIL) },
+  serviceAccount: { namespace: 'shop', name: 'checkout', uid: 'sa-1', annotations: annotated(EMAIL) },
   boundTo: { kind: 'Pod', name: 'p', uid: 'p-1' },
 };
 

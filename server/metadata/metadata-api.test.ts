@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { ACCESS_TOKEN, account, EMAIL, fault, ID_TOKEN, NOW, TestMetadata } from './test-metadata.ts';
+import { annotated } from '../testing/annotated.ts';
+import { ACCESS_TOKEN, EMAIL, fault, ID_TOKEN, NOW, TestMetadata } from '../testing/fake-metadata.ts';
 
 const SA = '/computeMetadata/v1/instance/service-accounts/';
 const TOKEN = `${SA}default/token`;
@@ -69,7 +70,7 @@ describe('the identity token', () => {
 
   test('needs an annotation: 404 with whose it is', async () => {
     const metadata = new TestMetadata();
-    metadata.googleAccount = account(undefined);
+    metadata.annotations = annotated();
     const [status, body] = await metadata.text(
       `${SA}default/identity?audience=a&format=standard&licenses=FALSE`,
     );
@@ -87,7 +88,7 @@ describe('wait_for_change', () => {
     let slept = 0;
     metadata.sleep = async (milliseconds) => {
       metadata.time += milliseconds;
-      if (++slept === 3) metadata.googleAccount = account('other@my-project.iam.gserviceaccount.com');
+      if (++slept === 3) metadata.annotations = annotated('other@my-project.iam.gserviceaccount.com');
     };
     const response = await metadata.get(`${SA}default/email?wait_for_change=true&timeout_sec=60`);
     expect([await response.text(), slept]).toEqual(['other@my-project.iam.gserviceaccount.com', 3]);

@@ -1,10 +1,11 @@
 import type { Caller, Callers } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import type { ExchangeSettings } from '../google/exchanges.ts';
 import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
+import type { LogSettings } from '../telemetry/log.ts';
 import type { Answer } from './answer.ts';
 import { Changes, isTrue, parseWait } from './changes.ts';
 import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
@@ -31,7 +32,9 @@ export interface MetadataRequest {
 }
 
 export interface MetadataDependencies {
-  readonly settings: InstanceSettings & Pick<ServeSettings, 'cacheMaxTokenDurationSeconds' | 'logLevel'>;
+  readonly settings: InstanceSettings &
+    Pick<ExchangeSettings, 'cacheMaxTokenDurationSeconds'> &
+    Pick<LogSettings, 'logLevel'>;
   readonly callers: Callers;
   readonly tokens: Tokens;
   /** This Node; undefined until it is known. */

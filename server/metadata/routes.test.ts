@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { fault, TestMetadata } from './test-metadata.ts';
+import { fault, TestMetadata } from '../testing/fake-metadata.ts';
 
 const V1 = '/computeMetadata/v1/';
 const SA = `${V1}instance/service-accounts/`;

@@ -1,12 +1,12 @@
 import type { Server } from 'bun';
 import { Elysia } from 'elysia';
 import { Fault } from '../core/fault.ts';
+import { IDLE_TIMEOUT } from '../http/listener.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';
 import { hotToken } from './hot-token.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
-import { IDLE_TIMEOUT } from './server.ts';
 import { targetOf } from './target.ts';
 import { TokenAnswers } from './token-answers.ts';
 import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';

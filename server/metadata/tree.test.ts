@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ACCESS_TOKEN, EMAIL, fault, ID_TOKEN, TestMetadata } from './test-metadata.ts';
+import { ACCESS_TOKEN, EMAIL, fault, ID_TOKEN, TestMetadata } from '../testing/fake-metadata.ts';
 import { TREE } from './tree.ts';
 
 const V1 = '/computeMetadata/v1/';

@@ -1,5 +1,5 @@
 import type { Effects } from '../core/effects.ts';
-import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
+import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import { StandInGoogle } from './google-stand-in.ts';
 import { node, pod, serviceAccount } from './kubernetes/objects.ts';
 import { StandInKubernetes } from './kubernetes-stand-in.ts';

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import type { InitNetworkSettings } from './init-network-settings.ts';
 import { parseDurationBetween, parseIPAddresses, parseName, parsePort } from './parsers.ts';
 import { logOptions } from './serve-options.ts';
-import type { LogFormat, LogLevel } from './serve-settings.ts';
 
 /** What commander has after each parser below has run. */
 interface InitNetworkOptionValues {

@@ -1,8 +1,8 @@
 import type { IPAddress } from '../kubernetes/ip-address.ts';
-import type { LogFormat, LogLevel } from './serve-settings.ts';
+import type { LogSettings } from '../telemetry/log.ts';
 
 /** The settings of `init-network`, parsed and checked. */
-export interface InitNetworkSettings {
+export interface InitNetworkSettings extends LogSettings {
   /** `status.hostIPs` and `status.podIPs` of the Pod it runs in. */
   readonly hostAddresses: readonly IPAddress[];
   readonly podAddresses: readonly IPAddress[];
@@ -11,6 +11,4 @@ export interface InitNetworkSettings {
   /** Port of the metadata API on the Node. */
   readonly serverPort: number;
   readonly timeoutSeconds: number;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
 }

@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander';
+import type { ContainerResources } from '../admission/injection-settings.ts';
 import { Fault } from '../core/fault.ts';
+import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
-import type { ContainerResources } from './webhook-settings.ts';
-import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
 /** A TCP port, 1 to 65535. */
 export function parsePort(value: string): number {

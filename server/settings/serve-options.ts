@@ -1,4 +1,6 @@
 import { type Command, Option } from 'commander';
+import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import {
   parseBaseUrl,
   parseBoolean,
@@ -11,8 +13,7 @@ import {
   parsePort,
   parseProvider,
 } from './parsers.ts';
-import type { LogFormat, LogLevel, ServeSettings } from './serve-settings.ts';
-import type { WorkloadIdentityProvider } from './workload-identity-provider.ts';
+import type { ServeSettings } from './serve-settings.ts';
 
 /** What commander has after each parser below has run. */
 interface ServeOptionValues {

@@ -1,36 +1,14 @@
-import type { WorkloadIdentityProvider } from './workload-identity-provider.ts';
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFormat = 'json' | 'text';
-
-export interface ServiceAccountName {
-  readonly namespace: string;
-  readonly name: string;
-}
+import type { GoogleTokensSettings } from '../google/google-tokens.ts';
+import type { ServiceAccountName } from '../kubernetes/objects.ts';
+import type { InstanceSettings } from '../metadata/facts.ts';
+import type { LogSettings } from '../telemetry/log.ts';
 
 /** The settings of `serve`, parsed and checked: past here nothing is checked again. */
-export interface ServeSettings {
-  readonly nodeName: string;
-  readonly projectID: string;
-  readonly workloadIdentityProvider: WorkloadIdentityProvider;
+export interface ServeSettings extends GoogleTokensSettings, InstanceSettings, LogSettings {
   readonly serverPort: number;
   readonly healthPort: number;
   /** A kubeconfig file; undefined: in-cluster, then KUBECONFIG, then ~/.kube/config. */
   readonly kubeconfig: string | undefined;
   /** Who host-network Pods are where the Node itself says nothing. */
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
-  readonly cacheTokens: boolean;
-  /** Keep tokens by Pod, not by ServiceAccount: for attribute conditions on the Pod's claims. */
-  readonly cacheTokensPerPod: boolean;
-  /** Longest `expires_in` ever handed out, and the lifetime asked of Google; 600 to 43,200. */
-  readonly cacheMaxTokenDurationSeconds: number;
-  /** Base URLs without a trailing slash. */
-  readonly googleStsEndpoint: string;
-  readonly googleIamCredentialsEndpoint: string;
-  readonly universeDomain: string;
-  readonly clusterName: string;
-  /** Empty: the Node's topology labels. */
-  readonly clusterLocation: string;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
 }

@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ContainerResources, InjectionMode } from '../admission/injection-settings.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
+import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import {
   parseBoolean,
   parseContainerResources,
@@ -11,8 +13,7 @@ import {
   parsePort,
 } from './parsers.ts';
 import { logOptions } from './serve-options.ts';
-import type { LogFormat, LogLevel } from './serve-settings.ts';
-import type { ContainerResources, InjectionMode, WebhookSettings } from './webhook-settings.ts';
+import type { WebhookSettings } from './webhook-settings.ts';
 
 /** What commander has after each parser below has run. */
 interface WebhookOptionValues {

@@ -1,34 +1,9 @@
-import type { LogFormat, LogLevel, ServiceAccountName } from './serve-settings.ts';
-
-/** How a Pod reaches its Node's server: a redirect in its network, or variables that clients read. */
-export type InjectionMode = 'Redirect' | 'Environment';
-
-/** `resources` of a container: requests and limits by resource name, as Kubernetes spells quantities. */
-export interface ContainerResources {
-  readonly requests: Readonly<Record<string, string>>;
-  readonly limits: Readonly<Record<string, string>>;
-}
-
-/** What decides how a Pod is changed. */
-export interface InjectionSettings {
-  /** Where neither the Pod nor its Namespace says. */
-  readonly mode: InjectionMode;
-  readonly initNetworkImage: string;
-  readonly initNetworkResources: ContainerResources;
-  /** Port of the metadata API on each Node. */
-  readonly serverPort: number;
-  /** Whether the Nodes' first addresses (`status.hostIP` of a Pod) are IPv6. */
-  readonly nodesAreIPv6: boolean;
-  /** The Nodes that run the server; takes the place of GKE's own nodeSelector. Empty: all. */
-  readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Whether Pods on the host network are injected too: then always by Environment. */
-  readonly injectHostNetwork: boolean;
-  /** The ServiceAccounts of the server's and the webhook's own Pods, which are never injected. */
-  readonly ownServiceAccounts: readonly ServiceAccountName[];
-}
+import type { InjectionSettings } from '../admission/injection-settings.ts';
+import type { ServiceAccountName } from '../kubernetes/objects.ts';
+import type { LogSettings } from '../telemetry/log.ts';
 
 /** The settings of `webhook`, parsed and checked: past here nothing is checked again. */
-export interface WebhookSettings {
+export interface WebhookSettings extends LogSettings {
   readonly webhookPort: number;
   readonly healthPort: number;
   /** The mounted cert-manager Secret: tls.crt and tls.key. */
@@ -39,6 +14,4 @@ export interface WebhookSettings {
   readonly serverServiceAccount: ServiceAccountName;
   /** As in the settings of `serve`: which token a Node may ask for where the Node itself says nothing. */
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
 }

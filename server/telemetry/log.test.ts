@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
-import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
 import type { Log } from './events.ts';
+import type { LogFormat, LogLevel } from './log.ts';
 import { createLog } from './log.ts';
 
 function written(level: LogLevel, format: LogFormat, write: (log: Log) => void): string[] {

@@ -1,6 +1,13 @@
 import pino from 'pino';
-import type { LogFormat, LogLevel } from '../settings/serve-settings.ts';
 import type { Log } from './events.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFormat = 'json' | 'text';
+
+export interface LogSettings {
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
 
 /** Where whole lines go; `pino.destination({ dest: 1, sync: true })` is standard output. */
 export interface LogDestination {

@@ -7,7 +7,7 @@ import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
 import { Cache } from '../../scripts/test-cluster/cache.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { serverArchive, serverImage, toolsImage } from '../../scripts/test-cluster/images.ts';
-import type { WorkloadIdentityProvider } from '../../server/settings/workload-identity-provider.ts';
+import type { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { installModule } from '../install-module.ts';
 import { waitUntil } from '../wait-until.ts';
 import { INJECTED } from './pods.ts';

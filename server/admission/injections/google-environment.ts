@@ -1,4 +1,4 @@
-import type { InjectionSettings } from '../../settings/webhook-settings.ts';
+import type { InjectionSettings } from '../injection-settings.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
 
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */

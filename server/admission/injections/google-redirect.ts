@@ -1,4 +1,4 @@
-import type { InjectionSettings } from '../../settings/webhook-settings.ts';
+import type { InjectionSettings } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import type { Container } from '../pod-manifest.ts';
 

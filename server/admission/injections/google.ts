@@ -1,5 +1,5 @@
-import type { InjectionMode, InjectionSettings } from '../../settings/webhook-settings.ts';
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
+import type { InjectionMode, InjectionSettings } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import { addMetadataVariables } from './google-environment.ts';
 import { addInitNetwork, addMetadataHostAlias } from './google-redirect.ts';

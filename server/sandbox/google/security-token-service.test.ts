@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import { WorkloadIdentityProvider } from '../../settings/workload-identity-provider.ts';
+import { WorkloadIdentityProvider } from '../../google/workload-identity-provider.ts';
 import { StandInGoogle } from '../google-stand-in.ts';
 import { StandInKubernetes } from '../kubernetes-stand-in.ts';
 

@@ -9,7 +9,7 @@ import {
   type JWTVerifyGetKey,
 } from 'jose';
 import type { Now } from '../../core/effects.ts';
-import type { WorkloadIdentityProvider } from '../../settings/workload-identity-provider.ts';
+import type { WorkloadIdentityProvider } from '../../google/workload-identity-provider.ts';
 import type { AccessTokens, Principal } from './access-tokens.ts';
 import { oauthError } from './error.ts';
 

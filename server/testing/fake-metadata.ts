@@ -3,13 +3,14 @@ import type { Caller, Callers } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
+import { readGoogleAccount } from '../google/google-account.ts';
 import type { ExpiringToken, Tokens } from '../google/tokens.ts';
-import type { GoogleAccount, Node } from '../kubernetes/objects.ts';
-import { parseGoogleServiceAccountEmail } from '../settings/google-service-account-email.ts';
-import { WorkloadIdentityProvider } from '../settings/workload-identity-provider.ts';
+import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import type { Node } from '../kubernetes/objects.ts';
+import { type MetadataRoutesDependencies, metadataRoutes } from '../metadata/routes.ts';
 import type { Log } from '../telemetry/events.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { type MetadataRoutesDependencies, metadataRoutes } from './routes.ts';
+import { annotated } from './annotated.ts';
 
 export const EMAIL = 'app@my-project.iam.gserviceaccount.com';
 export const PEER = '::ffff:10.0.0.7';
@@ -21,15 +22,9 @@ export function fault(code: FaultCode): Fault {
   return new Fault(code, `an inside message of ${code}`, { remedy: 'none' });
 }
 
-export function account(value: string | undefined): GoogleAccount {
-  if (value === undefined) return { kind: 'none' };
-  const email = parseGoogleServiceAccountEmail(value);
-  return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
-}
-
 /** The metadata API over a caller and tokens that the test changes as it goes. */
 export class TestMetadata {
-  googleAccount = account(EMAIL);
+  annotations = annotated(EMAIL);
   node: Node | undefined = {
     name: 'node-1',
     uid: '0f9c2a44-6f0e-4d0b-9f6b-2f6a3f0d9c11',
@@ -101,15 +96,15 @@ export class TestMetadata {
   }
 
   #callers(): Callers {
-    const identified = new Map<GoogleAccount, Caller>();
+    const identified = new Map<object, Caller>();
     const caller = () => {
-      const { googleAccount } = this;
-      const serviceAccount = { namespace: 'shop', name: 'checkout', uid: 'sa-1', googleAccount };
-      const known = identified.get(googleAccount) ?? {
+      const { annotations } = this;
+      const serviceAccount = { namespace: 'shop', name: 'checkout', uid: 'sa-1', annotations };
+      const known = identified.get(annotations) ?? {
         serviceAccount,
         boundTo: { kind: 'Pod', name: 'p', uid: 'p-1' },
       };
-      identified.set(googleAccount, known);
+      identified.set(annotations, known);
       return known;
     };
     return {
@@ -141,7 +136,8 @@ export class TestMetadata {
       idToken: async (caller, audience) => {
         this.audiencesAsked.push(audience);
         if (audience === '') throw fault('audience-missing');
-        if (caller.serviceAccount.googleAccount.kind === 'none') throw fault('account-annotation-missing');
+        if (readGoogleAccount(caller.serviceAccount).kind === 'none')
+          throw fault('account-annotation-missing');
         return exchanged(this.idToken);
       },
     };

@@ -1,4 +1,4 @@
-import type { Now, Sleep } from './effects.ts';
+import type { Now, Sleep } from '../core/effects.ts';
 
 interface Sleeper {
   readonly wakeAt: number;

@@ -1,8 +1,7 @@
 import { Elysia } from 'elysia';
-import type { Metrics } from './metrics.ts';
 
 export interface HealthDependencies {
-  readonly metrics: Pick<Metrics, 'exposition'>;
+  readonly metrics: { exposition(): Promise<{ readonly contentType: string; readonly text: string }> };
   /** What is missing before requests may come, in words; empty when ready. */
   missing(): readonly string[];
 }

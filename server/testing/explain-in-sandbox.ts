@@ -1,8 +1,11 @@
 import { applyPatch } from 'rfc6902';
+import type { InjectionMode } from '../admission/injection-settings.ts';
 import { googleInjection } from '../admission/injections/google.ts';
 import { PodEditor } from '../admission/pod-editor.ts';
 import { readPod } from '../admission/pod-manifest.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
+import { explain } from '../explain/explain.ts';
+import type { Explanation, StepName } from '../explain/explanation.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
@@ -10,9 +13,6 @@ import type { PodObject } from '../sandbox/kubernetes/objects.ts';
 import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
 import type { SandboxWorld } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
-import type { InjectionMode } from '../settings/webhook-settings.ts';
-import { explain } from './explain.ts';
-import type { Explanation, StepName } from './explanation.ts';
 
 /** What `explain` says in a sandbox world, where the server of its Node is as ready as `healthPort` says. */
 export function explainIn(

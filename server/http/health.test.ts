@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
+import { Metrics } from '../telemetry/metrics.ts';
 import { healthRoutes } from './health.ts';
-import { Metrics } from './metrics.ts';
 
 async function get(path: string, missing: string[] = []): Promise<[number, string]> {
   const app = healthRoutes({ metrics: new Metrics('1.2.3'), missing: () => missing });

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { connect } from 'node:net';
-import { ManualClock } from '../core/manual-clock.ts';
-import { type Carrier, socketPeer } from './routes.ts';
-import { type App, drain, listen } from './server.ts';
-import { ACCESS_TOKEN, fault, PEER, TestMetadata } from './test-metadata.ts';
+import { type Carrier, socketPeer } from '../metadata/routes.ts';
+import { ACCESS_TOKEN, fault, PEER, TestMetadata } from '../testing/fake-metadata.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
+import { type App, drain, listen } from './listener.ts';
 
 const V1 = '/computeMetadata/v1/';
 const TOKEN = `${V1}instance/service-accounts/default/token`;
