@@ -21,6 +21,7 @@ const podOnA: Pod = {
 const nodeA: Node = {
   name: 'node-a',
   uid: 'node-uid',
+  podRanges: [],
   addresses: [],
   labels: {},
   annotations: {
@@ -32,6 +33,7 @@ const nodeA: Node = {
 const boundToPod = { apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'pod-uid' };
 const boundToNode = { apiVersion: 'v1', kind: 'Node', name: 'node-a', uid: 'node-uid' };
 const tokenRequest = (boundObjectRef?: unknown) => ({
+  podRanges: [],
   apiVersion: 'authentication.k8s.io/v1',
   kind: 'TokenRequest',
   spec: { audiences: ['a'], boundObjectRef },

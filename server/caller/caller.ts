@@ -15,7 +15,7 @@ export interface Callers {
   known(socketAddress: string): Caller | undefined;
   /**
    * The caller, waiting for the watch and asking the API server where need be.
-   * Throws `caller-unknown`, `stores-not-in-sync`, `node-without-service-account`, `service-account-missing`,
+   * Throws `caller-not-reported` for an address that may be a Pod's, `caller-unknown`, `stores-not-in-sync`, `node-without-service-account`, `service-account-missing`,
    * `kubernetes-unavailable`, `kubernetes-forbidden`, or `caller-busy` where too many unknown addresses wait.
    */
   identify(socketAddress: string): Promise<Caller>;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { googleAnnotations } from '../google/google-account.ts';
+import { AddressRange } from '../kubernetes/address-range.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
@@ -22,12 +23,14 @@ let look: (key: string) => Annotations | Promise<Annotations>;
 let callers: NodeCallers;
 let stop: AbortController;
 let running: Promise<void>;
+let warnings: object[];
 
 beforeEach(() => {
   clock = new ManualClock();
   pods = new FakeResource();
   nodes = new FakeResource();
   looks = [];
+  warnings = [];
   look = () => annotated();
   pods.answer = () => ({ items: [pod('a', '10.0.0.1', 'fd00::1')], resourceVersion: '1' });
   nodes.answer = () => ({ items: [node()], resourceVersion: '1' });
@@ -60,7 +63,14 @@ function newCallers(defaultNodeServiceAccount?: { namespace: string; name: strin
     clouds: [googleAnnotations],
     effects: { ...clock, random: () => 0.5 },
     events: { watchRestarted() {} },
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: {
+      debug() {},
+      info() {},
+      warn({ code, address, requests }: { code?: string; address?: string; requests?: number }) {
+        if (address !== undefined) warnings.push({ code, address, requests });
+      },
+      error() {},
+    },
   });
 }
 
@@ -71,6 +81,10 @@ async function start(): Promise<void> {
 
 function addresses(spelled: readonly string[]) {
   return spelled.map(parseIPAddress).filter((address) => address !== undefined);
+}
+
+function ranges(...cidrs: string[]) {
+  return cidrs.map(AddressRange.parse).filter((range) => range !== undefined);
 }
 
 function pod(uid: string, ...spelled: string[]): Pod {
@@ -92,6 +106,7 @@ function node(annotations: Record<string, string> = { [NAMESPACE]: 'infra', [NAM
     name: 'node-1',
     uid: 'node-uid',
     addresses: addresses(['192.0.2.1']),
+    podRanges: ranges('10.0.0.0/24', 'fd00::/64'),
     labels: { zone: 'z' },
     annotations,
   };
@@ -295,8 +310,54 @@ describe('an unknown address', () => {
     const requests = ['10.0.0.8', '10.0.0.9', 'fd00::9', '10.0.0.7'].map((a) => watched(callers.identify(a)));
     await clock.advance(500);
     await settled();
-    expect(requests.map((request) => request.outcome)).toEqual(['y', 'z', 'z', 'caller-unknown']);
+    expect(requests.map((request) => request.outcome)).toEqual(['y', 'z', 'z', 'waiting']);
     expect(pods.lists).toBe(2);
+  });
+
+  test("that may be a Pod's waits on, and is told to retry, never that it is unknown; the log names it once", async () => {
+    await start();
+    const request = watched(callers.identify('10.0.0.9'));
+    const others = Array.from({ length: 9 }, () => watched(callers.identify('10.0.0.9')));
+    await clock.advance(2499);
+    expect(request.outcome).toBe('waiting');
+    await clock.advance(1);
+    expect([request, ...others].map(({ outcome }) => outcome)).toEqual(Array(10).fill('caller-not-reported'));
+    expect(warnings).toEqual([{ code: 'caller-not-reported', address: '10.0.0.9', requests: 1 }]);
+    await clock.advance(30_000);
+    const late = watched(callers.identify('10.0.0.9'));
+    await clock.advance(1000);
+    put(pod('z', '10.0.0.9'));
+    await settled();
+    expect(late.outcome).toBe('z');
+  });
+
+  test.each([
+    [
+      'outside the ranges that the Pods of this Node have',
+      [['10.0.0.0/24', 'fd00::/64'], []],
+      'caller-unknown',
+    ],
+    ['of a Node without ranges', [[], []], 'caller-not-reported'],
+    ['of a Node whose ranges the CNI does not use', [['10.0.0.0/24'], ['10.8.0.1']], 'caller-not-reported'],
+    ['of a family without ranges', [['fd00::/64'], []], 'caller-not-reported'],
+    ['of a Node on which no Pod shows whose the ranges are', [['10.4.0.0/24'], []], 'caller-not-reported'],
+  ])('%s', async (_, [cidrs = [], others = []], expected) => {
+    nodes.answer = () => ({ items: [{ ...node(), podRanges: ranges(...cidrs) }], resourceVersion: '1' });
+    const known = cidrs[0] === '10.4.0.0/24' ? [] : [pod('a', '10.0.0.1'), pod('other', ...others)];
+    pods.answer = () => ({ items: known, resourceVersion: '1' });
+    await start();
+    const request = watched(callers.identify('10.9.0.1'));
+    await clock.advance(2500);
+    expect(request.outcome).toBe(expected);
+  });
+
+  test('one that sends many requests is turned away before it takes the places of all', async () => {
+    await start();
+    const flood = Array.from({ length: 200 }, () => watched(callers.identify('10.0.0.9')));
+    const other = watched(callers.identify('10.0.0.8'));
+    await settled();
+    expect(flood.filter(({ outcome }) => outcome === 'caller-busy')).toHaveLength(200 - 64);
+    expect(other.outcome).toBe('waiting');
   });
 
   test('strangers are told so, and make ever fewer questions', async () => {
@@ -365,7 +426,7 @@ describe('an unknown address', () => {
     );
     await settled();
     const turnedAway = requests.filter((request) => request.outcome === 'caller-busy').length;
-    expect(turnedAway).toBe(1000 - 256);
+    expect(turnedAway).toBe(1000 - 512);
     expect(await outcomeOf(callers.identify('10.0.0.1'))).toBe('a');
     await clock.advance(500);
     const after = watched(callers.identify('10.0.0.9'));

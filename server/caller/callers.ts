@@ -1,15 +1,18 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import { peerAddress } from '../kubernetes/ip-address.ts';
+import { type IPAddress, peerAddress } from '../kubernetes/ip-address.ts';
 import type { BoundObject, Node, Pod, ServiceAccountName } from '../kubernetes/objects.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
-import { Arrivals } from './arrivals.ts';
 import type { Caller, Callers } from './caller.ts';
 import { OwnNode } from './own-node.ts';
+import { PendingCallers } from './pending-callers.ts';
 import { PodIndex } from './pod-index.ts';
+import { mayBePod } from './pod-network.ts';
 import { type CloudAnnotations, type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
+
+const NOT_REPORTED_LOG_MILLISECONDS = 30_000;
 
 export interface NodeCallersOptions {
   readonly client: KubernetesClient;
@@ -38,20 +41,23 @@ export class NodeCallers implements Callers {
   readonly #pods: PodIndex;
   readonly #ownNode: OwnNode;
   readonly #serviceAccounts: ServiceAccounts;
-  readonly #arrivals: Arrivals;
+  readonly #pending: PendingCallers;
   readonly #podReflector: Reflector<Pod>;
   readonly #nodeReflector: Reflector<Node>;
   /** By UID of the Pod or Node. */
   readonly #identified = new Map<string, Identified>();
   /** The Node as it was last identified. */
   #nodeOwner: Owner | undefined;
+  /** Requests answered `caller-not-reported` since the last line about them. */
+  #notReported = 0;
+  #logNotReportedAt = 0;
 
   constructor(options: NodeCallersOptions) {
     const { client, nodeName, clouds, effects, events, log } = options;
     this.#options = options;
-    this.#arrivals = new Arrivals(() => this.#podReflector.relist(), effects);
+    this.#pending = new PendingCallers(() => this.#podReflector.relist(), effects);
     this.#serviceAccounts = new ServiceAccounts({ client, clouds, effects, log });
-    const gained = this.#arrivals.gained.bind(this.#arrivals);
+    const gained = this.#pending.gained.bind(this.#pending);
     this.#pods = new PodIndex(nodeName, { gained, removed: (pod) => this.#forget(ownerOfPod(pod)) });
     this.#ownNode = new OwnNode(nodeName, options.defaultNodeServiceAccount, {
       gained,
@@ -100,7 +106,7 @@ export class NodeCallers implements Callers {
   async identify(socketAddress: string): Promise<Caller> {
     const known = this.known(socketAddress);
     if (known !== undefined) return known;
-    const owner = this.#ownerOf(socketAddress) ?? (await this.#arrival(socketAddress));
+    const owner = this.#ownerOf(socketAddress) ?? (await this.#pendingOwner(socketAddress));
     const kept = this.#serviceAccounts.of(owner.serviceAccountName);
     const serviceAccount = await kept.resolve();
     // the address, or the Node's ServiceAccount, may be another by now
@@ -137,20 +143,47 @@ export class NodeCallers implements Callers {
     };
   }
 
-  async #arrival(socketAddress: string): Promise<Owner> {
-    await this.#arrivals.expect(peerAddress(socketAddress), () => this.inSync());
+  async #pendingOwner(socketAddress: string): Promise<Owner> {
+    const address = peerAddress(socketAddress);
+    const isInSync = () => this.inSync();
+    const isPossible = () => mayBePod(address, this.node(), this.#pods.pods());
+    await this.#pending.expect(address, isInSync, () => isInSync() && isPossible());
     const owner = this.#ownerOf(socketAddress);
     if (owner !== undefined) return owner;
     const { nodeName } = this.#options;
     if (!this.inSync()) {
       throw new Fault('stores-not-in-sync', `the Pods of Node ${nodeName} are not known yet`, {
-        remedy:
-          'Ask again in a moment. Where it lasts, see why the API server cannot be asked: the log says it.',
+        remedy: 'Retry in a moment. If this persists, check the server log for API server errors.',
       });
+    }
+    if (isPossible()) {
+      const fault = new Fault(
+        'caller-not-reported',
+        `the API server reports no running Pod with the IP ${address} on Node ${nodeName} yet`,
+        {
+          remedy:
+            'Retry: the kubelet reports the IP of a Pod without init containers once all its containers have ' +
+            'started. If this persists, compare the IP with those of the Pods of this Node: the CNI may masquerade it.',
+        },
+      );
+      this.#logNotReported(address, fault);
+      throw fault;
     }
     throw new Fault('caller-unknown', `no Pod of Node ${nodeName} has the address ${socketAddress}`, {
       remedy: `Ask from a running Pod of this Node: kubectl get pods -A -o wide --field-selector spec.nodeName=${nodeName}`,
     });
+  }
+
+  /** One line for all of them in a while: they retry. */
+  #logNotReported(address: IPAddress, { code, message, remedy }: Fault): void {
+    const { effects, log } = this.#options;
+    this.#notReported += 1;
+    const now = effects.now();
+    if (now < this.#logNotReportedAt) return;
+    const fields = { code, address, reason: message, remedy, requests: this.#notReported };
+    log.warn(fields, 'caller not known yet');
+    this.#notReported = 0;
+    this.#logNotReportedAt = now + NOT_REPORTED_LOG_MILLISECONDS;
   }
 
   #nodeChanged(): void {

@@ -33,6 +33,7 @@ function node(options: Partial<Omit<Node, 'addresses'>> & { addresses?: string[]
     annotations: {},
     ...others,
     addresses: addresses.map(parseIPAddress).filter((address) => address !== undefined),
+    podRanges: [],
   };
 }
 

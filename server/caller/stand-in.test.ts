@@ -80,7 +80,7 @@ test('Pods of this Node are callers, those of others are not', async () => {
   const caller = await callers.identify('::ffff:10.0.0.1');
   expect(caller.boundTo).toEqual({ kind: 'Pod', name: 'web', uid: WEB.metadata.uid });
   expect(caller.serviceAccount.annotations).toEqual(annotated('nonsense'));
-  expect(await codeOf(callers.identify('10.0.1.1'))).toBe('caller-unknown');
+  expect(await codeOf(callers.identify('10.0.1.1'))).toBe('caller-not-reported');
   expect(callers.node()?.addresses.map(String)).toEqual(['192.0.2.1']);
 });
 
@@ -109,7 +109,7 @@ test.each(['event', 'status'] as const)('an expired version (as %s) lists again'
   await until(() => restarts.includes('pods expired') && callers.known('10.0.0.1') === undefined);
   await until(() => kubernetes.openWatches === 2);
   expect(calls('list', 'pods')).toBe(2);
-  expect(await codeOf(callers.identify('10.0.0.1'))).toBe('caller-unknown');
+  expect(await codeOf(callers.identify('10.0.0.1'))).toBe('caller-not-reported');
 });
 
 test('an API server that goes and comes back: known Pods are served meanwhile, new ones after', async () => {

@@ -8,6 +8,7 @@ export type FaultCode =
   | 'setting-invalid'
   // the caller
   | 'caller-unknown'
+  | 'caller-not-reported'
   | 'caller-forwarded'
   | 'caller-busy'
   | 'node-without-service-account'

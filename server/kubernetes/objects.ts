@@ -1,3 +1,4 @@
+import type { AddressRange } from './address-range.ts';
 import type { IPAddress } from './ip-address.ts';
 
 /** What the server keeps of a Pod: enough to know the caller, no more. */
@@ -20,6 +21,8 @@ export interface Node {
   readonly name: string;
   readonly uid: string;
   readonly addresses: readonly IPAddress[];
+  /** `spec.podCIDRs`: from which its Pods get their addresses, if the CNI keeps to them. */
+  readonly podRanges: readonly AddressRange[];
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,5 @@
 import { Secret } from '../core/secret.ts';
+import { AddressRange } from './address-range.ts';
 import type { KubernetesToken } from './client.ts';
 import type { Field } from './field.ts';
 import { type IPAddress, parseIPAddress } from './ip-address.ts';
@@ -31,6 +32,7 @@ export function parseNode(node: Field): Node {
     name: metadata.at('name').text(),
     uid: metadata.at('uid').text(),
     addresses: parseAddresses(node.at('status').at('addresses').items(), 'address'),
+    podRanges: podRanges(node.at('spec').at('podCIDRs').items()),
     labels: metadata.at('labels').texts(),
     annotations: metadata.at('annotations').texts(),
   };
@@ -58,6 +60,10 @@ export function parseToken(tokenRequest: Field): KubernetesToken {
 
 export function parseResourceVersion(object: Field): string {
   return object.at('metadata').at('resourceVersion').text();
+}
+
+function podRanges(cidrs: readonly Field[]): AddressRange[] {
+  return cidrs.map((cidr) => AddressRange.parse(cidr.textOr(''))).filter((range) => range !== undefined);
 }
 
 /** The IP addresses in the field `name` of each entry; what is there and is none (a host name) is left out. */

@@ -67,7 +67,7 @@ describe('the instance', () => {
     const ids = new Set<number>();
     for (const uid of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
       const metadata = new TestMetadata();
-      metadata.node = { name: 'node-1', uid, addresses: [], labels: {}, annotations: {} };
+      metadata.node = { name: 'node-1', uid, addresses: [], podRanges: [], labels: {}, annotations: {} };
       const [, id] = await metadata.text(`${V1}instance/id`);
       expect(String(Number(id))).toBe(id);
       expect(Number.isSafeInteger(Number(id))).toBe(true);

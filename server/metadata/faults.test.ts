@@ -14,6 +14,7 @@ const CALLER: Caller = {
 const STATUS: Readonly<Record<FaultCode, number>> = {
   'setting-invalid': 500,
   'caller-unknown': 404,
+  'caller-not-reported': 503,
   'caller-forwarded': 403,
   'caller-busy': 503,
   'node-without-service-account': 404,

@@ -38,7 +38,12 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
   'setting-invalid': { status: 500, text: INTERNAL_ERROR },
   'caller-unknown': {
     status: 404,
-    text: 'No running Pod of this Node has the address of this connection.\n',
+    text: 'No running Pod on this Node has this source IP.\n',
+  },
+  'caller-not-reported': {
+    status: 503,
+    retryAfter: 1,
+    text: 'The Kubernetes API server reports no running Pod with this source IP yet; retry.\n',
   },
   'caller-forwarded': { status: 403, text: 'Requests with the header X-Forwarded-For are refused.\n' },
   'caller-busy': {

@@ -103,12 +103,13 @@ function obstacleOf(response: Response, words: string, podUID: string, server: s
         'it, and whether two Pods have the address (kubectl get pods -A -o wide).',
     };
   }
-  if (status === 404) {
+  // 503 if the address may be a Pod's that is not reported yet, as the server words it
+  if (status === 404 || (status === 503 && words.includes('source IP'))) {
     return {
-      seen: `the server does not know this Pod (404: ${words})`,
+      seen: `the server does not know this Pod (${status}: ${words})`,
       remedy:
-        'The server knows a Pod by the address that connections come from. Look whether the CNI masquerades ' +
-        "connections of Pods to their own Node, and whether the address in the server's text is in the Pod's status.podIPs.",
+        "The server knows a Pod by its connection's source IP. Check whether the CNI masquerades connections of Pods " +
+        "to their own Node, and whether the kubelet has reported this Pod's status.podIPs (kubectl get pod -o wide).",
     };
   }
   if (status >= 500 || status === 429) {

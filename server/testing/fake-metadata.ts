@@ -29,6 +29,7 @@ export class TestMetadata {
     name: 'node-1',
     uid: '0f9c2a44-6f0e-4d0b-9f6b-2f6a3f0d9c11',
     addresses: [],
+    podRanges: [],
     labels: { 'topology.kubernetes.io/zone': 'eu-west-1b', 'topology.kubernetes.io/region': 'eu-west-1' },
     annotations: {},
   };

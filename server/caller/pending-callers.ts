@@ -3,10 +3,13 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 
-/** A watch is some ten milliseconds behind; the kubelet, which tells of a Pod's address, more. */
-const PATIENCE_MILLISECONDS = 500;
-/** More requests than the Pods of a Node that start at once make. */
-const MOST_WAITING = 256;
+/** A watch lags by some ten milliseconds. After that the API server is asked. */
+const WATCH_LAG_MILLISECONDS = 500;
+/** The whole wait of an address that may be a Pod's: below the 3 s after which Google's Node.js library gives up. */
+const LONGEST_WAIT_MILLISECONDS = 2_500;
+/** More requests than the Pods of a Node that start at once make, and than the containers of one Pod make. */
+const MOST_WAITING = 512;
+const MOST_WAITING_OF_ONE = 64;
 /** Between questions to the API server, longer the more of them found nothing: strangers make no load. */
 const FIRST_INTERVAL_MILLISECONDS = 1_000;
 const LONGEST_INTERVAL_MILLISECONDS = 30_000;
@@ -17,7 +20,7 @@ interface Waiting {
 }
 
 /** Requests from addresses that nobody owns yet. */
-export class Arrivals {
+export class PendingCallers {
   readonly #waiting = new Map<IPAddress, Waiting>();
   #requests = 0;
   #asking: Promise<void> | undefined;
@@ -41,23 +44,17 @@ export class Arrivals {
   }
 
   /**
-   * Resolves as soon as the address is {@link gained}, else after a moment's patience and, where `mayAsk`, the
-   * answer of the API server. Throws `caller-busy` where too many wait, and the faults of asking.
+   * Resolves as soon as the address is {@link gained}; else half a second later, after the API server's answer if
+   * `mayAsk`, and after another two seconds if then `mayGain`. Throws `caller-busy` if too many requests wait, of
+   * this address or of all, and the faults of asking.
    */
-  async expect(address: IPAddress, mayAsk: () => boolean): Promise<void> {
-    if (this.#requests >= MOST_WAITING) {
-      throw new Fault('caller-busy', `${MOST_WAITING} requests from unknown addresses are waiting already`, {
-        remedy: 'Ask again in a moment. Where it lasts, find out who in the cluster floods this Node.',
-      });
-    }
-    const waiting = this.#waiting.get(address) ?? { gained: Promise.withResolvers<void>(), requests: 0 };
-    this.#waiting.set(address, waiting);
-    waiting.requests += 1;
-    this.#requests += 1;
+  async expect(address: IPAddress, mayAsk: () => boolean, mayGain: () => boolean): Promise<void> {
+    const waiting = this.#enter(address);
     const { promise: gained } = waiting.gained;
     try {
-      if (await this.#isInTime(gained)) return;
+      if (await this.#isInTime(gained, WATCH_LAG_MILLISECONDS)) return;
       if (mayAsk()) await Promise.race([gained, this.#askOnce()]);
+      if (mayGain()) await this.#isInTime(gained, LONGEST_WAIT_MILLISECONDS - WATCH_LAG_MILLISECONDS);
     } finally {
       this.#requests -= 1;
       waiting.requests -= 1;
@@ -65,9 +62,27 @@ export class Arrivals {
     }
   }
 
-  async #isInTime(gained: Promise<void>): Promise<boolean> {
+  #enter(address: IPAddress): Waiting {
+    const waiting = this.#waiting.get(address) ?? { gained: Promise.withResolvers<void>(), requests: 0 };
+    const busy = (whose: string, limit: number) =>
+      new Fault(
+        'caller-busy',
+        `${limit} requests from ${whose} are already waiting for their Pod to be known`,
+        {
+          remedy: 'Retry in a moment. If this persists, find out which client floods this Node.',
+        },
+      );
+    if (waiting.requests >= MOST_WAITING_OF_ONE) throw busy(address, MOST_WAITING_OF_ONE);
+    if (this.#requests >= MOST_WAITING) throw busy('unknown source IPs', MOST_WAITING);
+    this.#waiting.set(address, waiting);
+    waiting.requests += 1;
+    this.#requests += 1;
+    return waiting;
+  }
+
+  async #isInTime(gained: Promise<void>, milliseconds: number): Promise<boolean> {
     const over = new AbortController();
-    const impatience = this.effects.sleep(PATIENCE_MILLISECONDS, over.signal).then(
+    const impatience = this.effects.sleep(milliseconds, over.signal).then(
       () => false,
       () => true, // aborted below
     );
