@@ -1,13 +1,13 @@
 import { decodeJwt, type JWTPayload } from 'jose';
 import type { Caller } from '../caller/caller.ts';
 import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
+import { isTransient } from '../credentials/failure.ts';
+import { member } from '../credentials/upstream.ts';
 import type { Exchanges } from '../google/exchanges.ts';
-import { isTransient } from '../google/failure.ts';
 import { googleAccountOf } from '../google/google-account.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { GoogleServiceAccountEmail } from '../google/google-service-account-email.ts';
-import { member } from '../google/post-to-google.ts';
-import { printable } from '../google/printable.ts';
 import { DEFAULT_SCOPES } from '../google/scopes.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
 import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';

@@ -1,8 +1,8 @@
 import { OPT_IN_LABEL } from '../admission/injections/google.ts';
 import { METADATA_VARIABLES } from '../admission/injections/google-environment.ts';
 import { INIT_NETWORK_CONTAINER } from '../admission/injections/google-redirect.ts';
-import { member } from '../google/post-to-google.ts';
-import { printable } from '../google/printable.ts';
+import { printable } from '../core/printable.ts';
+import { member } from '../credentials/upstream.ts';
 import type { ContainerDetails, InitContainerDetails, PodDetails } from '../kubernetes/pod-details.ts';
 import { StepFailure, type Told } from './steps.ts';
 

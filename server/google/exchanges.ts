@@ -1,13 +1,13 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { ExchangeSteps } from '../credentials/exchange-steps.ts';
+import { PATIENCE } from '../credentials/retry.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
-import { isTransient } from './failure.ts';
 import { GoogleFault } from './google-fault.ts';
 import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
-import { PATIENCE, retry } from './retry.ts';
 import { Sts } from './sts.ts';
 import type { ExpiringToken } from './tokens.ts';
 import type { WorkloadIdentityProvider } from './workload-identity-provider.ts';
@@ -33,7 +33,7 @@ export class Exchanges {
   readonly #sts: Sts;
   readonly #iam: IamCredentials;
   readonly #effects: Effects;
-  readonly #events: Pick<DomainEvents, 'exchanged'>;
+  readonly #steps: ExchangeSteps;
 
   constructor(
     settings: ExchangeSettings,
@@ -46,7 +46,7 @@ export class Exchanges {
     this.#sts = new Sts(settings.googleStsEndpoint, settings.workloadIdentityProvider.audience, effects);
     this.#iam = new IamCredentials(settings.googleIamCredentialsEndpoint, effects);
     this.#effects = effects;
-    this.#events = events;
+    this.#steps = new ExchangeSteps(effects, events);
   }
 
   /** Until when the steps of an exchange that begins now are tried again, milliseconds since the epoch. */
@@ -127,20 +127,7 @@ export class Exchanges {
   }
 
   #step<T>(kind: ExchangeKind, deadline: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { now } = this.#effects;
-    const counted = async (signal: AbortSignal): Promise<T> => {
-      const startedAt = now();
-      try {
-        const result = await attempt(signal);
-        this.#events.exchanged(kind, 'ok', (now() - startedAt) / 1000);
-        return result;
-      } catch (error) {
-        const result = isTransient(error) ? 'unavailable' : 'refused';
-        this.#events.exchanged(kind, result, (now() - startedAt) / 1000);
-        throw error;
-      }
-    };
-    return retry(counted, () => late(kind), deadline, this.#effects);
+    return this.#steps.run(kind, deadline, () => late(kind), attempt);
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Caller } from '../caller/caller.ts';
 import type { CloudAnnotations } from '../caller/service-accounts.ts';
 import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import {
   type GoogleServiceAccountEmail,
   parseGoogleServiceAccountEmail,
 } from './google-service-account-email.ts';
-import { printable } from './printable.ts';
 
 /** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
 export const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';

@@ -1,4 +1,5 @@
-import { Fault, type FaultCode } from '../core/fault.ts';
+import type { FaultCode } from '../core/fault.ts';
+import { UpstreamFault } from '../credentials/upstream-fault.ts';
 
 /** What was asked of Google. */
 export type GoogleOperation = 'federated token' | 'access token' | 'identity token';
@@ -31,24 +32,24 @@ const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
 };
 
 /** Google refused, or did not answer. Holds Google's own words, cleaned; never a token or a raw body. */
-export class GoogleFault extends Fault {
+export class GoogleFault extends UpstreamFault {
   readonly operation: GoogleOperation;
-  /** The HTTP status Google answered with; undefined where no answer came. */
-  readonly status: number | undefined;
   /** The first line of Google's own message, printable and bounded; empty where there is none. */
   readonly googleMessage: string;
-  /** The `Retry-After` of the answer in milliseconds, where there was one. */
-  readonly retryAfter: number | undefined;
 
   constructor(code: GoogleFaultCode, facts: GoogleFaultFacts) {
     const { operation, status, googleMessage = '', retryAfter, cause } = facts;
     const answer = status === undefined ? 'no answer from Google' : `Google answered ${status}`;
     const words = googleMessage === '' ? '' : `: ${googleMessage}`;
-    super(code, `${answer} when asked for the ${operation}${words}`, { remedy: REMEDIES[code], cause });
+    super(code, `${answer} when asked for the ${operation}${words}`, {
+      remedy: REMEDIES[code],
+      transient: code === 'google-unavailable',
+      status,
+      retryAfter,
+      cause,
+    });
     this.name = 'GoogleFault';
     this.operation = operation;
-    this.status = status;
     this.googleMessage = googleMessage;
-    this.retryAfter = retryAfter;
   }
 }

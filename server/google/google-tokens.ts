@@ -1,18 +1,18 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
+import { CredentialCache } from '../credentials/credential-cache.ts';
+import { ExchangeLimit } from '../credentials/exchange-limits.ts';
+import { isOfOneCaller, isTransient } from '../credentials/failure.ts';
+import { identityOf } from '../credentials/identity.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
-import { ExchangeLimit } from './exchange-limit.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
-import { isOfOneCaller, isTransient } from './failure.ts';
 import { googleAccountOf, readGoogleAccount, requiredGoogleAccountOf } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
-import { podIdentity, serviceAccountIdentity } from './identity.ts';
-import { printable } from './printable.ts';
 import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
-import { TokenCache } from './token-cache.ts';
 import type { ExpiringToken, Tokens } from './tokens.ts';
 
 export interface GoogleTokensSettings extends ExchangeSettings {
@@ -50,9 +50,9 @@ const SWEEP_INTERVAL = 1000;
 export class GoogleTokens implements Tokens {
   readonly #exchanges: Exchanges;
   readonly #limit = new ExchangeLimit();
-  readonly #federated: TokenCache<Caller>;
-  readonly #access: TokenCache<Caller>;
-  readonly #id: TokenCache<Caller>;
+  readonly #federated: CredentialCache<Caller, ExpiringToken>;
+  readonly #access: CredentialCache<Caller, ExpiringToken>;
+  readonly #id: CredentialCache<Caller, ExpiringToken>;
   readonly #dependencies: GoogleTokensDependencies;
   /** Until when ID tokens are asked for by the account itself first. */
   readonly #byItselfUntil = new WeakMap<ServiceAccount, number>();
@@ -69,7 +69,7 @@ export class GoogleTokens implements Tokens {
       exchangeFor: (caller: Caller, key: string) => Promise<ExpiringToken>,
     ) => {
       const exchange = (caller: Caller, key: string) => this.#reporting(caller, exchangeFor(caller, key));
-      const identify = settings.cacheTokensPerPod ? podIdentity : serviceAccountIdentity;
+      const identify = (caller: Caller) => identityOf(caller, annotated, settings.cacheTokensPerPod);
       const options = {
         kind,
         minimumLife,
@@ -78,7 +78,7 @@ export class GoogleTokens implements Tokens {
         exchange,
         enabled: settings.cacheTokens,
       };
-      return new TokenCache<Caller>(options, effects, events);
+      return new CredentialCache<Caller, ExpiringToken>(options, effects, events);
     };
     this.#federated = cache('federated-token', MINUTE, false, (caller) =>
       this.#exchanges.federatedToken(caller),
@@ -221,4 +221,10 @@ export class GoogleTokens implements Tokens {
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
     }
   }
+}
+
+/** What tokens depend on of the annotations of a ServiceAccount. */
+function annotated(serviceAccount: ServiceAccount): string {
+  const googleAccount = readGoogleAccount(serviceAccount);
+  return googleAccount.kind === 'account' ? googleAccount.email : '';
 }

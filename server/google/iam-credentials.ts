@@ -1,9 +1,10 @@
 import { decodeJwt } from 'jose';
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
+import { member } from '../credentials/upstream.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
 import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
-import { member, postToGoogle, unintelligible } from './post-to-google.ts';
+import { postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
 /** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts */

@@ -1,7 +1,8 @@
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
+import { member } from '../credentials/upstream.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
-import { member, postToGoogle, unintelligible } from './post-to-google.ts';
+import { postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
 const OPERATION = 'federated token';

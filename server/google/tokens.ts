@@ -1,10 +1,9 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Secret } from '../core/secret.ts';
+import type { Expiring } from '../credentials/expiring.ts';
 
-/** A credential and when it ends, milliseconds since the epoch. */
-export interface ExpiringToken {
+export interface ExpiringToken extends Expiring {
   readonly token: Secret;
-  readonly expiresAt: number;
 }
 
 /** The tokens a caller can have; each method is single-flight and cached as the settings say. */

@@ -1,9 +1,9 @@
 import type { Effects } from '../core/effects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
 import { CacheEntry } from './cache-entry.ts';
+import type { Expiring } from './expiring.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
 import type { Identity } from './identity.ts';
-import type { ExpiringToken } from './tokens.ts';
 
 /*
  * Max age        A token is handed out until its minimum life is reached, never after.
@@ -23,37 +23,37 @@ const MOST_PER_IDENTITY = 64;
 const MOST_IN_ALL = 1024;
 const REFRESHES_AT_A_TIME = 8;
 
-export interface TokenCacheOptions<Owner> {
+export interface CredentialCacheOptions<Owner, Credential extends Expiring> {
   readonly kind: CachedKind;
-  /** Off: every {@link TokenCache.get} is an exchange and nothing is kept. */
+  /** Off: every {@link CredentialCache.get} is an exchange and nothing is kept. */
   readonly enabled: boolean;
   /** Milliseconds of life that a token handed out from the cache has at least. */
   readonly minimumLife: number;
   /** Whether the use that a token was fetched for has it refreshed once, or only a use after that one. */
   readonly firstUseCounts: boolean;
   readonly identify: (owner: Owner) => Identity;
-  readonly exchange: (owner: Owner, key: string) => Promise<ExpiringToken>;
+  readonly exchange: (owner: Owner, key: string) => Promise<Credential>;
 }
 
-interface Partition<Owner> extends Identity {
-  readonly entries: Map<string, CacheEntry<Owner>>;
+interface Partition<Owner, Credential extends Expiring> extends Identity {
+  readonly entries: Map<string, CacheEntry<Owner, Credential>>;
   dropped: boolean;
 }
 
 const enterFreely = () => () => {};
 
 /** Tokens of one kind, by the identity of their owner and a key (scopes, audience). */
-export class TokenCache<Owner extends object> {
-  readonly #options: TokenCacheOptions<Owner>;
+export class CredentialCache<Owner extends object, Credential extends Expiring> {
+  readonly #options: CredentialCacheOptions<Owner, Credential>;
   readonly #effects: Pick<Effects, 'now' | 'random'>;
   readonly #events: Pick<DomainEvents, 'cacheLookedUp'>;
-  readonly #partitions = new Map<string, Partition<Owner>>();
+  readonly #partitions = new Map<string, Partition<Owner, Credential>>();
   /** Spares the hot path the building of strings. */
-  readonly #byOwner = new WeakMap<Owner, Partition<Owner>>();
+  readonly #byOwner = new WeakMap<Owner, Partition<Owner, Credential>>();
   #size = 0;
 
   constructor(
-    options: TokenCacheOptions<Owner>,
+    options: CredentialCacheOptions<Owner, Credential>,
     effects: Pick<Effects, 'now' | 'random'>,
     events: Pick<DomainEvents, 'cacheLookedUp'>,
   ) {
@@ -68,7 +68,7 @@ export class TokenCache<Owner extends object> {
   }
 
   /** The token where it may be handed out, without waiting and without allocating. */
-  peek(owner: Owner, key: string): ExpiringToken | undefined {
+  peek(owner: Owner, key: string): Credential | undefined {
     const entry = this.#byOwner.get(owner)?.entries.get(key);
     if (entry === undefined) return undefined;
     const now = this.#effects.now();
@@ -83,7 +83,7 @@ export class TokenCache<Owner extends object> {
    * The token, waiting for an exchange where need be. `enter` is called before an exchange starts, may refuse it by
    * throwing, and what it returns is called when it has ended. Throws what the exchange does.
    */
-  async get(owner: Owner, key: string, enter: () => () => void = enterFreely): Promise<ExpiringToken> {
+  async get(owner: Owner, key: string, enter: () => () => void = enterFreely): Promise<Credential> {
     if (!this.#options.enabled) return this.#pass(owner, key, enter());
     const partition = this.#partitionOf(owner);
     const token = this.peek(owner, key);
@@ -108,11 +108,11 @@ export class TokenCache<Owner extends object> {
   /** Fetches anew what is due, and drops what is over. Resolves when that is done; never rejects. */
   async refreshDue(): Promise<void> {
     const now = this.#effects.now();
-    const due: [Partition<Owner>, CacheEntry<Owner>][] = [];
+    const due: [Partition<Owner, Credential>, CacheEntry<Owner, Credential>][] = [];
     for (const partition of this.#partitions.values()) {
       for (const entry of partition.entries.values()) {
-        if (entry.isDue(now)) due.push([partition, entry]);
-        else if (entry.isOver(now)) this.#remove(partition, entry.key);
+        if (entry.needsRefresh(now)) due.push([partition, entry]);
+        else if (entry.isExpired(now)) this.#remove(partition, entry.key);
       }
       if (partition.entries.size === 0) this.#drop(partition);
     }
@@ -121,13 +121,13 @@ export class TokenCache<Owner extends object> {
       for (const [partition, entry] of queue) {
         // the wait for a place may have been long
         const kept = partition.entries.get(entry.key) === entry;
-        if (kept && entry.isDue(this.#effects.now())) await this.#refresh(entry);
+        if (kept && entry.needsRefresh(this.#effects.now())) await this.#refresh(entry);
       }
     };
     await Promise.all(Array.from({ length: Math.min(due.length, REFRESHES_AT_A_TIME) }, work));
   }
 
-  async #pass(owner: Owner, key: string, leave: () => void): Promise<ExpiringToken> {
+  async #pass(owner: Owner, key: string, leave: () => void): Promise<Credential> {
     try {
       return await this.#options.exchange(owner, key);
     } finally {
@@ -135,7 +135,7 @@ export class TokenCache<Owner extends object> {
     }
   }
 
-  async #refresh(entry: CacheEntry<Owner>): Promise<void> {
+  async #refresh(entry: CacheEntry<Owner, Credential>): Promise<void> {
     entry.used = false;
     try {
       await this.#start(entry);
@@ -145,7 +145,7 @@ export class TokenCache<Owner extends object> {
     }
   }
 
-  #start(entry: CacheEntry<Owner>): Promise<ExpiringToken> {
+  #start(entry: CacheEntry<Owner, Credential>): Promise<Credential> {
     const flight = this.#exchange(entry).finally(() => {
       if (entry.flight === flight) entry.flight = undefined;
     });
@@ -153,7 +153,7 @@ export class TokenCache<Owner extends object> {
     return flight;
   }
 
-  async #exchange(entry: CacheEntry<Owner>): Promise<ExpiringToken> {
+  async #exchange(entry: CacheEntry<Owner, Credential>): Promise<Credential> {
     const { exchange, minimumLife, firstUseCounts } = this.#options;
     const { now, random } = this.#effects;
     for (;;) {
@@ -166,13 +166,13 @@ export class TokenCache<Owner extends object> {
       } catch (error) {
         // another caller of the same identity waits too, for whom it may well succeed
         if (isOfOneCaller(error) && entry.owner !== owner) continue;
-        entry.fail(error, now());
+        entry.fail(error, now(), random);
         throw error;
       }
     }
   }
 
-  #partitionOf(owner: Owner): Partition<Owner> {
+  #partitionOf(owner: Owner): Partition<Owner, Credential> {
     const known = this.#byOwner.get(owner);
     if (known !== undefined && !known.dropped) return known;
     const { slot, version } = this.#options.identify(owner);
@@ -186,16 +186,21 @@ export class TokenCache<Owner extends object> {
     return partition;
   }
 
-  #add(partition: Partition<Owner>, key: string, owner: Owner, now: number): CacheEntry<Owner> {
+  #add(
+    partition: Partition<Owner, Credential>,
+    key: string,
+    owner: Owner,
+    now: number,
+  ): CacheEntry<Owner, Credential> {
     if (partition.entries.size >= MOST_PER_IDENTITY) this.#evictFrom(partition);
     else if (this.#size >= MOST_IN_ALL) this.#evictFrom(this.#largest(partition));
-    const entry = new CacheEntry(key, owner, now);
+    const entry = new CacheEntry<Owner, Credential>(key, owner, now);
     partition.entries.set(key, entry);
     this.#size++;
     return entry;
   }
 
-  #largest(first: Partition<Owner>): Partition<Owner> {
+  #largest(first: Partition<Owner, Credential>): Partition<Owner, Credential> {
     let most = first;
     for (const partition of this.#partitions.values()) {
       if (partition.entries.size > most.entries.size) most = partition;
@@ -203,19 +208,19 @@ export class TokenCache<Owner extends object> {
     return most;
   }
 
-  #evictFrom(partition: Partition<Owner>): void {
-    let oldest: CacheEntry<Owner> | undefined;
+  #evictFrom(partition: Partition<Owner, Credential>): void {
+    let oldest: CacheEntry<Owner, Credential> | undefined;
     for (const entry of partition.entries.values()) {
       if (oldest === undefined || entry.usedAt < oldest.usedAt) oldest = entry;
     }
     if (oldest !== undefined) this.#remove(partition, oldest.key);
   }
 
-  #remove(partition: Partition<Owner>, key: string): void {
+  #remove(partition: Partition<Owner, Credential>, key: string): void {
     if (partition.entries.delete(key)) this.#size--;
   }
 
-  #drop(partition: Partition<Owner>): void {
+  #drop(partition: Partition<Owner, Credential>): void {
     partition.dropped = true;
     this.#partitions.delete(partition.slot);
     this.#size -= partition.entries.size;

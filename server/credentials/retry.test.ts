@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { ManualClock } from '../testing/manual-clock.ts';
-import { GoogleFault } from './google-fault.ts';
 import { PATIENCE, retry } from './retry.ts';
+import { UpstreamFault } from './upstream-fault.ts';
 
 const unavailable = (retryAfter?: number) =>
-  new GoogleFault('google-unavailable', { operation: 'access token', status: 503, retryAfter });
-const late = new GoogleFault('google-unavailable', { operation: 'access token' });
+  new UpstreamFault('google-unavailable', 'no response', { remedy: '', transient: true, retryAfter });
+const late = unavailable();
 
 /** Runs `attempt` by a clock that starts at 0; `starts` tells when each attempt began. */
 function retrying(attempt: (count: number, signal: AbortSignal) => Promise<string>, random = 0.5) {
@@ -35,7 +35,7 @@ describe('retry', () => {
     });
     await clock.advance(PATIENCE);
     expect(await outcome).toBe('token');
-    expect(starts).toEqual([0, 50, 150, 350]);
+    expect(starts).toEqual([0, 100, 300, 700]);
   });
 
   test('starts no attempt after the patience of the client', async () => {
@@ -50,7 +50,7 @@ describe('retry', () => {
   });
 
   test('does not try again what is refused for good', async () => {
-    const denied = new GoogleFault('iam-permission-denied', { operation: 'access token', status: 403 });
+    const denied = new UpstreamFault('iam-permission-denied', 'denied', { remedy: '', transient: false });
     const { starts, outcome } = retrying(async () => {
       throw denied;
     });
@@ -58,7 +58,7 @@ describe('retry', () => {
     expect(starts).toEqual([0]);
   });
 
-  test('waits as long as Google asks', async () => {
+  test('waits as long as the cloud asks', async () => {
     const { clock, starts, outcome } = retrying(async (count) => {
       if (count === 1) throw unavailable(2000);
       return 'token';
@@ -68,7 +68,7 @@ describe('retry', () => {
     expect(starts).toEqual([0, 2000]);
   });
 
-  test('gives up at once where Google asks for more than the patience', async () => {
+  test('gives up at once where the cloud asks for more than the patience', async () => {
     const failure = unavailable(30_000);
     const { starts, outcome } = retrying(async () => {
       throw failure;
@@ -83,8 +83,8 @@ describe('retry', () => {
       signals.push(signal);
       return new Promise<never>(() => {});
     });
-    await clock.advance(2050);
-    expect(starts).toEqual([0, 2050]);
+    await clock.advance(2100);
+    expect(starts).toEqual([0, 2100]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
     await clock.advance(5000);
     expect(await outcome).toBe(late);

@@ -1,5 +1,6 @@
+import type { Random } from '../core/effects.ts';
+import type { Expiring } from './expiring.ts';
 import { cooldown } from './failure.ts';
-import type { ExpiringToken } from './tokens.ts';
 
 const LONGEST_LEAD = 10 * 60_000;
 /** How long after its cooldown a failure still counts as the one before. */
@@ -12,16 +13,16 @@ interface KeptFailure {
   readonly count: number;
 }
 
-/** One place of a {@link TokenCache}: a token, the failure to get one, or both while a refresh fails. */
-export class CacheEntry<Owner> {
+/** One place of a {@link CredentialCache}: a credential, the failure to get one, or both while a refresh fails. */
+export class CacheEntry<Owner, Credential extends Expiring> {
   /** Who asked last: a refresh is made in its name, as those before it may be gone. */
   owner: Owner;
   /** Milliseconds since the epoch. */
   usedAt: number;
-  /** Since the token was fetched. */
+  /** Since the credential was fetched. */
   used = true;
-  flight: Promise<ExpiringToken> | undefined;
-  #token: ExpiringToken | undefined;
+  flight: Promise<Credential> | undefined;
+  #credential: Credential | undefined;
   #failure: KeptFailure | undefined;
   #refreshAt = 0;
   #endsAt = 0;
@@ -41,38 +42,38 @@ export class CacheEntry<Owner> {
     this.used = true;
   }
 
-  /** The token where it may be handed out. */
-  live(now: number): ExpiringToken | undefined {
-    return now < this.#endsAt ? this.#token : undefined;
+  /** The credential if it may be handed out. */
+  live(now: number): Credential | undefined {
+    return now < this.#endsAt ? this.#credential : undefined;
   }
 
-  /** The failure where it is the answer. */
+  /** The failure if it is the response. */
   failure(now: number): KeptFailure | undefined {
     return this.#failure !== undefined && now < this.#failure.until ? this.#failure : undefined;
   }
 
   /** `jitter` in [0, 1) places the refresh in the first half of its lead. */
-  succeed(token: ExpiringToken, minimumLife: number, now: number, jitter: number): void {
-    this.#token = token;
+  succeed(credential: Credential, minimumLife: number, now: number, jitter: number): void {
+    this.#credential = credential;
     this.#failure = undefined;
-    this.#endsAt = token.expiresAt - minimumLife;
+    this.#endsAt = credential.expiresAt - minimumLife;
     const lead = Math.min(LONGEST_LEAD, (this.#endsAt - now) / 4);
     this.#refreshAt = this.#endsAt - lead * (1 - jitter / 2);
   }
 
-  fail(error: unknown, now: number): void {
+  fail(error: unknown, now: number, random: Random): void {
     const count = (this.#failure?.count ?? 0) + 1;
-    this.#failure = { error, count, until: now + cooldown(error, count) };
+    this.#failure = { error, count, until: now + cooldown(error, count, random) };
   }
 
-  /** Whether to fetch it anew while the old one is still good. */
-  isDue(now: number): boolean {
+  /** Whether to fetch it again while the old one is still good. */
+  needsRefresh(now: number): boolean {
     if (this.flight !== undefined || !this.used) return false;
     return now >= this.#refreshAt && now < this.#endsAt && this.failure(now) === undefined;
   }
 
   /** Whether there is nothing left to keep. */
-  isOver(now: number): boolean {
+  isExpired(now: number): boolean {
     if (this.flight !== undefined || now < this.#endsAt) return false;
     return this.#failure === undefined || now >= this.#failure.until + FAILURE_MEMORY;
   }

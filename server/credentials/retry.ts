@@ -1,3 +1,4 @@
+import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
 import { isTransient, retryAfter } from './failure.ts';
@@ -8,11 +9,10 @@ import { isTransient, retryAfter } from './failure.ts';
  */
 export const PATIENCE = 2500;
 
-// Full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 1000;
 // A connection that some NAT has forgotten hangs: it is given up while the client still waits. Later
-// attempts get longer, so that a Google which is merely slow is not cut off every time.
+// attempts get longer, so that a cloud that is merely slow is not cut off every time.
 const FIRST_TIME_LIMIT = 2000;
 const TIME_LIMIT = 5000;
 
@@ -33,8 +33,7 @@ export async function retry<T>(
       return await withTimeLimit(sleep, limit, late, undefined, attempt);
     } catch (error) {
       if (!isTransient(error)) throw error;
-      const jitter = random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
-      const pause = Math.max(jitter, retryAfter(error));
+      const pause = Math.max(backoff(failures + 1, FIRST_PAUSE, LONGEST_PAUSE, random), retryAfter(error));
       if (now() + pause >= deadline) throw error;
       await sleep(pause);
     }

@@ -1,0 +1,40 @@
+import { backoff } from '../core/backoff.ts';
+import type { Random } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
+import { UpstreamFault } from './upstream-fault.ts';
+
+const FIRST_COOLDOWN = 500;
+const LONGEST_COOLDOWN = 10_000;
+const LONGEST_RETRY_AFTER = 30_000;
+const PERMANENT_COOLDOWN = 5000;
+
+/** Whether the same request may succeed when it is made again. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof UpstreamFault) return error.transient;
+  return error instanceof Fault && error.code === 'kubernetes-unavailable';
+}
+
+/**
+ * Whether it failed for one caller only, though others share its identity: its Pod is gone while
+ * the ServiceAccount lives on in other Pods.
+ */
+export function isOfOneCaller(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'bound-object-gone';
+}
+
+/** How long the cloud asks to be left alone, milliseconds; 0 if it does not say. */
+export function retryAfter(error: unknown): number {
+  return error instanceof UpstreamFault ? (error.retryAfter ?? 0) : 0;
+}
+
+/**
+ * Milliseconds for which a failure is the response, without asking again. `failures` counts those in a row, from 1.
+ * Transient: 0.5 s, doubling to 10 s, with jitter, and what the cloud's Retry-After says up to 30 s.
+ * Permanent: 5 s, the wait of a person who has just corrected it. Of one caller: not kept.
+ */
+export function cooldown(error: unknown, failures: number, random: Random): number {
+  if (isOfOneCaller(error)) return 0;
+  if (!isTransient(error)) return PERMANENT_COOLDOWN;
+  const pause = backoff(failures, FIRST_COOLDOWN, LONGEST_COOLDOWN, random);
+  return Math.max(pause, Math.min(retryAfter(error), LONGEST_RETRY_AFTER));
+}
