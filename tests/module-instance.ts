@@ -26,13 +26,13 @@ export class ModuleInstance {
 
   /** Its only object of the kind, or the one of the purpose that its name has after the instance's. */
   object(kind: string, purpose?: string): KubernetesObject {
-    const name = purpose === undefined ? undefined : this.nameOf(purpose);
+    const names = purpose === undefined ? undefined : [this.nameOf(purpose), this.uniqueNameOf(purpose)];
     const found = this.sets
       .flatMap(({ objects }) => objects)
-      .filter((object) => object.kind === kind && (name === undefined || object.metadata.name === name));
+      .filter((object) => object.kind === kind && (names?.includes(object.metadata.name) ?? true));
     const [only, ...others] = found;
     if (only === undefined || others.length > 0) {
-      throw new Error(`the module has ${found.length} objects ${kind} ${name ?? ''}`);
+      throw new Error(`the module has ${found.length} objects ${kind} ${names?.[0] ?? ''}`);
     }
     return only;
   }
@@ -47,7 +47,14 @@ export class ModuleInstance {
     return this.sets.find((set) => set.name === name)?.objects ?? [];
   }
 
+  /** Of an object in the instance's Namespace. */
   nameOf(purpose: string): string {
     return purpose === '' ? this.name : `${this.name}-${purpose}`;
+  }
+
+  /** Of an object outside it, where the name has the Namespace in front. */
+  uniqueNameOf(purpose: string): string {
+    const { name, namespace } = this;
+    return name === namespace ? this.nameOf(purpose) : `${namespace}.${this.nameOf(purpose)}`;
   }
 }

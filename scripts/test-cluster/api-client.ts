@@ -18,6 +18,8 @@ export interface ApiRequest {
   readonly contentType?: string;
   /** Instead of the kubeconfig's own user. */
   readonly token?: string;
+  /** Whom the kubeconfig's user acts for, as by `kubectl --as USER --as-group GROUP`. */
+  readonly as?: { readonly user: string; readonly group?: string };
   readonly signal?: AbortSignal;
 }
 
@@ -46,6 +48,8 @@ export class ApiClient {
     const headers = new Headers({ 'Content-Type': request.contentType ?? 'application/json' });
     const token = request.token ?? this.#token;
     if (token !== undefined) headers.set('Authorization', `Bearer ${token}`);
+    if (request.as !== undefined) headers.set('Impersonate-User', request.as.user);
+    if (request.as?.group !== undefined) headers.set('Impersonate-Group', request.as.group);
     const { cert: _cert, key: _key, ...anonymous } = this.#tls;
     return fetch(`${this.#server}${path}`, {
       method,

@@ -197,7 +197,7 @@ describe(installer(), () => {
   test(
     'what is switched off is pruned, and comes back when it is switched on',
     async () => {
-      const ofWebhook = ['certificates', 'webhook'].flatMap((name) => [...module.set(name)]);
+      const ofWebhook = ['certificates', 'webhook', 'admission'].flatMap((name) => [...module.set(name)]);
       const ofPolicies = module.set('policy');
       expect(await present(...ofWebhook, ...ofPolicies)).toHaveLength(ofWebhook.length + ofPolicies.length);
       await install({ webhook: { enabled: false }, policy: { tokenRequests: { enabled: false } } });

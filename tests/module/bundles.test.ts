@@ -66,7 +66,13 @@ describe.each(files)('%s', (name) => {
     expect(Object.keys(bundle.instances)).toEqual(['gke-metadata-server']);
     for (const [instance, { namespace, values }] of Object.entries(bundle.instances)) {
       const sets = await renderer.render(released(values), { name: instance, namespace });
-      expect(sets.map((set) => set.name)).toEqual(['certificates', 'server', 'webhook', 'policy']);
+      expect(sets.map((set) => set.name)).toEqual([
+        'policy',
+        'certificates',
+        'webhook',
+        'admission',
+        'server',
+      ]);
       expect(JSON.stringify(sets)).toContain(environment.WORKLOAD_IDENTITY_PROVIDER);
     }
   });
