@@ -5,8 +5,8 @@ import { runOrThrow } from '../run.ts';
 import { ARCHITECTURES, type Architecture } from './architecture.ts';
 import { type DebianPackage, downloadDebianPackages } from './debian-packages.ts';
 
-/** Who runs the program: nobody's account, so that the files of `nobody` are not its own. */
-export const NONROOT = 65_532;
+/** Who runs the program: an account that no other image has, for processes of one UID on the host network can share a port. */
+export const NONROOT = 16_321;
 
 const STATUS = 'var/lib/dpkg/status.d';
 const CERTIFICATES = 'usr/share/ca-certificates';

@@ -17,9 +17,13 @@ test('the Containerfile builds with the Bun that package.json pins', async () =>
   );
 });
 
-test('its image starts as that of scripts/build-image', async () => {
+test('its image starts as that of scripts/build-image, as the user of the module', async () => {
   const { user, entrypoint, environment } = serverImageSettings({ version: '1', created: new Date(0) });
   expect(await instruction('USER')).toBe(user);
+  const pods = await Bun.file(
+    join(REPOSITORY, 'timoni/gke-metadata-server/templates/config/container.cue'),
+  ).text();
+  expect(`${/runAsUser: +(\d+)/.exec(pods)?.[1]}:${/runAsGroup: +(\d+)/.exec(pods)?.[1]}`).toBe(user);
   expect(await instruction('ENTRYPOINT')).toBe(JSON.stringify(entrypoint));
   expect(await instruction('ENV')).toBe(Object.entries(environment).flat().join('='));
 });

@@ -41,7 +41,7 @@ describe.each(['amd64', 'arm64'])('the image for %s', (architecture) => {
   test('runs the program as somebody with no rights', async () => {
     const { config, ...rest } = await image(architecture).config();
     expect(rest).toMatchObject({ architecture, created: '2001-09-09T01:46:40.000Z' });
-    expect(config.User).toBe('65532:65532');
+    expect(config.User).toBe('16321:16321');
     expect(config.Entrypoint).toEqual(['/usr/local/bin/gke-metadata-server']);
     expect(config.Labels).toMatchObject({
       'org.opencontainers.image.version': source.version,
@@ -123,7 +123,7 @@ test.skipIf(process.getuid?.() !== 0)('its programs start on nothing but the ima
       ...['sh', root],
     ]);
   const version = await inside(
-    'chroot --userspec=65532:65532 "$1" /usr/local/bin/gke-metadata-server --version',
+    'chroot --userspec=16321:16321 "$1" /usr/local/bin/gke-metadata-server --version',
   );
   expect(version).toMatchObject({ exitCode: 0, stderr: '' });
   for (const name of ['nft', 'legacy'] as const) {
