@@ -9,9 +9,11 @@ import { prepareContainerfile, whyNoContainerfile } from '../tests/image/contain
 import { installer } from '../tests/install-module.ts';
 import { prepareMonitoringTools } from '../tests/monitoring/prometheus.ts';
 import { prepareReleaseTests } from '../tests/release/prepare-release-tests.ts';
-import { countsOf } from './junit-report.ts';
+import { ForeignCluster } from './foreign-cluster.ts';
+import { countsOf, filesOf } from './junit-report.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { run } from './run.ts';
+import { namedCluster } from './test-cluster/any-cluster.ts';
 import { Cache, type Report } from './test-cluster/cache.ts';
 import { prepareCluster } from './test-cluster/cluster-files.ts';
 import { ClusterUnavailable } from './test-cluster/cluster-unavailable.ts';
@@ -44,9 +46,8 @@ export const checks: readonly Check[] = [
   { name: 'style (Biome)', run: () => tool('biome', 'check', '.') },
   { name: 'shell scripts (shellcheck)', run: shellcheck },
   {
-    name: 'tests',
-    // the folders of tests/ are for what a machine must have first
-    run: () => bunTest('tests', ['server/**/*.test.ts', 'scripts/**/*.test.ts', 'tests/*.test.ts']),
+    name: 'tests (bun test)',
+    run: unitTests,
   },
   { name: "Google's clients", run: clientTests },
 ];
@@ -155,6 +156,7 @@ export function clusterCheck(mode: 'api' | 'node', report: Report): Check {
 async function clusterTests(mode: 'api' | 'node', folder: string, report: Report): Promise<Outcome> {
   const cache = new Cache(undefined, report);
   try {
+    if (mode === 'api') await namedCluster(process.env, report);
     await prepareCluster(mode, cache);
   } catch (error) {
     return unavailable(`tests/${folder}`, error);
@@ -197,22 +199,53 @@ async function clientTests(): Promise<Outcome> {
   };
 }
 
-/** Counted from the report that bun test writes for machines, as what it prints is for people. */
+/**
+ * What a bare `bun test` takes, for somebody whose KUBECONFIG names a cluster: it fails too where a test asks that
+ * cluster for anything, or where bunfig.toml lets a test in that needs more than Bun.
+ */
+async function unitTests(): Promise<Outcome> {
+  await using cluster = await ForeignCluster.start();
+  const outcome = await runTests('tests', [], { KUBECONFIG: cluster.kubeconfig });
+  const heavy = (outcome.files ?? []).filter((file) => /^tests\/.+\//.test(file));
+  const faults = [
+    ...cluster.requests.map((request) => `a test asked the cluster of KUBECONFIG: ${request}`),
+    ...heavy.map((file) => `bun test takes ${file}, which needs more than Bun`),
+  ];
+  if (faults.length === 0) return outcome;
+  return {
+    ...outcome,
+    failed: outcome.failed + faults.length,
+    output: [outcome.output, ...faults].join('\n'),
+  };
+}
+
+/** The test files that match, also those that bunfig.toml leaves out. */
 async function bunTest(name: string, patterns: readonly string[]): Promise<Outcome> {
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)].sort());
   // with none, bun test would take every test of the repository
   if (files.length === 0) throw new Error(`no test matches ${patterns.join(', ')}`);
+  return runTests(name, ['--path-ignore-patterns=', ...files.map((file) => `./${file}`)]);
+}
+
+/** Counted from the report that bun test writes for machines, as what it prints is for people. */
+async function runTests(
+  name: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome & { readonly files?: readonly string[] }> {
   const report = join(RESULTS, `${name}.xml`);
   await mkdir(RESULTS, { recursive: true });
   await rm(report, { force: true });
-  // generous for a slow machine: a test that hangs is a failure all the same
-  const flags = ['--timeout=60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
-  const command = [process.execPath, '--no-orphans', 'test', ...flags, ...files.map((file) => `./${file}`)];
-  const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT, timeout: 1_800_000 });
+  const flags = ['--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
+  const command = [process.execPath, '--no-orphans', 'test', ...flags, ...args];
+  // no test is told of a person's own cluster
+  const env = { ...process.env, KUBECONFIG: undefined, ...environment };
+  const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT, env, timeout: 1_800_000 });
   const output = stdout + stderr;
-  const counts = (await Bun.file(report).exists()) ? countsOf(await Bun.file(report).text()) : undefined;
+  const text = (await Bun.file(report).exists()) ? await Bun.file(report).text() : '';
+  const counts = countsOf(text);
   // a file that does not load, or a run that is killed, fails without a test that does
   if (counts === undefined) return { passed: 0, failed: 1, output };
   const failed = exitCode === 0 ? counts.failed : Math.max(counts.failed, 1);
-  return { passed: counts.passed, failed, output };
+  return { passed: counts.passed, failed, output, files: filesOf(text) };
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { countsOf } from './junit-report.ts';
+import { countsOf, filesOf } from './junit-report.ts';
 import { run } from './run.ts';
 
 test('counts what bun test reports', async () => {
@@ -19,9 +19,10 @@ test('counts what bun test reports', async () => {
   const report = join(folder, 'report.xml');
   const flags = ['--reporter=junit', `--reporter-outfile=${report}`];
   const { exitCode } = await run([process.execPath, 'test', ...flags], { cwd: folder });
-  const counts = countsOf(await Bun.file(report).text());
+  const text = await Bun.file(report).text();
   await rm(folder, { recursive: true });
-  expect({ exitCode, counts }).toEqual({ exitCode: 1, counts: { passed: 2, failed: 1 } });
+  expect({ exitCode, counts: countsOf(text) }).toEqual({ exitCode: 1, counts: { passed: 2, failed: 1 } });
+  expect(filesOf(text)).toEqual(['a.test.ts']);
 });
 
 test.each(['', '<testsuites>', '<testsuites tests="3" skipped="0">'])('finds no totals in %p', (report) => {

@@ -12,3 +12,8 @@ export function countsOf(report: string): Counts | undefined {
   const passed = total('tests') - failed - total('skipped');
   return Number.isNaN(passed) ? undefined : { passed, failed };
 }
+
+/** The test files that bun test's JUnit report names, each once, as paths in the repository. */
+export function filesOf(report: string): readonly string[] {
+  return [...new Set([...report.matchAll(/ file="([^"]+)"/g)].map(([, file = '']) => file))];
+}

@@ -19,8 +19,8 @@ const command = new Command('scripts/test')
       "and Google's own clients against the server. As root on Linux each Pod of these is a " +
       'network namespace; else they are sent to the server by GCE_METADATA_HOST.\n\n' +
       'With a flag, only the tests that need more, which is made first and kept in the cache folder ' +
-      '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. KUBECONFIG names ' +
-      'another cluster for the tests that can do with any.\n\n' +
+      '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. TEST_KUBECONFIG names ' +
+      'an empty cluster made for tests, which some tests of --api-server then use; KUBECONFIG is never read.\n\n' +
       'The last line is "N passed, N failed"; the exit code is 0 where nothing failed, and ' +
       `${unavailableStatus} where this machine cannot run what a flag asks for.`,
   )

@@ -25,7 +25,8 @@ export interface ApiRequest {
 
 /** The plain HTTP of a kubeconfig's cluster, as its user: for tests, which want no types between. */
 export class ApiClient {
-  readonly #server: string;
+  /** The URL of the API server. */
+  readonly server: string;
   readonly #token: string | undefined;
   readonly #tls: { ca?: string; cert?: string; key?: string };
 
@@ -38,7 +39,7 @@ export class ApiClient {
     const ca = pem(cluster.caData, cluster.caFile);
     const cert = pem(user?.certData, user?.certFile);
     const key = pem(user?.keyData, user?.keyFile);
-    this.#server = cluster.server;
+    this.server = cluster.server;
     this.#token = user?.token;
     this.#tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   }
@@ -51,7 +52,7 @@ export class ApiClient {
     if (request.as !== undefined) headers.set('Impersonate-User', request.as.user);
     if (request.as?.group !== undefined) headers.set('Impersonate-Group', request.as.group);
     const { cert: _cert, key: _key, ...anonymous } = this.#tls;
-    return fetch(`${this.#server}${path}`, {
+    return fetch(`${this.server}${path}`, {
       method,
       headers,
       tls: request.token === undefined ? this.#tls : anonymous,
