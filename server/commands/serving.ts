@@ -11,6 +11,7 @@ import type { Cluster } from '../kubernetes/configuration.ts';
 import { KeyRotation } from '../kubernetes/key-rotation.ts';
 import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
+import { warnOfLocation } from '../metadata/location-warning.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';
@@ -80,7 +81,9 @@ export async function startServing(
   const health = listenOn(healthRoutes({ metrics, missing }), settings.healthPort, '--health-port');
 
   const ending = new AbortController();
-  const running = Promise.all([callers, tokens, keys].map((part) => part.run(ending.signal)));
+  const parts = [callers, tokens, keys].map((part) => part.run(ending.signal));
+  const warning = warnOfLocation({ settings, node: () => callers.node(), effects, log }, ending.signal);
+  const running = Promise.all([...parts, warning]);
   const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };
   log.info({ version, nodeName, ...ports, provider: `${settings.workloadIdentityProvider}` }, 'listening');
   return {

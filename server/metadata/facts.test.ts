@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { annotated } from '../testing/annotated.ts';
 import { EMAIL, TestMetadata } from '../testing/fake-metadata.ts';
+import { isRegionOrZone, UNKNOWN_LOCATION } from './facts.ts';
 
 const V1 = '/computeMetadata/v1/';
 const SA = `${V1}instance/service-accounts/`;
@@ -45,7 +46,7 @@ describe('the account', () => {
 });
 
 describe('the instance', () => {
-  test('has the configured location, else the zone, else the region of the Node, else none', async () => {
+  test('has the configured location, else the zone, else the region of the Node, else one that is unknown', async () => {
     const metadata = new TestMetadata();
     const location = async (clusterLocation = '') => {
       const request = new Request(`http://metadata${V1}instance/zone`, {
@@ -59,8 +60,10 @@ describe('the instance', () => {
     if (node === undefined) throw new Error('the Node is known here');
     metadata.node = { ...node, labels: { 'topology.kubernetes.io/region': 'eu-west-1' } };
     expect(await location()).toBe('projects/123456789012/zones/eu-west-1');
-    metadata.node = { ...node, labels: {} };
-    expect(await location()).toBe('projects/123456789012/zones/');
+    for (const labels of [{}, { 'topology.kubernetes.io/zone': '', 'topology.kubernetes.io/region': '' }]) {
+      metadata.node = { ...node, labels };
+      expect(await location()).toBe('projects/123456789012/zones/unknown-location');
+    }
   });
 
   test('has an id below 2^53, another for another Node', async () => {
@@ -83,4 +86,18 @@ describe('the instance', () => {
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
     expect((await metadata.get(`${V1}instance/hostname`)).status).toBe(200);
   });
+});
+
+test.each([
+  [UNKNOWN_LOCATION, true],
+  ['europe-west1', true],
+  ['europe-west1-b', true],
+  ['eu-west-1a', true],
+  ['nova', false],
+  ['a-b-c-d', false],
+  ['europe-', false],
+  ['-west1', false],
+  ['', false],
+])('%p is a region or a zone: %p', (location, expected) => {
+  expect(isRegionOrZone(location)).toBe(expected);
 });

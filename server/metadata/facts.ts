@@ -31,11 +31,30 @@ export function instanceID({ node }: Instance): number {
   return Number(sha256(node().uid).readBigUInt64BE() >> 11n);
 }
 
-/** As configured, else the Node's zone, else its region; empty where nobody says. */
-export function clusterLocation({ settings, node }: Instance): string {
+/**
+ * What is served if neither the settings nor the Node's labels name a location. Clients take a name with one hyphen
+ * for a region and one with two for a zone, and fail on any other, so a guess has to have one of these forms; this
+ * one names no place, so that nothing is stored or billed in a region that nobody chose.
+ */
+export const UNKNOWN_LOCATION = 'unknown-location';
+
+/** What the location is found by. */
+export interface Located {
+  readonly settings: Pick<InstanceSettings, 'clusterLocation'>;
+  node(): Pick<Node, 'labels'>;
+}
+
+/** As configured, else the Node's zone, else its region, else {@link UNKNOWN_LOCATION}: never empty. */
+export function clusterLocation({ settings, node }: Located): string {
   if (settings.clusterLocation !== '') return settings.clusterLocation;
   const { 'topology.kubernetes.io/zone': zone, 'topology.kubernetes.io/region': region } = node().labels;
-  return zone ?? region ?? '';
+  // a label may be there and empty
+  return zone || region || UNKNOWN_LOCATION;
+}
+
+/** Whether clients can tell if a location is a region or a zone: by its one or two hyphens. */
+export function isRegionOrZone(location: string): boolean {
+  return /^[^-]+-[^-]+(-[^-]+)?$/.test(location);
 }
 
 /** `projects/NUMBER/zones/ZONE`, as Compute Engine spells it. */

@@ -7,6 +7,7 @@ import type { Node } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { LogSettings } from '../telemetry/log.ts';
 import type { Answer } from './answer.ts';
+import { answerAsAzure } from './azure-answer.ts';
 import { Changes, isTrue, parseWait } from './changes.ts';
 import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
@@ -25,6 +26,8 @@ export interface MetadataRequest {
   readonly flavored: boolean;
   /** Whether it has an X-Forwarded-For. */
   readonly forwarded: boolean;
+  /** The value of its header `Metadata`, which Azure's clients send; null without one. */
+  readonly metadata: string | null;
   /** The socket's peer; undefined where it has gone. */
   readonly peer: string | undefined;
   /** Lifts the server's idle timeout off this request, and says when its client has gone. */
@@ -118,7 +121,7 @@ export class MetadataApi {
     if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;
     // only `/` answers without: Go's platform probe sends no such header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
-    if (found === undefined) return redirectOrNotFound(request, path);
+    if (found === undefined) return answerOutsideTree(request, path);
     const look = () => this.#look(found, query, request.peer);
     const wait = parseWait(query);
     return wait === undefined ? look() : this.#changes.wait(request.peer ?? '', wait, request.hold(), look);
@@ -188,9 +191,13 @@ function altOf(query: URLSearchParams): Alt {
   return alt === 'json' || alt === 'text' ? alt : undefined;
 }
 
-/** A directory asked for without its slash is redirected to it; the path is sent back as it came, encoded. */
-function redirectOrNotFound(request: MetadataRequest, path: string | undefined): Answer {
-  if (path === undefined || find(`${path}/`)?.row.kind !== 'directory') return NOT_FOUND;
+/**
+ * A directory asked for without its slash is redirected to it; the path is sent back as it came, encoded.
+ * AWS's SDKs need no answer of their own: 405 to their PUT and 404 to what follows make them go on at once.
+ */
+function answerOutsideTree(request: MetadataRequest, path: string | undefined): Answer {
+  if (path === undefined) return NOT_FOUND;
+  if (find(`${path}/`)?.row.kind !== 'directory') return answerAsAzure(path, request.metadata) ?? NOT_FOUND;
   const query = request.query === '' ? '' : `?${request.query}`;
   return {
     status: 301,

@@ -58,6 +58,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
       query,
       flavored: headers.get('metadata-flavor') === 'Google',
       forwarded: headers.get('x-forwarded-for') !== null,
+      metadata: headers.get('metadata'),
       peer,
       hold: () => {
         held = true;

@@ -126,6 +126,21 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
   });
 });
 
+test('no path has an empty value, though the Node has no labels', async () => {
+  const metadata = new TestMetadata();
+  if (metadata.node === undefined) throw new Error('the Node is known here');
+  metadata.node = { ...metadata.node, labels: {} };
+  for (const { path, kind } of TREE) {
+    const query = kind === 'identity-token' ? '?audience=a' : '';
+    const [status, body] = await metadata.text(path.replace(':account', 'default') + query);
+    expect([path, status, body]).toEqual([path, 200, expect.stringMatching(/\S/)]);
+    // a name that ends in a slash is a directory; a value that does has nothing behind it
+    if (kind !== 'directory') expect(body).not.toMatch(/\/$/m);
+  }
+  const [, everything] = await metadata.text(`${V1}?recursive=true`);
+  expect(everything).not.toMatch(/""|\/"|null|\{\}|\[\]/);
+});
+
 const INSTANCE_JSON = {
   attributes: { 'cluster-location': 'eu-west-1b', 'cluster-name': 'my-cluster', 'cluster-uid': UID },
   hostname: 'node-1',

@@ -45,11 +45,18 @@ describe('serve settings', () => {
       googleStsEndpoint: 'https://sts.googleapis.com',
       googleIamCredentialsEndpoint: 'https://iamcredentials.googleapis.com',
       universeDomain: 'googleapis.com',
-      clusterName: '',
+      clusterName: 'kind',
       clusterLocation: '',
       logLevel: 'info',
       logFormat: 'json',
     });
+  });
+
+  test('take the cluster name from the provider if none is given, or an empty one', () => {
+    for (const flags of [[], ['--cluster-name=']]) {
+      expect(parse(...REQUIRED, ...flags).settings?.clusterName).toBe('kind');
+    }
+    expect(parse(...REQUIRED, '--cluster-name=prod').settings?.clusterName).toBe('prod');
   });
 
   test('follow the universe where no endpoint is given', () => {

@@ -124,7 +124,10 @@ export function serveOptions(): Option[] {
       .env('UNIVERSE_DOMAIN')
       .argParser(parseDomain)
       .default('googleapis.com'),
-    new Option('--cluster-name <name>', 'instance/attributes/cluster-name')
+    new Option(
+      '--cluster-name <name>',
+      "instance/attributes/cluster-name (default: the provider's ID, the last part of its name)",
+    )
       .env('CLUSTER_NAME')
       .argParser(parseOptionalName)
       .default(''),
@@ -165,7 +168,7 @@ export function serveSettings(command: Command): ServeSettings {
     googleIamCredentialsEndpoint:
       options.googleIamCredentialsEndpoint ?? `https://iamcredentials.${options.universeDomain}`,
     universeDomain: options.universeDomain,
-    clusterName: options.clusterName,
+    clusterName: options.clusterName || options.workloadIdentityProvider.provider,
     clusterLocation: options.clusterLocation,
     logLevel: options.logLevel,
     logFormat: options.logFormat,
