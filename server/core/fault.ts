@@ -10,6 +10,7 @@ export type FaultCode =
   | 'caller-unknown'
   | 'caller-not-reported'
   | 'caller-forwarded'
+  | 'host-foreign'
   | 'caller-busy'
   | 'node-without-service-account'
   | 'stores-not-in-sync'

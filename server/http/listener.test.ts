@@ -89,14 +89,16 @@ test.each([
   '%i %s: flavor, server and Content-Length by GET; the same headers and no body by HEAD',
   async (status, path, header) => {
     await using listening = new Listening();
-    const [line, headers, body] = parsed(await listening.raw(`GET ${path} HTTP/1.1`, 'Host: m', header));
+    const [line, headers, body] = parsed(
+      await listening.raw(`GET ${path} HTTP/1.1`, 'Host: metadata', header),
+    );
     expect(line).toStartWith(`HTTP/1.1 ${status} `);
     expect(headers.get('metadata-flavor')).toBe('Google');
     expect(headers.get('server')).toBe('GKE Metadata Server');
     expect(headers.get('content-length')).toBe(String(Buffer.byteLength(body)));
 
     const [headLine, headHeaders, headBody] = parsed(
-      await listening.raw(`HEAD ${path} HTTP/1.1`, 'Host: m', header),
+      await listening.raw(`HEAD ${path} HTTP/1.1`, 'Host: metadata', header),
     );
     headers.delete('date');
     headHeaders.delete('date');
@@ -147,11 +149,54 @@ test('the way of the cached default token gives nothing to who may not have it',
   expect((await listening.fetch(TOKEN)).status).toBe(404);
 });
 
+test.each([
+  ['another name', TOKEN, ['Host: evil.example']],
+  ['another name and port', TOKEN, ['Host: evil.example:16321']],
+  ['two Hosts, the first right', TOKEN, ['Host: metadata', 'Host: evil.example']],
+  ['two Hosts, the second right', TOKEN, ['Host: evil.example', 'Host: metadata']],
+  ['an absolute target', `http://evil.example${TOKEN}`, ['Host: evil.example']],
+  ['an absolute target that is right', `http://metadata${TOKEN}`, ['Host: evil.example']],
+  ['a name of ours as user', TOKEN, ['Host: metadata@evil.example']],
+  ['a name of ours in front', TOKEN, ['Host: metadata.evil.example']],
+])('%s: 403 in every way to the token, and to the rest', async (_, target, hosts) => {
+  await using listening = new Listening();
+  for (const query of ['', '?scopes=a', '?alt=json']) {
+    for (const version of ['1.0', '1.1']) {
+      const request = [`GET ${target}${query} HTTP/${version}`, ...hosts, FLAVOR];
+      const [line, headers, body] = parsed(await listening.raw(...request));
+      expect(line).toBe('HTTP/1.1 403 Forbidden');
+      expect(headers.get('metadata-flavor')).toBe('Google');
+      expect(body).toBe(
+        "Requests whose Host is another server's are refused. " +
+          'Use metadata.google.internal, metadata, localhost or an IP address.\n',
+      );
+    }
+  }
+  const root = target.replace(TOKEN, '/');
+  expect(await listening.raw(`GET ${root} HTTP/1.1`, ...hosts)).toStartWith('HTTP/1.1 403 ');
+});
+
+test.each([
+  ['no Host, in HTTP/1.0', TOKEN, '1.0', []],
+  ['the name', TOKEN, '1.1', ['Host: metadata.google.internal']],
+  ['in capitals, with dot and port', TOKEN, '1.1', ['Host: Metadata.Google.Internal.:80']],
+  ['the address', TOKEN, '1.1', ['Host: 169.254.169.254']],
+  ["a Node's address", TOKEN, '1.1', ['Host: [fd00::1]:16321']],
+  ['an absolute target', `http://metadata${TOKEN}`, '1.1', ['Host: metadata']],
+])('%s: the token', async (_, target, version, hosts) => {
+  await using listening = new Listening();
+  for (const query of ['', '?scopes=']) {
+    const answer = await listening.raw(`GET ${target}${query} HTTP/${version}`, ...hosts, FLAVOR);
+    expect(answer).toStartWith('HTTP/1.1 200 ');
+    expect(answer).toContain(ACCESS_TOKEN);
+  }
+});
+
 test('other methods are 405 on a socket too, with every header', async () => {
   await using listening = new Listening();
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']) {
     const [line, headers, body] = parsed(
-      await listening.raw(`${method} ${TOKEN} HTTP/1.1`, 'Host: m', FLAVOR),
+      await listening.raw(`${method} ${TOKEN} HTTP/1.1`, 'Host: metadata', FLAVOR),
     );
     expect(line).toStartWith('HTTP/1.1 405 ');
     expect([headers.get('allow'), headers.get('metadata-flavor')]).toEqual(['GET, HEAD', 'Google']);
@@ -163,13 +208,13 @@ test('what no client sends does no harm', async () => {
   await using listening = new Listening();
   for (const request of [
     ['GET /a HTTP/1.0'],
-    ['GET * HTTP/1.1', 'Host: m'],
-    ['CONNECT m:80 HTTP/1.1', 'Host: m'],
-    ['INVENTED / HTTP/1.1', 'Host: m'],
+    ['GET * HTTP/1.1', 'Host: metadata'],
+    ['CONNECT m:80 HTTP/1.1', 'Host: metadata'],
+    ['INVENTED / HTTP/1.1', 'Host: metadata'],
     ['GET / HTTP/1.1'],
-    [`GET /${'a'.repeat(100_000)} HTTP/1.1`, 'Host: m'],
+    [`GET /${'a'.repeat(100_000)} HTTP/1.1`, 'Host: metadata'],
     [`GET ${TOKEN} HTTP/1.1`, 'Host: ?@#', FLAVOR, 'X-Forwarded-For:'],
-    ['POST / HTTP/1.1', 'Host: m', 'Content-Length: 1000000000'],
+    ['POST / HTTP/1.1', 'Host: metadata', 'Content-Length: 1000000000'],
   ]) {
     const answer = await listening.raw(...request).catch(() => '');
     expect(answer).not.toMatch(/^HTTP\/1.1 (?:2|5)|ya29/);

@@ -16,6 +16,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'caller-unknown': 404,
   'caller-not-reported': 503,
   'caller-forwarded': 403,
+  'host-foreign': 403,
   'caller-busy': 503,
   'node-without-service-account': 404,
   'stores-not-in-sync': 503,

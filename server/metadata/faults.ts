@@ -3,6 +3,7 @@ import type { Caller } from '../caller/caller.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { Answer } from './answer.ts';
+import { HOST_NAMES } from './host-names.ts';
 
 interface FaultRow {
   readonly status: number;
@@ -46,6 +47,10 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
     text: 'The Kubernetes API server reports no running Pod with this source IP yet; retry.\n',
   },
   'caller-forwarded': { status: 403, text: 'Requests with the header X-Forwarded-For are refused.\n' },
+  'host-foreign': {
+    status: 403,
+    text: `Requests whose Host is another server's are refused. Use ${HOST_NAMES.join(', ')} or an IP address.\n`,
+  },
   'caller-busy': {
     status: 503,
     retryAfter: 1,

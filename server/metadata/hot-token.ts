@@ -6,6 +6,8 @@ export interface HotTokenDependencies
   extends Pick<MetadataDependencies, 'callers' | 'tokens' | 'effects' | 'draining'> {
   readonly tokenAnswers: TokenAnswers;
   readonly metrics: RouteMetrics;
+  /** Whether a Host is this server's. */
+  isOurs(host: string | null): boolean;
   peerOf(request: Request): string | undefined;
 }
 
@@ -18,12 +20,12 @@ export interface HotTokenDependencies
  * object literal 1 to 2 %, a header that is absent, the clock and the look-ups less than what can be told.
  */
 export function hotToken(dependencies: HotTokenDependencies): (request: Request) => Response | undefined {
-  const { callers, tokens, effects, draining, tokenAnswers, metrics, peerOf } = dependencies;
+  const { callers, tokens, effects, draining, isOurs, tokenAnswers, metrics, peerOf } = dependencies;
   return (request) => {
     const start = effects.now();
     const { headers } = request;
     if (headers.get('metadata-flavor') !== 'Google') return undefined;
-    if (headers.get('x-forwarded-for') !== null) return undefined;
+    if (headers.get('x-forwarded-for') !== null || !isOurs(headers.get('host'))) return undefined;
     if (draining.aborted || request.url.includes('?')) return undefined;
     const peer = peerOf(request);
     const caller = peer === undefined ? undefined : callers.known(peer);

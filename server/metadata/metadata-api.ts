@@ -1,6 +1,7 @@
 import type { Caller, Callers } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
 import type { ExchangeSettings } from '../google/exchanges.ts';
 import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
@@ -11,6 +12,7 @@ import { answerAsAzure } from './azure-answer.ts';
 import { Changes, isTrue, parseWait } from './changes.ts';
 import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
+import { HOST_NAMES } from './host-names.ts';
 import { type Alt, renderListing, renderRecursively, renderValue, resolveValue } from './rendering.ts';
 import { decodePath } from './target.ts';
 import type { TokenAnswers } from './token-answers.ts';
@@ -28,6 +30,8 @@ export interface MetadataRequest {
   readonly forwarded: boolean;
   /** The value of its header `Metadata`, which Azure's clients send; null without one. */
   readonly metadata: string | null;
+  /** Its Host, if that is the name of another server. */
+  readonly foreignHost: string | undefined;
   /** The socket's peer; undefined where it has gone. */
   readonly peer: string | undefined;
   /** Lifts the server's idle timeout off this request, and says when its client has gone. */
@@ -116,6 +120,12 @@ export class MetadataApi {
     if (request.forwarded) {
       throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
         remedy: 'Ask the metadata server directly, not through a proxy.',
+      });
+    }
+    if (request.foreignHost !== undefined) {
+      const host = printable(request.foreignHost, 100);
+      throw new Fault('host-foreign', `refused a request for the Host '${host}'`, {
+        remedy: `Ask for ${HOST_NAMES.join(', ')} or an IP address.`,
       });
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;

@@ -1,10 +1,12 @@
 import type { Server } from 'bun';
 import { Elysia } from 'elysia';
 import { Fault } from '../core/fault.ts';
+import { hostCheck } from '../http/host-check.ts';
 import { IDLE_TIMEOUT } from '../http/listener.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';
+import { HOST_NAMES } from './host-names.ts';
 import { hotToken } from './hot-token.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
 import { targetOf } from './target.ts';
@@ -44,6 +46,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   const app = new Elysia({ strictPath: true, serve: { routes: logged ? {} : hotRoutes } });
   const tokenAnswers = new TokenAnswers(settings.cacheMaxTokenDurationSeconds, effects.now);
   const api = new MetadataApi(dependencies, tokenAnswers);
+  const isOurs = hostCheck(HOST_NAMES);
   const peerOf = (request: Request) => dependencies.peerOf(request, app.server);
 
   const answer = async (request: Request): Promise<Response> => {
@@ -59,6 +62,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
       flavored: headers.get('metadata-flavor') === 'Google',
       forwarded: headers.get('x-forwarded-for') !== null,
       metadata: headers.get('metadata'),
+      foreignHost: isOurs(headers.get('host')) ? undefined : (headers.get('host') ?? undefined),
       peer,
       hold: () => {
         held = true;
@@ -77,7 +81,13 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     }
     return toResponse(outcome.answer, draining.aborted);
   };
-  const hot = hotToken({ ...dependencies, tokenAnswers, metrics: metrics.route(TOKEN_TEMPLATE), peerOf });
+  const hot = hotToken({
+    ...dependencies,
+    isOurs,
+    tokenAnswers,
+    metrics: metrics.route(TOKEN_TEMPLATE),
+    peerOf,
+  });
 
   // before the routes: a hook covers only those that follow it. What throws past `api` is a mistake of ours.
   app.onError(({ error }) => {
