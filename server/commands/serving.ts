@@ -2,6 +2,7 @@ import { version } from '../../package.json';
 import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { googleAnnotations } from '../google/google-account.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { healthRoutes } from '../http/health.ts';
@@ -52,7 +53,8 @@ export async function startServing(
     log,
   });
   const refused = callers.refused.bind(callers);
-  const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, refused });
+  const limits = new ExchangeLimits(settings, effects, metrics);
+  const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, limits, refused });
   metrics.watchCacheSize(() => tokens.cacheSize);
   const keys = new KeyRotation({
     read: (signal) => readClusterKeys(apiServer, signal),

@@ -12,6 +12,7 @@ export type FaultCode =
   | 'caller-forwarded'
   | 'host-foreign'
   | 'caller-busy'
+  | 'caller-throttled'
   | 'node-without-service-account'
   | 'stores-not-in-sync'
   // Kubernetes

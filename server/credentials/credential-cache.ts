@@ -32,6 +32,8 @@ export interface CredentialCacheOptions<Owner, Credential extends Expiring> {
   /** Whether the use that a token was fetched for has it refreshed once, or only a use after that one. */
   readonly firstUseCounts: boolean;
   readonly identify: (owner: Owner) => Identity;
+  /** Whether nothing is to be refreshed in this owner's name for now: its cloud fails. */
+  readonly rests?: (owner: Owner) => boolean;
   readonly exchange: (owner: Owner, key: string) => Promise<Credential>;
 }
 
@@ -121,7 +123,8 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
       for (const [partition, entry] of queue) {
         // the wait for a place may have been long
         const kept = partition.entries.get(entry.key) === entry;
-        if (kept && entry.needsRefresh(this.#effects.now())) await this.#refresh(entry);
+        const mayRefresh = kept && !this.#options.rests?.(entry.owner);
+        if (mayRefresh && entry.needsRefresh(this.#effects.now())) await this.#refresh(entry);
       }
     };
     await Promise.all(Array.from({ length: Math.min(due.length, REFRESHES_AT_A_TIME) }, work));

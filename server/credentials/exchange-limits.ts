@@ -1,30 +1,133 @@
 import type { Caller } from '../caller/caller.ts';
+import type { Now } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { Places } from '../core/places.ts';
+import type { DomainEvents } from '../telemetry/events.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+export interface ExchangeLimitsSettings {
+  /** Exchanges a minute that one Pod, or the Node itself, may cause; half of them at once. */
+  readonly podExchangesPerMinute: number;
+  /** Exchanges a minute that all Pods of this Node together may cause; half of them at once. */
+  readonly nodeExchangesPerMinute: number;
+}
 
 /**
- * How many exchanges one Pod may have running: more than any start of an application needs, few enough that a
- * Pod asking for endless scopes or audiences leaves Google, the API server and the other Pods alone.
+ * How many exchanges may run: for one more than any start of an application needs; for all what Google, the API
+ * server and this program's memory bear.
  */
-const MOST_RUNNING = 8;
+const MOST_RUNNING_OF_ONE = 8;
+const MOST_RUNNING_IN_ALL = 256;
+/** What a Pod may have when the others have used up all that the Node may: its first tokens, and some later. */
+const RESERVE = 8;
+const RESERVE_PER_MINUTE = 1;
+/** The smallest burst: what an application asks for at its start comes at once, whatever the rate. */
+const SMALLEST_BURST = 8;
+/** Several times the Pods of the largest Node; beyond that, who exchanged longest ago is forgotten. */
+const MOST_CALLERS = 1024;
 
-/** Counts the exchanges that callers wait for, by the object their tokens are bound to. */
-export class ExchangeLimit {
-  readonly #running = new Map<string, number>();
+/** Refused for now: the caller, or all callers together, cause exchanges faster than they may. */
+export class Throttled extends Fault {
+  constructor(
+    message: string,
+    /** Until another one may be made. */
+    readonly retryAfterSeconds: number,
+  ) {
+    super('caller-throttled', message, {
+      remedy:
+        'Ask for the same scopes and audiences again, which are cached, rather than for new ones; ' +
+        'raise --pod-exchanges-per-minute or --node-exchanges-per-minute if the workload needs it.',
+    });
+  }
+}
 
-  /** Counts one more until the returned function is called. Throws `caller-busy`. */
+interface Share {
+  readonly bucket: TokenBucket;
+  readonly reserve: TokenBucket;
+}
+
+/**
+ * What one Pod, and all Pods of the Node, may cost the clouds and the API server: how many exchanges run at once and
+ * how many begin in a minute. One for all clouds. Cached credentials and refreshes before expiry cost none of it.
+ */
+export class ExchangeLimits {
+  readonly #settings: ExchangeLimitsSettings;
+  readonly #now: Now;
+  readonly #events: Pick<DomainEvents, 'exchangeThrottled'>;
+  readonly #places = new Places(MOST_RUNNING_OF_ONE, MOST_RUNNING_IN_ALL);
+  readonly #node: TokenBucket;
+  /** By the object that the caller's tokens are bound to; who exchanged last is the last. */
+  readonly #shares = new Map<string, Share>();
+
+  constructor(
+    settings: ExchangeLimitsSettings,
+    { now }: { readonly now: Now },
+    events: Pick<DomainEvents, 'exchangeThrottled'>,
+  ) {
+    this.#settings = settings;
+    this.#now = now;
+    this.#events = events;
+    this.#node = bucket(settings.nodeExchangesPerMinute, now());
+  }
+
+  /** How many callers it remembers. */
+  get size(): number {
+    return this.#shares.size;
+  }
+
+  /** Counts one more exchange until the returned function is called. Throws `caller-throttled` or `caller-busy`. */
   enter(caller: Caller): () => void {
     const { kind, name, uid } = caller.boundTo;
-    const running = this.#running.get(uid) ?? 0;
-    if (running >= MOST_RUNNING) {
-      throw new Fault('caller-busy', `${kind} ${name} already waits for ${running} tokens`, {
-        remedy: 'Ask again when they have come; ask for fewer different scopes or audiences at a time.',
+    const now = this.#now();
+    const { bucket, reserve } = this.#shareOf(uid, now);
+    const wait = bucket.wait(now);
+    if (wait > 0) {
+      this.#events.exchangeThrottled('pod-rate');
+      const { podExchangesPerMinute: rate } = this.#settings;
+      throw new Throttled(`${kind} ${name} asks for more than ${rate} new tokens a minute`, seconds(wait));
+    }
+    const waitOfAll = Math.min(this.#node.wait(now), reserve.wait(now));
+    if (waitOfAll > 0) {
+      this.#events.exchangeThrottled('node-rate');
+      const { nodeExchangesPerMinute: rate } = this.#settings;
+      throw new Throttled(
+        `the Pods of this Node together ask for more than ${rate} new tokens a minute`,
+        seconds(waitOfAll),
+      );
+    }
+    const leave = this.#places.take(uid);
+    if (leave === undefined) {
+      this.#events.exchangeThrottled('running');
+      throw new Fault('caller-busy', `${kind} ${name} already waits for as many tokens as it may`, {
+        remedy: 'Retry once they have arrived; ask for fewer different scopes or audiences at a time.',
       });
     }
-    this.#running.set(uid, running + 1);
-    return () => {
-      const left = (this.#running.get(uid) ?? 1) - 1;
-      if (left === 0) this.#running.delete(uid);
-      else this.#running.set(uid, left);
-    };
+    bucket.take(now);
+    if (!this.#node.take(now)) reserve.take(now);
+    return leave;
   }
+
+  #shareOf(uid: string, now: number): Share {
+    const share = this.#shares.get(uid) ?? {
+      bucket: bucket(this.#settings.podExchangesPerMinute, now),
+      reserve: new TokenBucket(RESERVE, RESERVE_PER_MINUTE, now),
+    };
+    this.#shares.delete(uid);
+    this.#shares.set(uid, share);
+    if (this.#shares.size > MOST_CALLERS) {
+      for (const longestAgo of this.#shares.keys()) {
+        this.#shares.delete(longestAgo);
+        break;
+      }
+    }
+    return share;
+  }
+}
+
+function bucket(perMinute: number, now: number): TokenBucket {
+  return new TokenBucket(Math.max(SMALLEST_BURST, Math.floor(perMinute / 2)), perMinute, now);
+}
+
+function seconds(milliseconds: number): number {
+  return Math.max(1, Math.ceil(milliseconds / 1000));
 }

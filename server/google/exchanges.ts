@@ -40,6 +40,8 @@ export class Exchanges {
     kubernetes: Pick<KubernetesClient, 'createToken'>,
     effects: Effects,
     events: Pick<DomainEvents, 'exchanged'>,
+    /** For how long the steps of an exchange are tried again, milliseconds. */
+    private readonly patience: () => number = () => PATIENCE,
   ) {
     this.#settings = settings;
     this.#kubernetes = kubernetes;
@@ -51,7 +53,7 @@ export class Exchanges {
 
   /** Until when the steps of an exchange that begins now are tried again, milliseconds since the epoch. */
   deadline(): number {
-    return this.#effects.now() + PATIENCE;
+    return this.#effects.now() + this.patience();
   }
 
   /** A federated token that only serves to ask for tokens of a Google account: as short-lived as can be. */

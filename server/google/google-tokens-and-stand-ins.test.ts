@@ -27,10 +27,11 @@ function impatientEffects(): Effects {
 
 let world: SandboxWorld;
 let tokens: GoogleTokens;
+let effects: Effects;
 
 beforeEach(async () => {
   world = await startSandboxWorld();
-  const effects = impatientEffects();
+  effects = impatientEffects();
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
   tokens = new GoogleTokens(
     {
@@ -44,8 +45,9 @@ beforeEach(async () => {
     {
       kubernetes: new RestClient(new ApiServer(cluster, effects), effects),
       effects,
-      events: { exchanged() {}, cacheLookedUp() {} },
-      log: { debug() {}, warn() {} },
+      events: { exchanged() {}, exchangeThrottled() {}, cacheLookedUp() {} },
+      limits: { enter: () => () => {} },
+      log: { debug() {}, warn() {}, error() {} },
       refused() {},
     },
   );
@@ -175,6 +177,7 @@ describe('against real servers', () => {
     expect(await tokens.accessToken(caller, '')).toBe(cached);
     expect(await failureOf(tokens.idToken(caller, 'a'))).toMatchObject({ code: 'google-unavailable' });
     await world.google.start();
+    await effects.sleep(1000); // the back-off of its caller
     expect(await tokens.idToken(caller, 'b')).toBeDefined();
   });
 });

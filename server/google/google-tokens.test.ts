@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault } from '../core/fault.ts';
+import { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { annotated } from '../testing/annotated.ts';
 import { FakeGoogle, iamRefusal } from '../testing/fake-google.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
@@ -35,6 +36,10 @@ function setUp(settings: Partial<GoogleTokensSettings> = {}) {
   const logged: object[] = [];
   const exchanged: string[] = [];
   const lookups: string[] = [];
+  const refusals: string[] = [];
+  const limits = new ExchangeLimits({ podExchangesPerMinute: 60, nodeExchangesPerMinute: 600 }, clock, {
+    exchangeThrottled: (reason) => refusals.push(reason),
+  });
   const tokens = new GoogleTokens(
     {
       workloadIdentityProvider: PROVIDER,
@@ -50,16 +55,19 @@ function setUp(settings: Partial<GoogleTokensSettings> = {}) {
       effects: { fetch: google.fetch, now: clock.now, sleep: clock.sleep, random: () => 0.5 },
       events: {
         exchanged: (kind, result, seconds) => exchanged.push(`${kind} ${result} ${seconds}`),
+        exchangeThrottled: (reason) => refusals.push(reason),
         cacheLookedUp: (kind, outcome) => lookups.push(`${kind} ${outcome}`),
       },
+      limits,
       log: {
         debug: (fields, message) => logged.push({ level: 'debug', message, ...fields }),
         warn: (fields, message) => logged.push({ level: 'warn', message, ...fields }),
+        error: (fields, message) => logged.push({ level: 'error', message, ...fields }),
       },
       refused: (who) => refused.push(who),
     },
   );
-  return { tokens, clock, google, refused, logged, exchanged, lookups };
+  return { tokens, clock, google, refused, logged, exchanged, lookups, refusals };
 }
 
 const revealed = (token: ExpiringToken | undefined) => token?.token.reveal();
@@ -399,6 +407,140 @@ describe('a failure', () => {
     gate.resolve();
     expect(await Promise.all(running)).toHaveLength(8);
     expect(await tokens.accessToken(caller(), '')).toBeDefined();
+  });
+});
+
+describe('a Pod that asks for ever new scopes', () => {
+  const scope = (index: number) => `scope-${index}`;
+
+  test('has as many exchanges as its rate allows; what is cached and the other Pods cost it nothing', async () => {
+    const { tokens, google, clock, refusals } = setUp();
+    const asker = caller();
+    await tokens.accessToken(asker, '');
+    google.takeCalls();
+    const outcomes: unknown[] = [];
+    for (let index = 0; index < 200; index++) {
+      outcomes.push(await tokens.accessToken(asker, scope(index)).catch((error: unknown) => error));
+    }
+    expect(outcomes.filter((outcome) => outcome instanceof Fault)).toHaveLength(200 - 29);
+    expect(outcomes.at(-1)).toMatchObject({ code: 'caller-throttled' });
+    expect(google.takeCalls()).toHaveLength(29);
+    expect(refusals).toEqual(Array(200 - 29).fill('pod-rate'));
+    expect(await tokens.accessToken(asker, scope(0))).toBeDefined();
+    expect(await tokens.accessToken(caller(account('writer'), 'pod-2', 'other'), '')).toBeDefined();
+    google.takeCalls();
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1000);
+      for (let index = 0; index < 8; index++) {
+        await tokens.accessToken(asker, scope(1000 + second * 8 + index)).catch(() => {});
+      }
+    }
+    const exchanges = google.takeCalls().filter((to) => to === 'generateAccessToken');
+    expect(exchanges.length).toBeLessThanOrEqual(60);
+  });
+
+  test('is refreshed before expiry all the same', async () => {
+    const { tokens, google, clock } = setUp();
+    const asker = caller();
+    const stop = new AbortController();
+    tokens.run(stop.signal);
+    await tokens.accessToken(asker, '');
+    await clock.advance(46 * MINUTE);
+    for (let index = 0; index < 60; index++) {
+      await tokens.accessToken(asker, scope(index)).catch(() => {});
+    }
+    google.takeCalls();
+    await clock.advance(9 * MINUTE);
+    expect(google.takeCalls()).toContain('generateAccessToken');
+    expect(tokens.cachedAccessToken(asker, '')).toBeDefined();
+    stop.abort();
+  });
+});
+
+describe('while Google fails', () => {
+  const down = (google: FakeGoogle) => {
+    google.refuse = ({ to }) => (to === 'kubernetes' ? undefined : iamRefusal(503));
+  };
+  /** Asks for `count` new scopes, ten a second. */
+  async function askFor(world: ReturnType<typeof setUp>, askers: readonly Caller[], seconds: number) {
+    const { tokens, clock } = world;
+    const pending: Promise<unknown>[] = [];
+    for (let tenth = 0; tenth < seconds * 10; tenth++) {
+      for (const [index, asker] of askers.entries()) {
+        pending.push(faultOf(tokens.accessToken(asker, `scope-${tenth}-${index}`)));
+      }
+      await clock.advance(100);
+    }
+    await clock.advance(10_000);
+    return Promise.all(pending);
+  }
+
+  test('a Pod that asks on for new scopes costs a call now and then, and a line every half minute', async () => {
+    const world = setUp();
+    down(world.google);
+    const asker = caller();
+    const faults = await askFor(world, [asker], 60);
+    expect(new Set(faults.map((fault) => (fault instanceof Fault ? fault.code : fault)))).toEqual(
+      // the ninth and tenth while the first eight are still tried
+      new Set(['google-unavailable', 'caller-busy']),
+    );
+    // it was seven to nine a request
+    expect(world.google.calls.length).toBeLessThan(80);
+    expect(world.logged.length).toBeLessThanOrEqual(3);
+    expect(world.logged.at(-1)).toMatchObject({ suppressed: expect.any(Number) });
+    expect(world.refusals).toContain('backing-off');
+  });
+
+  test('for everybody, each exchange makes one call only', async () => {
+    const world = setUp();
+    down(world.google);
+    const askers = ['a', 'b', 'c', 'd'].map((name) => caller(account(name), `pod-${name}`, name));
+    await askFor(world, askers, 20);
+    world.google.takeCalls();
+    const late = caller(account('late'), 'pod-late', 'late');
+    await faultOf(world.tokens.accessToken(late, ''));
+    expect(world.google.takeCalls()).toEqual(['kubernetes', 'sts']);
+  });
+
+  test('for one account, the Pods of others get theirs with all patience', async () => {
+    const world = setUp();
+    const { tokens, google, clock } = world;
+    let failures = 0;
+    google.refuse = ({ to, for: scopes }) =>
+      to === 'generateAccessToken' && (scopes.startsWith('scope-') || failures-- > 0)
+        ? iamRefusal(503)
+        : undefined;
+    await askFor(world, [caller(account('broken'), 'pod-broken', 'broken')], 5);
+    failures = 3;
+    const token = tokens.accessToken(caller(account('well'), 'pod-well', 'well'), '');
+    await clock.advance(2500);
+    expect(await token).toBeDefined();
+  });
+
+  test('its first success ends it', async () => {
+    const world = setUp();
+    down(world.google);
+    const asker = caller();
+    await askFor(world, [asker], 5);
+    world.google.refuse = () => undefined;
+    await world.clock.advance(15_000);
+    expect(await world.tokens.accessToken(asker, 'one')).toBeDefined();
+    expect(await world.tokens.accessToken(asker, 'another')).toBeDefined();
+  });
+
+  test('what is refreshed rests with its caller', async () => {
+    const { tokens, google, clock } = setUp();
+    const asker = caller();
+    for (let index = 0; index < 20; index++) await tokens.accessToken(asker, `scope-${index}`);
+    await clock.advance(52 * MINUTE);
+    down(google);
+    google.takeCalls();
+    const stop = new AbortController();
+    tokens.run(stop.signal);
+    await clock.advance(60_000);
+    // 20 entries by themselves would try 8 times each
+    expect(google.takeCalls().length).toBeLessThan(100);
+    stop.abort();
   });
 });
 

@@ -2,13 +2,15 @@ import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
+import { BackOffs } from '../credentials/back-offs.ts';
 import { CredentialCache } from '../credentials/credential-cache.ts';
-import { ExchangeLimit } from '../credentials/exchange-limits.ts';
+import type { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { isOfOneCaller, isTransient } from '../credentials/failure.ts';
 import { identityOf } from '../credentials/identity.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
+import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
 import { googleAccountOf, readGoogleAccount, requiredGoogleAccountOf } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
@@ -24,8 +26,10 @@ export interface GoogleTokensSettings extends ExchangeSettings {
 export interface GoogleTokensDependencies {
   readonly kubernetes: Pick<KubernetesClient, 'createToken'>;
   readonly effects: Effects;
-  readonly events: Pick<DomainEvents, 'exchanged' | 'cacheLookedUp'>;
-  readonly log: Pick<Log, 'debug' | 'warn'>;
+  readonly events: Pick<DomainEvents, 'exchanged' | 'exchangeThrottled' | 'cacheLookedUp'>;
+  /** What callers may cost; shared by all clouds. */
+  readonly limits: Pick<ExchangeLimits, 'enter'>;
+  readonly log: Pick<Log, 'debug' | 'warn' | 'error'>;
   /** Told of a refusal that another look at the ServiceAccount may explain. */
   readonly refused: (caller: Caller) => void;
 }
@@ -49,7 +53,8 @@ const SWEEP_INTERVAL = 1000;
  */
 export class GoogleTokens implements Tokens {
   readonly #exchanges: Exchanges;
-  readonly #limit = new ExchangeLimit();
+  readonly #backOffs: BackOffs;
+  readonly #warnings: RepeatLimit;
   readonly #federated: CredentialCache<Caller, ExpiringToken>;
   readonly #access: CredentialCache<Caller, ExpiringToken>;
   readonly #id: CredentialCache<Caller, ExpiringToken>;
@@ -59,22 +64,27 @@ export class GoogleTokens implements Tokens {
   readonly #reported = new WeakSet<Fault>();
 
   constructor(settings: GoogleTokensSettings, dependencies: GoogleTokensDependencies) {
-    const { kubernetes, effects, events } = dependencies;
+    const { kubernetes, effects, events, log } = dependencies;
     this.#dependencies = dependencies;
-    this.#exchanges = new Exchanges(settings, kubernetes, effects, events);
+    this.#backOffs = new BackOffs(effects);
+    this.#warnings = new RepeatLimit(log, effects.now);
+    const patience = () => this.#backOffs.patience();
+    this.#exchanges = new Exchanges(settings, kubernetes, effects, events, patience);
     const cache = (
       kind: CachedKind,
       minimumLife: number,
       firstUseCounts: boolean,
       exchangeFor: (caller: Caller, key: string) => Promise<ExpiringToken>,
     ) => {
-      const exchange = (caller: Caller, key: string) => this.#reporting(caller, exchangeFor(caller, key));
+      const exchange = (caller: Caller, key: string) =>
+        this.#observed(caller, kind, () => exchangeFor(caller, key));
       const identify = (caller: Caller) => identityOf(caller, annotated, settings.cacheTokensPerPod);
       const options = {
         kind,
         minimumLife,
         firstUseCounts,
         identify,
+        rests: (caller: Caller) => this.#backOffs.failureOf(caller) !== undefined,
         exchange,
         enabled: settings.cacheTokens,
       };
@@ -104,7 +114,7 @@ export class GoogleTokens implements Tokens {
       });
     }
     googleAccountOf(caller);
-    return this.#access.get(caller, key, () => this.#limit.enter(caller));
+    return this.#access.get(caller, key, () => this.#enter(caller));
   }
 
   cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined {
@@ -123,7 +133,7 @@ export class GoogleTokens implements Tokens {
       });
     }
     requiredGoogleAccountOf(caller);
-    return this.#id.get(caller, audience, () => this.#limit.enter(caller));
+    return this.#id.get(caller, audience, () => this.#enter(caller));
   }
 
   /** How many tokens, and failures to get one, are kept. */
@@ -143,6 +153,22 @@ export class GoogleTokens implements Tokens {
       // rejects only because the signal is aborted, which ends the loop
       await this.#dependencies.effects.sleep(SWEEP_INTERVAL, signal).catch(() => {});
     }
+  }
+
+  /**
+   * Before an exchange that somebody asked for. Throws the failure that this caller rests for, `caller-throttled` or
+   * `caller-busy`.
+   */
+  #enter(caller: Caller): () => void {
+    const { limits, events } = this.#dependencies;
+    const failure = this.#backOffs.failureOf(caller);
+    if (failure !== undefined) {
+      events.exchangeThrottled('backing-off');
+      throw failure;
+    }
+    const leave = limits.enter(caller);
+    this.#backOffs.begin(caller);
+    return leave;
   }
 
   async #exchangeAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
@@ -184,11 +210,23 @@ export class GoogleTokens implements Tokens {
     }
   }
 
-  /** What the exchange gives; reports its failure, once however many exchanges fail of it and callers wait for it. */
-  async #reporting(caller: Caller, exchange: Promise<ExpiringToken>): Promise<ExpiringToken> {
+  /**
+   * What the exchange gives. Its outcome is what the back-offs go by; a failure is reported once, however many
+   * exchanges fail of it and callers wait for it.
+   */
+  async #observed(
+    caller: Caller,
+    kind: CachedKind,
+    exchange: () => Promise<ExpiringToken>,
+  ): Promise<ExpiringToken> {
+    const startedAt = this.#dependencies.effects.now();
     try {
-      return await exchange;
+      const token = await exchange();
+      // a federated token is only half of the way
+      if (kind !== 'federated-token') this.#backOffs.succeeded(caller);
+      return token;
     } catch (error) {
+      this.#backOffs.failed(caller, error, startedAt);
       if (error instanceof Fault && !this.#reported.has(error)) {
         this.#reported.add(error);
         this.#report(caller, error);
@@ -211,11 +249,11 @@ export class GoogleTokens implements Tokens {
     };
     if (isOfOneCaller(fault)) {
       // what becomes of the last refresh for a Pod that has been deleted
-      log.debug(fields, 'no token for what is gone');
+      log.debug(fields, 'skipped refresh: Pod is gone');
     } else if (!(fault instanceof GoogleFault) || isTransient(fault)) {
-      log.warn(fields, 'no token could be had');
+      this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'failed to obtain a token');
     } else {
-      log.warn(fields, 'Google refused a token');
+      this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'Google refused a token');
       refused(caller);
       // Google takes the federated token for no longer valid, whatever life it was given
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
+import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import { annotated } from '../testing/annotated.ts';
 import { EMAIL, fault } from '../testing/fake-metadata.ts';
@@ -18,6 +19,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'caller-forwarded': 403,
   'host-foreign': 403,
   'caller-busy': 503,
+  'caller-throttled': 503,
   'node-without-service-account': 404,
   'stores-not-in-sync': 503,
   'kubernetes-unavailable': 503,
@@ -45,6 +47,11 @@ test.each(CODES)('%s: its status, Retry-After where it is transient, and no insi
   expect(isTransient(fault(code))).toBe(status === 503);
   expect(contentType).toBe('application/text');
   if (code !== 'parameter-invalid') expect(body).not.toContain('an inside message');
+});
+
+test('a caller over its rate is told when it may ask again', () => {
+  const { status, headers } = answerToFailure(new Throttled('too fast', 12), CALLER);
+  expect([status, headers?.['Retry-After']]).toEqual([503, '12']);
 });
 
 test('what is no Fault is a fixed text', () => {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Caller } from '../caller/caller.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
+import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { Answer } from './answer.ts';
 import { HOST_NAMES } from './host-names.ts';
@@ -9,7 +10,7 @@ interface FaultRow {
   readonly status: number;
   readonly text: string | ((fault: Fault, caller: Caller | undefined) => string);
   /** Seconds; only where asking again may help. */
-  readonly retryAfter?: number;
+  readonly retryAfter?: number | ((fault: Fault) => number);
 }
 
 const INTERNAL_ERROR = 'Internal Server Error\n';
@@ -55,6 +56,13 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
     status: 503,
     retryAfter: 1,
     text: 'Too many requests at once from this Pod; try again.\n',
+  },
+  // 503 rather than 429: every client that retries anything retries 503, while Java's, Go's before compute/metadata 0.9
+  // and others take a 429 for final
+  'caller-throttled': {
+    status: 503,
+    retryAfter: (fault) => (fault instanceof Throttled ? fault.retryAfterSeconds : 1),
+    text: 'Too many requests for new tokens; ask again for those you have, or retry later.\n',
   },
   'node-without-service-account': {
     status: 404,
@@ -131,8 +139,12 @@ export function answerToFailure(error: unknown, caller: Caller | undefined): Ans
     status,
     contentType: 'application/text',
     body: typeof text === 'string' ? text : text(error, caller),
-    ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': String(retryAfter) } }),
+    ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': String(secondsOf(retryAfter, error)) } }),
   };
+}
+
+function secondsOf(retryAfter: number | ((fault: Fault) => number), fault: Fault): number {
+  return typeof retryAfter === 'number' ? retryAfter : retryAfter(fault);
 }
 
 /** Whether the same request may be answered when it is made again. */

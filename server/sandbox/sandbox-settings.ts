@@ -17,6 +17,8 @@ export function sandboxSettings(
     cacheTokens: true,
     cacheTokensPerPod: false,
     cacheMaxTokenDurationSeconds: 3600,
+    podExchangesPerMinute: 60,
+    nodeExchangesPerMinute: 600,
     googleStsEndpoint: google.url,
     googleIamCredentialsEndpoint: google.url,
     universeDomain: 'googleapis.com',

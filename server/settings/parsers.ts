@@ -13,6 +13,15 @@ export function parsePort(value: string): number {
   return port;
 }
 
+/** A whole number from 1 to a million. */
+export function parseCount(value: string): number {
+  const count = Number(value);
+  if (!/^[0-9]{1,7}$/.test(value) || count < 1 || count > 1_000_000) {
+    throw new InvalidArgumentError('Expected a whole number, 1 to 1000000.');
+  }
+  return count;
+}
+
 /** `true` or `false`; an environment variable has no other way to say no. */
 export function parseBoolean(value: string): boolean {
   if (value !== 'true' && value !== 'false') throw new InvalidArgumentError('Expected true or false.');

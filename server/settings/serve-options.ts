@@ -4,6 +4,7 @@ import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import {
   parseBaseUrl,
   parseBoolean,
+  parseCount,
   parseDomain,
   parseDurationBetween,
   parseName,
@@ -28,6 +29,8 @@ interface ServeOptionValues {
   cacheTokens: boolean;
   cacheTokensPerPod: boolean;
   cacheMaxTokenDuration: number;
+  podExchangesPerMinute: number;
+  nodeExchangesPerMinute: number;
   googleStsEndpoint?: string;
   googleIamCredentialsEndpoint?: string;
   universeDomain: string;
@@ -109,6 +112,20 @@ export function serveOptions(): Option[] {
       .argParser(parseDurationBetween(600, 43_200))
       .default(3600, '1h'),
     new Option(
+      '--pod-exchanges-per-minute <number>',
+      'new tokens one Pod may ask for in a minute, half of them at once',
+    )
+      .env('POD_EXCHANGES_PER_MINUTE')
+      .argParser(parseCount)
+      .default(60),
+    new Option(
+      '--node-exchanges-per-minute <number>',
+      'new tokens all Pods of the Node together may ask for in a minute, half of them at once',
+    )
+      .env('NODE_EXCHANGES_PER_MINUTE')
+      .argParser(parseCount)
+      .default(600),
+    new Option(
       '--google-sts-endpoint <url>',
       "base URL of Google's Security Token Service (default: https://sts.UNIVERSE)",
     )
@@ -164,6 +181,8 @@ export function serveSettings(command: Command): ServeSettings {
     cacheTokens: options.cacheTokens,
     cacheTokensPerPod: options.cacheTokensPerPod,
     cacheMaxTokenDurationSeconds: options.cacheMaxTokenDuration,
+    podExchangesPerMinute: options.podExchangesPerMinute,
+    nodeExchangesPerMinute: options.nodeExchangesPerMinute,
     googleStsEndpoint: options.googleStsEndpoint ?? `https://sts.${options.universeDomain}`,
     googleIamCredentialsEndpoint:
       options.googleIamCredentialsEndpoint ?? `https://iamcredentials.${options.universeDomain}`,

@@ -6,9 +6,16 @@ export type ExchangeResult = 'ok' | 'refused' | 'unavailable';
 
 export type CachedKind = 'federated-token' | 'access-token' | 'id-token';
 
+/**
+ * Why no exchange was begun: the Pod's rate, that of all Pods of the Node, too many running, or the caller's back-off
+ * while the cloud fails.
+ */
+export type ThrottleReason = 'pod-rate' | 'node-rate' | 'running' | 'backing-off';
+
 /** What domain code tells the metrics; telemetry/metrics.ts is the real receiver. */
 export interface DomainEvents {
   exchanged(kind: ExchangeKind, result: ExchangeResult, seconds: number): void;
+  exchangeThrottled(reason: ThrottleReason): void;
   cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void;
   /** `reason`: the server ended it in its time, its version had expired (410), or it failed. */
   watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'expired' | 'failed'): void;

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { Durations, type Sample } from './durations.ts';
-import type { CachedKind, DomainEvents, ExchangeKind, ExchangeResult } from './events.ts';
+import type { CachedKind, DomainEvents, ExchangeKind, ExchangeResult, ThrottleReason } from './events.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { RouteMetrics } from './route-metrics.ts';
 
@@ -14,6 +14,7 @@ export class Metrics implements DomainEvents {
   readonly #registry = new Registry();
   readonly #routes = new Map<string, RouteMetrics>();
   readonly #exchanges: Counter<'kind' | 'result'>;
+  readonly #refusals: Counter<'reason'>;
   readonly #exchangeDurations = new Map<ExchangeKind, Durations>();
   readonly #lookups = new Map<CachedKind, { hit: number; miss: number }>();
   readonly #watchRestarts: Counter<'resource' | 'reason'>;
@@ -38,6 +39,12 @@ export class Metrics implements DomainEvents {
       (name) =>
         [...this.#exchangeDurations].flatMap(([kind, durations]) => durations.samples(name, { kind })),
     );
+    this.#refusals = new Counter({
+      name: `${PREFIX}_exchanges_throttled_total`,
+      help: 'Exchanges that were not begun, by reason: a rate limit, too many running, or the back-off of a caller.',
+      labelNames: ['reason'],
+      registers,
+    });
     this.#watchRestarts = new Counter({
       name: `${PREFIX}_watch_restarts_total`,
       help: 'Watches that were started again: ended by the API server in its time, expired (410) or failed.',
@@ -65,6 +72,10 @@ export class Metrics implements DomainEvents {
     const durations = this.#exchangeDurations.get(kind) ?? new Durations();
     this.#exchangeDurations.set(kind, durations);
     durations.observe(seconds);
+  }
+
+  exchangeThrottled(reason: ThrottleReason): void {
+    this.#refusals.inc({ reason });
   }
 
   cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void {
