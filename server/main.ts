@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../package.json';
 import { explainCommand } from './commands/explain.ts';
 import { initNetworkCommand } from './commands/init-network.ts';
+import { endOnSignals } from './commands/process.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
 import { webhookCommand } from './commands/webhook.ts';
@@ -27,6 +28,7 @@ for (const command of [
   program.addCommand(command.copyInheritedSettings(program));
 }
 
+endOnSignals();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -24,6 +24,10 @@ export class ContainerEditor {
     return this.container.name;
   }
 
+  get args(): readonly string[] {
+    return this.container.args ?? [];
+  }
+
   hasVariable(name: string): boolean {
     return this.#names().has(name);
   }

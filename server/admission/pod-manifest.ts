@@ -23,6 +23,7 @@ export interface PodManifest {
 
 export interface Container {
   readonly name: string;
+  readonly args?: readonly string[] | null;
   readonly env?: readonly EnvironmentVariable[] | null;
   readonly volumeMounts?: readonly VolumeMount[] | null;
   readonly [field: string]: unknown;
@@ -73,6 +74,7 @@ export function readPod(object: unknown): PodManifest | undefined {
 function isContainer(value: unknown): boolean {
   return (
     isJsonObject(value) &&
+    isAbsentOr(Array.isArray, value['args']) &&
     isListOf(isJsonObject, value['env']) &&
     isListOf(isJsonObject, value['volumeMounts'])
   );

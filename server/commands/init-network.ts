@@ -1,11 +1,15 @@
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
+import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/termination-message.ts';
 import { systemExec } from '../network/exec.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
 import { redirect, redirectsOf } from '../network/redirect.ts';
+import { nodeEndpoint, redirectedEndpoint } from '../network/server-endpoint.ts';
 import { waitUntilKnown } from '../network/wait-until-known.ts';
 import { initNetworkOptions, initNetworkSettings } from '../settings/init-network-options.ts';
 import type { InitNetworkSettings } from '../settings/init-network-settings.ts';
+import type { Log } from '../telemetry/events.ts';
 import { createLog } from '../telemetry/log.ts';
 import { standardOutput } from './process.ts';
 
@@ -23,14 +27,22 @@ export function initNetworkCommand(): Command {
 async function initNetwork(settings: InitNetworkSettings): Promise<number> {
   const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
   try {
-    const redirects = redirectsOf(settings.podAddresses, settings.hostAddresses, settings.serverPort);
-    const redirected = await redirect(redirects, { exec: systemExec, log });
-    await waitUntilKnown(redirected, settings.podUID, settings.timeoutSeconds, { ...systemEffects, log });
+    const endpoint = settings.redirects ? await redirected(settings, log) : nodeEndpoint(settings);
+    await waitUntilKnown(endpoint, settings.podUID, settings.timeoutSeconds, { ...systemEffects, log });
     return 0;
   } catch (error) {
     if (!(error instanceof InitNetworkError)) throw error;
-    const { code, message, remedy } = error;
-    log.error({ code, reason: message, remedy }, 'the metadata server cannot be used');
+    const { code, message: reason, remedy } = error;
+    log.error({ code, reason, remedy }, 'the metadata server cannot be used');
+    // outside a container there is no such file, and the log says the same
+    await writeFile(TERMINATION_LOG, formatTerminationMessage({ reason, remedy }), { flag: 'r+' }).catch(
+      () => {},
+    );
     return 1;
   }
+}
+
+async function redirected({ podAddresses, hostAddresses, serverPort }: InitNetworkSettings, log: Log) {
+  const redirects = redirectsOf(podAddresses, hostAddresses, serverPort);
+  return redirectedEndpoint(await redirect(redirects, { exec: systemExec, log }));
 }

@@ -1,10 +1,36 @@
+import { constants } from 'node:os';
 import pino from 'pino';
 import type { LogDestination } from '../telemetry/log.ts';
 
-/** Resolves with the signal that asks this process to end: SIGTERM of the kubelet, SIGINT of a terminal. */
+type EndSignal = 'SIGTERM' | 'SIGINT';
+
+/** SIGTERM of the kubelet, SIGINT of a terminal. */
+const END_SIGNALS: readonly EndSignal[] = ['SIGTERM', 'SIGINT'];
+
+/**
+ * Ends this process at once on {@link END_SIGNALS}, unless it waits for {@link ended}. The kernel takes no default
+ * action for process 1 of a container: without a handler a Pod that is deleted would last its whole grace period.
+ */
+export function endOnSignals(): void {
+  for (const signal of END_SIGNALS) process.on(signal, endAtOnce);
+}
+
+function endAtOnce(signal: NodeJS.Signals): never {
+  process.exit(128 + constants.signals[signal]);
+}
+
+/** Resolves with the signal that asks this process to end. A second one ends it at once. */
 export function ended(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
+  const end = (signal: NodeJS.Signals) => {
+    for (const each of END_SIGNALS) process.off(each, end);
+    endOnSignals();
+    resolve(signal);
+  };
+  for (const signal of END_SIGNALS) {
+    process.off(signal, endAtOnce);
+    process.on(signal, end);
+  }
   return promise;
 }
 

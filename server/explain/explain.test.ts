@@ -163,6 +163,23 @@ describe('the Pod', () => {
     expect(outcomes(explanation)).toEqual(failsAt('running', ['route', 'server']));
     expect(stepOf(explanation, 'running')).toMatchObject({ code: 'pod-finished' });
   });
+
+  test('that has failed since init-network failed is told the cause and its remedy, once', async () => {
+    const failed = injected(pod({ name: 'failed', phase: 'Failed', ips: ['10.9.0.1'] }));
+    const message = 'no answer from 10.0.0.5:16321 within 5 s\nRemedy: Check the NetworkPolicies.\n';
+    const terminated = { exitCode: 1, reason: 'Error', message };
+    const status = {
+      ...failed.status,
+      initContainerStatuses: [{ name: 'init-network', state: { terminated } }],
+    };
+    world.kubernetes.put({ ...failed, status });
+    const explanation = await explained('default/failed');
+    expect(stepOf(explanation, 'running')).toMatchObject({
+      code: 'pod-finished',
+      summary: 'it has finished: Failed, since init-network fails: no answer from 10.0.0.5:16321 within 5 s',
+    });
+    expect(explanationText(explanation).split('Check the NetworkPolicies.')).toHaveLength(2);
+  });
 });
 
 describe('the route', () => {

@@ -8,6 +8,7 @@ import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { BoundObject, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { initNetworkFailure } from './route.ts';
 import { StepFailure, type Told } from './steps.ts';
 
 const READINESS_MILLISECONDS = 2000;
@@ -42,13 +43,18 @@ export function onThisNode({ namespace, name, nodeName }: PodDetails, ownNode: s
   );
 }
 
-/** A finished Pod owns no address any more. */
-export function notFinished({ phase }: PodDetails): Told<void> {
+/** A finished Pod owns no address any more. If it never started, the reason is that of its init container. */
+export function notFinished(pod: PodDetails): Told<void> {
+  const { phase } = pod;
   if (!FINISHED.includes(phase)) return { value: undefined, summary: phase };
+  const cause = initNetworkFailure(pod);
+  if (cause !== undefined) {
+    throw new StepFailure('pod-finished', `it has finished: ${phase}, since ${cause.message}`, cause.remedy);
+  }
   throw new StepFailure(
     'pod-finished',
     `it has finished: ${phase}`,
-    'Nothing: a finished Pod has no identity. Ask about one that runs.',
+    'None if it has done its work: a finished Pod has no identity. Otherwise run explain for its replacement.',
   );
 }
 

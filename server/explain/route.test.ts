@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { InitContainerDetails, PodDetails } from '../kubernetes/pod-details.ts';
+import { formatTerminationMessage } from '../kubernetes/termination-message.ts';
 import { routeOf } from './route.ts';
 import { StepFailure } from './steps.ts';
 
@@ -23,9 +24,19 @@ function podWith(changed: Partial<PodDetails>): PodDetails {
   };
 }
 
-function initNetwork(changed: Partial<InitContainerDetails>): Partial<PodDetails> {
-  const container = { name: 'init-network', variables: [], reason: '', failure: undefined };
-  return { initContainers: [{ ...container, state: 'succeeded', ...changed }] };
+function initNetwork(
+  changed: Partial<InitContainerDetails>,
+  ...later: InitContainerDetails[]
+): Partial<PodDetails> {
+  const container = {
+    name: 'init-network',
+    args: ['init-network', '--server-port=16321'],
+    mayChangeNetwork: true,
+    variables: [],
+    reason: '',
+    failure: undefined,
+  };
+  return { initContainers: [{ ...container, state: 'succeeded', ...changed }, ...later] };
 }
 
 function failureOf(changed: Partial<PodDetails>): StepFailure {
@@ -58,6 +69,11 @@ describe('a route', () => {
       'fails: r',
       'do\nkubectl logs',
     ],
+    [
+      initNetwork({ state: 'failed', failure: formatTerminationMessage({ reason: 'r', remedy: 'do' }) }),
+      'fails: r',
+      'do\nkubectl logs',
+    ],
     [initNetwork({ state: 'failed', failure: 'a\u001b[2Jb' }), 'fails: a?[2Jb', 'kubectl logs'],
     [initNetwork({ state: 'failed', failure: 'null' }), 'fails: no words', 'kubectl logs'],
     // the run before failed, and this one is under way
@@ -67,6 +83,37 @@ describe('a route', () => {
     expect(failure.code).toBe('route-not-ready');
     expect(failure.message).toContain(words);
     expect(failure.remedy).toContain(remedy);
+  });
+
+  test('names who came after init-network and may have inserted rules ahead of it', () => {
+    const mesh = { variables: [], args: [], state: 'succeeded', reason: '', failure: undefined } as const;
+    const later = [
+      { ...mesh, name: 'mesh-init', mayChangeNetwork: true },
+      { ...mesh, name: 'migrate', mayChangeNetwork: false },
+    ];
+    const { summary, remedy, facts } = routeOf(podWith(initNetwork({}, ...later)), PORT);
+    expect(summary).toContain('mesh-init came after it');
+    expect(remedy).toContain('exclude 169.254.169.254/32 from what mesh-init redirects');
+    expect(facts).toEqual({ mode: 'Redirect', followedBy: 'mesh-init' });
+  });
+
+  test('is found by what a container runs: one of the name that runs something else is none', () => {
+    const failure = failureOf(initNetwork({ args: ['migrate'], mayChangeNetwork: false }));
+    expect(failure.code).toBe('route-missing');
+    expect(routeOf(podWith(initNetwork({ name: 'gke-metadata-server-init-network' })), PORT).facts).toEqual({
+      mode: 'Redirect',
+    });
+  });
+
+  test('in mode Environment is the variables, once init-network has ended', () => {
+    const containers = [{ name: 'main', variables: ['GCE_METADATA_HOST'] }];
+    const args = ['init-network', '--redirect=false', '--server-port=16321'];
+    expect(routeOf(podWith({ containers, ...initNetwork({ args }) }), PORT).facts).toEqual({
+      mode: 'Environment',
+    });
+    expect(failureOf({ containers, ...initNetwork({ args, state: 'running' }) }).code).toBe(
+      'route-not-ready',
+    );
   });
 
   test('by variables names the containers without them', () => {

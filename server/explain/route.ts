@@ -1,17 +1,22 @@
 import { OPT_IN_LABEL } from '../admission/injections/google.ts';
 import { METADATA_VARIABLES } from '../admission/injections/google-environment.ts';
-import { INIT_NETWORK_CONTAINER } from '../admission/injections/google-redirect.ts';
+import { INIT_NETWORK_CONTAINER, isInitNetwork, onlyWaits } from '../admission/injections/init-network.ts';
 import { printable } from '../core/printable.ts';
 import { member } from '../credentials/upstream.ts';
 import type { ContainerDetails, InitContainerDetails, PodDetails } from '../kubernetes/pod-details.ts';
+import { parseTerminationMessage } from '../kubernetes/termination-message.ts';
 import { StepFailure, type Told } from './steps.ts';
 
-const LONGEST_WORDS = 300;
+const LONGEST_WORDS = 500;
 
-/** How the Pod's clients find the server. Throws a {@link StepFailure} where they do not. */
+/** How the Pod's clients find the server. Throws a {@link StepFailure} if they do not. */
 export function routeOf(pod: PodDetails, serverPort: number): Told<void> {
-  const initNetwork = pod.initContainers.find(({ name }) => name === INIT_NETWORK_CONTAINER);
-  if (initNetwork !== undefined && !pod.hostNetwork) return redirected(pod, initNetwork);
+  const initNetwork = pod.hostNetwork ? undefined : initNetworkOf(pod);
+  if (initNetwork !== undefined) {
+    const failure = notReady(pod, initNetwork);
+    if (failure !== undefined) throw failure;
+    if (!onlyWaits(initNetwork.args)) return redirected(pod, initNetwork);
+  }
   const [given, without] = byVariables(pod.containers);
   if (given.length > 0) {
     const others = without.length === 0 ? '' : `, not in ${without.join(', ')}`;
@@ -25,39 +30,61 @@ export function routeOf(pod: PodDetails, serverPort: number): Told<void> {
     return {
       value: undefined,
       summary: 'on the host network, where nothing is redirected',
-      remedy: `Where its clients do not find the server, set ${list(METADATA_VARIABLES)} to 127.0.0.1:${serverPort}.`,
+      remedy: `If its clients do not find the server, set ${list(METADATA_VARIABLES)} to 127.0.0.1:${serverPort}.`,
     };
   }
   throw notInjected(pod);
 }
 
-function redirected(pod: PodDetails, { state, reason, failure }: InitContainerDetails): Told<void> {
-  if (state === 'succeeded') {
-    return {
-      value: undefined,
-      summary: `${INIT_NETWORK_CONTAINER} has redirected the metadata address`,
-      facts: { mode: 'Redirect' },
-    };
-  }
+/** Why the Pod's init container of ours has failed for good; undefined if it has not. */
+export function initNetworkFailure(pod: PodDetails): StepFailure | undefined {
+  const initNetwork = initNetworkOf(pod);
+  return initNetwork?.state === 'failed' ? notReady(pod, initNetwork) : undefined;
+}
+
+/** By what it runs: a container of the Pod's owner may have the name. */
+function initNetworkOf({ initContainers }: PodDetails): InitContainerDetails | undefined {
+  return initContainers.find(({ args }) => isInitNetwork(args));
+}
+
+/** Whoever inserts a rule later inserts it ahead; rules that are only appended do no harm. */
+function redirected(pod: PodDetails, initNetwork: InitContainerDetails): Told<void> {
+  const later = pod.initContainers.slice(pod.initContainers.indexOf(initNetwork) + 1);
+  const names = later.filter(({ mayChangeNetwork }) => mayChangeNetwork).map(({ name }) => name);
+  const summary = `${initNetwork.name} has redirected the metadata address`;
+  if (names.length === 0) return { value: undefined, summary, facts: { mode: 'Redirect' } };
+  return {
+    value: undefined,
+    summary: `${summary}; ${list(names)} came after it and may have inserted rules ahead of it`,
+    remedy: `If the Pod does not reach the server, exclude 169.254.169.254/32 from what ${list(names)} redirects.`,
+    facts: { mode: 'Redirect', followedBy: names.join(',') },
+  };
+}
+
+function notReady(
+  pod: PodDetails,
+  { name, state, reason, failure }: InitContainerDetails,
+): StepFailure | undefined {
+  if (state === 'succeeded') return undefined;
   const kubectl = (command: string) => `kubectl ${command} --namespace ${pod.namespace}`;
   if (failure !== undefined) {
     const { words, remedy } = lastWords(failure);
-    throw new StepFailure(
+    return new StepFailure(
       'route-not-ready',
-      `${INIT_NETWORK_CONTAINER} fails: ${words || reason || 'no words'}`,
-      `${remedy || 'Look at its log'}\n${kubectl('logs')} ${pod.name} --container ${INIT_NETWORK_CONTAINER}`,
+      `${name} fails: ${words || reason || 'no words'}`,
+      `${remedy || 'Look at its log'}\n${kubectl('logs')} ${pod.name} --container ${name}`,
     );
   }
   if (state === 'running') {
-    throw new StepFailure(
+    return new StepFailure(
       'route-not-ready',
-      `${INIT_NETWORK_CONTAINER} still waits until it reaches the server and the server knows this Pod`,
-      `Its log says what it waits for: ${kubectl('logs')} ${pod.name} --container ${INIT_NETWORK_CONTAINER}`,
+      `${name} still waits until it reaches the server and the server knows this Pod`,
+      `Its log says what it waits for: ${kubectl('logs')} ${pod.name} --container ${name}`,
     );
   }
-  throw new StepFailure(
+  return new StepFailure(
     'route-not-ready',
-    `${INIT_NETWORK_CONTAINER} has not run yet${reason === '' ? '' : `: ${reason}`}`,
+    `${name} has not run yet${reason === '' ? '' : `: ${reason}`}`,
     `See the Pod's events: ${kubectl('describe pod')} ${pod.name}`,
   );
 }
@@ -96,9 +123,13 @@ function notInjected({ labels, namespace }: PodDetails): StepFailure {
   );
 }
 
-/** The reason in the last line of its log, which the kubelet keeps; the Pod's owner may have written it. */
-function lastWords(log: string): { words: string; remedy: string } {
-  const line = log.trimEnd().split('\n').at(-1) ?? '';
+/** What it left for the kubelet, or the last line of its log; the Pod's owner may have written either. */
+function lastWords(message: string): { words: string; remedy: string } {
+  const left = parseTerminationMessage(message);
+  if (left !== undefined) {
+    return { words: printable(left.reason, LONGEST_WORDS), remedy: printable(left.remedy, LONGEST_WORDS) };
+  }
+  const line = message.trimEnd().split('\n').at(-1) ?? '';
   try {
     const entry: unknown = JSON.parse(line);
     const text = (name: string) => printable(String(member(entry, name) ?? ''), LONGEST_WORDS);

@@ -20,7 +20,9 @@ async function initContainer(status: object) {
     ...BARE,
     spec: {
       ...BARE.spec,
-      initContainers: [{ name: 'init', env: [{ name: 'A' }, { name: 'B', value: '1' }] }],
+      initContainers: [
+        { name: 'init', args: ['run', '--fast'], env: [{ name: 'A' }, { name: 'B', value: '1' }] },
+      ],
     },
     status: {
       initContainerStatuses: [
@@ -69,6 +71,8 @@ test.each([
 ] as const)('an init container with the status %j', async (status, state, reason, failure) => {
   expect(await initContainer(status)).toEqual({
     name: 'init',
+    args: ['run', '--fast'],
+    mayChangeNetwork: false,
     variables: ['A', 'B'],
     state,
     reason,
@@ -79,4 +83,15 @@ test.each([
 test('an init container that nothing was reported of waits', async () => {
   const pod = { ...BARE, spec: { containers: [], initContainers: [{ name: 'init' }] } };
   expect((await parsed(pod)).details?.initContainers[0]?.state).toBe('waiting');
+});
+
+test.each([
+  [{ privileged: true }, true],
+  [{ capabilities: { drop: ['ALL'], add: ['NET_RAW', 'NET_ADMIN'] } }, true],
+  [{ capabilities: { add: ['ALL'] } }, true],
+  [{ capabilities: { drop: ['NET_ADMIN'], add: ['NET_RAW'] } }, false],
+  [{}, false],
+])('an init container with %j may change the network: %p', async (securityContext, may) => {
+  const pod = { ...BARE, spec: { containers: [], initContainers: [{ name: 'init', securityContext }] } };
+  expect((await parsed(pod)).details?.initContainers[0]?.mayChangeNetwork).toBe(may);
 });

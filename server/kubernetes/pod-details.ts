@@ -28,12 +28,17 @@ export interface ContainerDetails {
 }
 
 export interface InitContainerDetails extends ContainerDetails {
+  readonly args: readonly string[];
+  /** Whether it is privileged or has NET_ADMIN: it may have written rules of its own. */
+  readonly mayChangeNetwork: boolean;
   readonly state: 'waiting' | 'running' | 'succeeded' | 'failed';
   /** Why it waits or how it ended, as the kubelet calls it; empty where it says nothing. */
   readonly reason: string;
   /** What it wrote last where its last run failed; undefined where none has. */
   readonly failure: string | undefined;
 }
+
+const NETWORK_CAPABILITIES = ['NET_ADMIN', 'CAP_NET_ADMIN', 'ALL'];
 
 /** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
 export function getPodDetails(
@@ -84,7 +89,15 @@ function parseContainer(container: Field): ContainerDetails {
 
 /** https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-states */
 function parseInitContainer(container: Field, statuses: ReadonlyMap<string, Field>): InitContainerDetails {
-  const parsed = parseContainer(container);
+  const texts = (list: Field) => list.items().map((item) => item.textOr(''));
+  const securityContext = container.at('securityContext');
+  const added = texts(securityContext.at('capabilities').at('add'));
+  const parsed = {
+    ...parseContainer(container),
+    args: texts(container.at('args')),
+    mayChangeNetwork:
+      securityContext.at('privileged').isTrue() || added.some((name) => NETWORK_CAPABILITIES.includes(name)),
+  };
   const status = statuses.get(parsed.name);
   if (status === undefined) return { ...parsed, state: 'waiting', reason: '', failure: undefined };
   const state = status.at('state');

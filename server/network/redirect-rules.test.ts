@@ -21,7 +21,7 @@ describe('redirect rules', () => {
       'unless iptables-nft -w 5 -t nat -C GKE-METADATA-SERVER -d 169.254.169.254/32 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:16321',
       'iptables-nft -w 5 -t nat -F GKE-METADATA-SERVER',
       'iptables-nft -w 5 -t nat -A GKE-METADATA-SERVER -d 169.254.169.254/32 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:16321',
-      'unless iptables-nft -w 5 -t nat -C OUTPUT -d 169.254.169.254/32 -p tcp --dport 80 -j GKE-METADATA-SERVER',
+      'unless iptables-nft -w 5 -t nat -S OUTPUT 1',
       'iptables-nft -w 5 -t nat -I OUTPUT 1 -d 169.254.169.254/32 -p tcp --dport 80 -j GKE-METADATA-SERVER',
     ]);
   });

@@ -20,13 +20,15 @@ export interface Redirect {
 
 type Argv = readonly string[];
 
-/** `run` is due where `unless` fails; so a second time nothing is changed. */
+/** `run` is due if `unless` fails, or does not print what `prints` says; so a second time nothing is changed. */
 export interface RedirectStep {
   readonly unless: Argv;
+  readonly prints?: string;
   readonly run: readonly Argv[];
 }
 
 const CHAIN = 'GKE-METADATA-SERVER';
+const JUMP = `-j ${CHAIN}`;
 const PROGRAM: Readonly<Record<Family, string>> = { IPv4: 'iptables', IPv6: 'ip6tables' };
 const PREFIX_LENGTH: Readonly<Record<Family, number>> = { IPv4: 32, IPv6: 128 };
 
@@ -51,11 +53,12 @@ export function saveArgv(family: Family, backend: Backend): Argv {
 /**
  * The steps of a redirect, as programs with their arguments. The rule lies in a chain of
  * its own, so that one with an old target is replaced and a person sees whose it is; the
- * jump is the first rule of OUTPUT, ahead of a service mesh that takes every connection.
+ * jump is the first rule of OUTPUT, ahead of a service mesh that takes every connection. If
+ * another program has inserted a rule before it since, it is inserted again.
  */
 export function redirectSteps(redirect: Redirect, backend: Backend): RedirectStep[] {
   const { family } = redirect;
-  const nat = [`${PROGRAM[family]}-${backend}`, '-w', LOCK_SECONDS, '-t', 'nat'];
+  const nat = natProgram(family, backend);
   const destination = `${METADATA_ADDRESS[family]}/${PREFIX_LENGTH[family]}`;
   const match = ['-d', destination, '-p', 'tcp', '--dport', '80'];
   const rule = [CHAIN, ...match, '-j', 'DNAT', '--to-destination', targetOf(redirect)];
@@ -69,6 +72,29 @@ export function redirectSteps(redirect: Redirect, backend: Backend): RedirectSte
         [...nat, '-A', ...rule],
       ],
     },
-    { unless: [...nat, '-C', 'OUTPUT', ...jump], run: [[...nat, '-I', 'OUTPUT', '1', ...jump]] },
+    {
+      unless: [...nat, '-S', 'OUTPUT', '1'],
+      prints: JUMP,
+      run: [[...nat, '-I', 'OUTPUT', '1', ...jump]],
+    },
   ];
+}
+
+/** The program that lists the rules for connections of this network namespace's own programs, in their order. */
+export function listArgv(family: Family, backend: Backend): Argv {
+  return [...natProgram(family, backend), '-S', 'OUTPUT'];
+}
+
+/** The rules in what {@link listArgv} prints: up to the first of ours, which came later, and after it. */
+export function rulesOfOthers(listed: string): { readonly before: string[]; readonly after: string[] } {
+  const rules = listed.split('\n').filter((line) => line.startsWith('-A '));
+  const own = rules.findIndex((rule) => rule.includes(JUMP));
+  const others = (some: readonly string[]) => some.filter((rule) => !rule.includes(JUMP));
+  return own === -1
+    ? { before: [], after: rules }
+    : { before: rules.slice(0, own), after: others(rules.slice(own)) };
+}
+
+function natProgram(family: Family, backend: Backend): Argv {
+  return [`${PROGRAM[family]}-${backend}`, '-w', LOCK_SECONDS, '-t', 'nat'];
 }

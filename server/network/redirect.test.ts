@@ -68,7 +68,9 @@ describe('redirect', () => {
   });
 
   test('changes nothing where everything is there', async () => {
-    const { exec, changes } = programs(() => 0);
+    const { exec, changes } = programs(() => ({
+      stdout: '-A OUTPUT -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j GKE-METADATA-SERVER\n',
+    }));
     await redirect(DUAL, { exec, log: silent });
     expect(changes()).toEqual([]);
   });

@@ -3,7 +3,18 @@ import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { Exec } from './exec.ts';
 import { InitNetworkError } from './init-network-error.ts';
-import { type Backend, type Family, type Redirect, redirectSteps, saveArgv } from './redirect-rules.ts';
+import {
+  type Backend,
+  type Family,
+  listArgv,
+  type Redirect,
+  redirectSteps,
+  rulesOfOthers,
+  saveArgv,
+} from './redirect-rules.ts';
+
+const MOST_TOLD = 10;
+const LONGEST_TOLD = 200;
 
 export interface RedirectDependencies {
   readonly exec: Exec;
@@ -91,6 +102,7 @@ async function redirectFamily(
     const failure = await apply(redirect, backend, exec);
     if (failure === undefined) {
       log.info({ ...redirect, backend }, 'metadata address redirected');
+      await tellOfOthers(redirect, backend, { exec, log });
       return undefined;
     }
     log.warn({ ...redirect, backend, failure }, 'redirect failed');
@@ -99,9 +111,24 @@ async function redirectFamily(
   return failures;
 }
 
+/** Whose rules were there: who reads the log of a Pod that is cut off sees who came first. */
+async function tellOfOthers(
+  { family }: Redirect,
+  backend: Backend,
+  { exec, log }: RedirectDependencies,
+): Promise<void> {
+  const { stdout } = await exec(listArgv(family, backend));
+  const { before, after } = rulesOfOthers(stdout);
+  const told = (rules: readonly string[]) =>
+    rules.slice(0, MOST_TOLD).map((rule) => rule.slice(0, LONGEST_TOLD));
+  if (before.length > 0) log.warn({ family, backend, rules: told(before) }, 'rules come before the redirect');
+  if (after.length > 0) log.info({ family, backend, rules: told(after) }, 'rules come after the redirect');
+}
+
 async function apply(redirect: Redirect, backend: Backend, exec: Exec): Promise<string | undefined> {
-  for (const { unless, run } of redirectSteps(redirect, backend)) {
-    if ((await exec(unless)).exitCode === 0) continue;
+  for (const { unless, prints = '', run } of redirectSteps(redirect, backend)) {
+    const { exitCode, stdout } = await exec(unless);
+    if (exitCode === 0 && stdout.includes(prints)) continue;
     for (const argv of run) {
       const { exitCode, stderr } = await exec(argv);
       if (exitCode !== 0) return `'${argv.join(' ')}' ended with ${exitCode}: ${stderr.trim()}`;

@@ -2,17 +2,18 @@ import { describe, expect, test } from 'bun:test';
 import type { Fetch, Sleep } from '../core/effects.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/events.ts';
-import type { Redirect } from './redirect-rules.ts';
+import { nodeEndpoint, redirectedEndpoint } from './server-endpoint.ts';
 import { type WaitDependencies, waitUntilKnown } from './wait-until-known.ts';
 
 const FLAVOR = { 'metadata-flavor': 'Google' };
 const TIMEOUT_SECONDS = 30;
 const UID = '5e4c9d0a-6f0e-4d0b-9f6b-2f6a3f0d9c11';
 // literals in canonical spelling
-const IPV4: Redirect = { family: 'IPv4', target: '10.0.0.5' as IPAddress, port: 16_321 };
-const IPV6: Redirect = { family: 'IPv6', target: 'fd00::5' as IPAddress, port: 16_321 };
-const wait = (dependencies: WaitDependencies, redirect = IPV4) =>
-  waitUntilKnown(redirect, UID, TIMEOUT_SECONDS, dependencies);
+const address = (literal: string) => literal as IPAddress;
+const IPV4 = redirectedEndpoint({ family: 'IPv4', target: address('10.0.0.5'), port: 16_321 });
+const IPV6 = redirectedEndpoint({ family: 'IPv6', target: address('fd00::5'), port: 16_321 });
+const wait = (dependencies: WaitDependencies, endpoint = IPV4) =>
+  waitUntilKnown(endpoint, UID, TIMEOUT_SECONDS, dependencies);
 
 type Answer = (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
 const answer =
@@ -88,6 +89,13 @@ describe('waitUntilKnown', () => {
     expect(urls[0]).toStartWith('http://[fd20:ce::254]/');
   });
 
+  test("asks the Node's first address if nothing is redirected, as its clients do", async () => {
+    const hosts = [address('fd00::5'), address('10.0.0.5')];
+    const { dependencies, urls } = world(answer(200, UID));
+    await wait(dependencies, nodeEndpoint({ hostAddresses: hosts, serverPort: 16_321 }));
+    expect(urls[0]).toStartWith('http://[fd00::5]:16321/computeMetadata/v1/instance/pod-uid');
+  });
+
   test('lets a Pod start whose ServiceAccount Google or its annotation refuses', async () => {
     const { dependencies } = world(answer(403, 'denied'));
     await wait(dependencies);
@@ -106,13 +114,17 @@ describe('waitUntilKnown', () => {
     expect(JSON.stringify(logged)).not.toContain('ya29');
   });
 
-  test('reports progress, but not at every attempt', async () => {
-    const { dependencies, logged } = world(...Array<Answer>(12).fill(refuse), answer(200, UID));
+  test('reports progress when it sees something new, and seldom that it is the same', async () => {
+    const { dependencies, logged } = world(
+      ...Array<Answer>(8).fill(refuse),
+      ...Array<Answer>(8).fill(answer(503, 'not in sync')),
+      answer(200, UID),
+    );
     await wait(dependencies);
     const progress = logged.filter(({ message }) => message === 'waiting for the metadata server');
     expect(progress[0]?.fields).toMatchObject({ seen: expect.stringContaining('ConnectionRefused') });
-    expect(progress.length).toBeGreaterThan(1);
-    expect(progress.length).toBeLessThan(6);
+    expect(progress[1]?.fields).toMatchObject({ seen: expect.stringContaining('not in sync') });
+    expect(progress).toHaveLength(2);
   });
 
   test('says what to check where nothing listens', async () => {
@@ -131,6 +143,14 @@ describe('waitUntilKnown', () => {
     const error = await failure(answer(404, 'no Pod has the address 10.0.0.1'));
     expect(error.message).toContain('no Pod has the address 10.0.0.1');
     expect(error.remedy).toContain('masquerades');
+  });
+
+  test('says the same while its address is not reported yet', async () => {
+    const error = await failure(
+      answer(503, 'The Kubernetes API server reports no running Pod with this source IP yet'),
+    );
+    expect(error.message).toContain('the server does not know this Pod (503: ');
+    expect(error.remedy).toContain('status.podIPs');
   });
 
   test('waits while the server still takes it for the Pod that had its address before', async () => {

@@ -2,7 +2,7 @@ import type { Effects } from '../core/effects.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
 import type { Log } from '../telemetry/events.ts';
 import { InitNetworkError } from './init-network-error.ts';
-import { METADATA_ADDRESS, type Redirect, targetOf, urlHost } from './redirect-rules.ts';
+import type { ServerEndpoint } from './server-endpoint.ts';
 
 export interface WaitDependencies extends Pick<Effects, 'fetch' | 'now' | 'sleep'> {
   readonly log: Log;
@@ -19,28 +19,26 @@ const FLAVOR = { 'metadata-flavor': 'Google' };
 // the server itself holds a request of an unknown Pod for a moment, waiting for its watch
 const ATTEMPT_MILLISECONDS = 5000;
 const PAUSE_MILLISECONDS = { first: 100, factor: 1.5, longest: 2000 };
-const PROGRESS_MILLISECONDS = 5000;
+const PROGRESS_MILLISECONDS = { changed: 5000, same: 30_000 };
 const FIRST_TOKEN_MILLISECONDS = 1000;
 
 /**
- * Returns once the metadata server answers through the redirect and knows who this Pod is: by its
+ * Returns once the metadata server answers there and knows who this Pod is: by its
  * UID, since a Pod that had its address before may still be taken for the one that has it, as long
  * as the API server tells of neither. By then the first token is being fetched. Throws
  * `server-not-ready` with what was seen last and what to look at, when the time is over.
  */
 export async function waitUntilKnown(
-  redirect: Redirect,
+  { authority, server }: ServerEndpoint,
   podUID: string,
   timeoutSeconds: number,
   dependencies: WaitDependencies,
 ): Promise<void> {
   const { log, now, sleep } = dependencies;
-  const server = targetOf(redirect);
-  const host = urlHost(METADATA_ADDRESS[redirect.family]);
-  const instance = `http://${host}/computeMetadata/v1/instance`;
+  const instance = `http://${authority}/computeMetadata/v1/instance`;
   const startedAt = now();
   const endsAt = startedAt + timeoutSeconds * 1000;
-  let reportedAt = Number.NEGATIVE_INFINITY;
+  let reported = { seen: '', at: Number.NEGATIVE_INFINITY };
   let pause = PAUSE_MILLISECONDS.first;
   for (;;) {
     const obstacle = await attempt(`${instance}/pod-uid`, podUID, server, dependencies);
@@ -53,8 +51,9 @@ export async function waitUntilKnown(
         obstacle.remedy,
       );
     }
-    if (time - reportedAt >= PROGRESS_MILLISECONDS) {
-      reportedAt = time;
+    const isNew = obstacle.seen !== reported.seen;
+    if (time - reported.at >= (isNew ? PROGRESS_MILLISECONDS.changed : PROGRESS_MILLISECONDS.same)) {
+      reported = { seen: obstacle.seen, at: time };
       log.info(
         { seen: obstacle.seen, waitedSeconds: Math.round((time - startedAt) / 1000) },
         'waiting for the metadata server',
@@ -91,8 +90,8 @@ function obstacleOf(response: Response, words: string, podUID: string, server: s
     return {
       seen: `something else than a metadata server answered with ${status}`,
       remedy:
-        'The redirect does not take effect: look for a proxy or a service mesh that takes connections to ' +
-        '169.254.169.254 ahead of it, and exclude that address there.',
+        'Look for a proxy or a service mesh that takes connections to ' +
+        `${server} or to the metadata address ahead of the redirect, and exclude both there.`,
     };
   }
   if (status === 200 && words !== podUID) {

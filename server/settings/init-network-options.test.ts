@@ -29,6 +29,7 @@ describe('init-network settings', () => {
       podAddresses: ['10.1.0.7'],
       podUID: '1d2e',
       serverPort: 16_321,
+      redirects: true,
       timeoutSeconds: 180,
       logLevel: 'info',
       logFormat: 'json',

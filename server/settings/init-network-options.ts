@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import type { InitNetworkSettings } from './init-network-settings.ts';
-import { parseDurationBetween, parseIPAddresses, parseName, parsePort } from './parsers.ts';
+import { parseBoolean, parseDurationBetween, parseIPAddresses, parseName, parsePort } from './parsers.ts';
 import { logOptions } from './serve-options.ts';
 
 /** What commander has after each parser below has run. */
@@ -11,6 +11,7 @@ interface InitNetworkOptionValues {
   podIps: readonly IPAddress[];
   podUid: string;
   serverPort: number;
+  redirect: boolean;
   timeout: number;
   logLevel: LogLevel;
   logFormat: LogFormat;
@@ -35,6 +36,13 @@ export function initNetworkOptions(): Option[] {
       .env('SERVER_PORT')
       .argParser(parsePort)
       .default(16_321),
+    new Option(
+      '--redirect <boolean>',
+      "redirect the metadata addresses; false: only wait, and ask the Node's first address, as in mode Environment",
+    )
+      .env('REDIRECT')
+      .argParser(parseBoolean)
+      .default(true),
     // a new Node pulls the server's image while its first Pods start
     new Option('--timeout <duration>', 'how long to wait for the server, 1s to 1h')
       .env('TIMEOUT')
@@ -47,13 +55,14 @@ export function initNetworkOptions(): Option[] {
 /** The settings that a parsed command line and environment give. */
 export function initNetworkSettings(command: Command): InitNetworkSettings {
   // the parsers above are the proof of these types
-  const { hostIps, podIps, podUid, serverPort, timeout, logLevel, logFormat } =
+  const { hostIps, podIps, podUid, serverPort, redirect, timeout, logLevel, logFormat } =
     command.opts() as InitNetworkOptionValues;
   return {
     hostAddresses: hostIps,
     podAddresses: podIps,
     podUID: podUid,
     serverPort,
+    redirects: redirect,
     timeoutSeconds: timeout,
     logLevel,
     logFormat,

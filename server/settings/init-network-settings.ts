@@ -10,5 +10,7 @@ export interface InitNetworkSettings extends LogSettings {
   readonly podUID: string;
   /** Port of the metadata API on the Node. */
   readonly serverPort: number;
+  /** Whether it redirects the metadata addresses, or only waits. */
+  readonly redirects: boolean;
   readonly timeoutSeconds: number;
 }

@@ -2,7 +2,8 @@ import { type Injection, type InjectionContext, InjectionRefused } from '../inje
 import type { InjectionMode, InjectionSettings } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import { addMetadataVariables } from './google-environment.ts';
-import { addInitNetwork, addMetadataHostAlias } from './google-redirect.ts';
+import { addMetadataHostAlias } from './google-redirect.ts';
+import { addInitNetwork } from './init-network.ts';
 
 export const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
 const MODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io/mode';

@@ -1,0 +1,90 @@
+import { expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from './serve-process.ts';
+
+// As process 1 of a container a program without a handler outlives every signal but SIGKILL, so each command must
+// have one at once: here that shows as an exit code, not as an end by the signal itself.
+const MAIN = join(import.meta.dir, '../server/main.ts');
+const SLOW_MACHINE = 120_000;
+const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const;
+
+const PROVIDER = 'projects/1/locations/global/workloadIdentityPools/pool/providers/cluster';
+const INIT_NETWORK = [
+  ...['init-network', '--redirect=false', '--pod-ips=127.0.0.1', '--pod-uid=uid', '--timeout=1h'],
+  ...['--host-ips=127.0.0.1', '--server-port=1'],
+];
+const EXPLAIN = [
+  ...['explain', 'default/app', '--node-name=node', '--project-id=project'],
+  ...['--workload-identity-provider', PROVIDER],
+];
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(
+    `init-network that waits ends at once on ${signal}`,
+    async () => {
+      await using child = Bun.spawn([process.execPath, MAIN, ...INIT_NETWORK], { env: {}, stdout: 'pipe' });
+      await written(child.stdout, 'waiting for the metadata server');
+      child.kill(signal);
+      expect([await child.exited, child.signalCode]).toEqual([EXIT_CODES[signal], null]);
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    `explain that waits for the API server ends at once on ${signal}`,
+    async () => {
+      const asked = Promise.withResolvers<void>();
+      using server = Bun.serve({
+        port: 0,
+        hostname: '127.0.0.1',
+        fetch: () => {
+          asked.resolve();
+          return new Promise<Response>(() => {});
+        },
+      });
+      const kubeconfig = {
+        apiVersion: 'v1',
+        kind: 'Config',
+        clusters: [{ name: 'silent', cluster: { server: `http://127.0.0.1:${server.port}` } }],
+        contexts: [{ name: 'silent', context: { cluster: 'silent', user: 'nobody' } }],
+        users: [{ name: 'nobody', user: { token: 'none' } }],
+        'current-context': 'silent',
+      };
+      const folder = await mkdtemp(join(tmpdir(), 'gkems-signals-'));
+      const file = join(folder, 'kubeconfig');
+      await Bun.write(file, JSON.stringify(kubeconfig));
+      await using child = Bun.spawn([process.execPath, MAIN, ...EXPLAIN, '--kubeconfig', file], { env: {} });
+      await asked.promise;
+      child.kill(signal);
+      expect([await child.exited, child.signalCode]).toEqual([EXIT_CODES[signal], null]);
+      await rm(folder, { recursive: true, force: true });
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
+    `the sandbox that stays up ends with 0 on ${signal}`,
+    async () => {
+      const [serverPort, healthPort] = freePorts();
+      const args = ['sandbox', `--server-port=${serverPort}`, `--health-port=${healthPort}`];
+      await using child = Bun.spawn([process.execPath, MAIN, ...args], { env: {}, stdout: 'pipe' });
+      await written(child.stdout, 'Ctrl-C ends it');
+      child.kill(signal);
+      expect([await child.exited, child.signalCode]).toEqual([0, null]);
+    },
+    SLOW_MACHINE,
+  );
+}
+
+/** Resolves when the program has written these words. */
+async function written(output: ReadableStream<Uint8Array>, words: string): Promise<void> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of output) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes(words)) return;
+  }
+  throw new Error(`it ended without '${words}': ${text}`);
+}
