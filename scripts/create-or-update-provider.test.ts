@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxWorld, startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { StandInIAM } from './provider/iam-stand-in.ts';
@@ -91,6 +92,29 @@ test(
     expect([check.exitCode, check.stdout]).toEqual([0, '']);
     const again = await programs.script('--dry-run');
     expect([again.exitCode, again.stdout]).toEqual([0, '']);
+  },
+  SLOW_MACHINE,
+);
+
+test.each([
+  ['nobody is logged in', { CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: undefined }],
+  ['there is no gcloud', { PATH: 'kubectl alone' }],
+])(
+  '--dry-run if %s: the commands that somebody else runs',
+  async (_, environment) => {
+    const script = join(import.meta.dir, 'create-or-update-provider.ts');
+    const place = ['--project=project', '--pool=pool', `--kubeconfig=${programs.kubeconfig}`];
+    const path = join(programs.folder, 'kubectl-alone');
+    await mkdir(path);
+    await copyFile(join(programs.folder, 'bin/kubectl'), join(path, 'kubectl'));
+    const without = 'PATH' in environment ? { PATH: path } : environment;
+    const dry = await programs.run([process.execPath, script, ...place, '--dry-run'], without);
+    expect(dry).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('cannot ask Google') });
+    const file = join(programs.folder, 'commands.sh');
+    await Bun.write(file, dry.stdout);
+    const shell = await programs.run(['sh', '-e', file]);
+    expect([shell.exitCode, shell.stderr]).toEqual([0, '']);
+    expect((await programs.script('--check')).exitCode).toBe(0);
   },
   SLOW_MACHINE,
 );

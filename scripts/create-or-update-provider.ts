@@ -7,9 +7,10 @@ import { Fault } from '../server/core/fault.ts';
 import { keySetCommand, readClusterIssuer } from './provider/cluster-issuer.ts';
 import { shellLine } from './provider/command-line.ts';
 import { converge, readEnabledState } from './provider/converge.ts';
+import { GcloudRefused, NotInstalled } from './provider/failure.ts';
 import { Gcloud } from './provider/gcloud.ts';
 import { plan, type Wanted } from './provider/plan.ts';
-import type { ProviderNames } from './provider/provider-state.ts';
+import type { GoogleState, ProviderNames } from './provider/provider-state.ts';
 import { run as runProgram } from './run.ts';
 
 const BAD_USE = 2;
@@ -55,7 +56,10 @@ const command = new Command('scripts/create-or-update-provider')
     false,
   )
   .addOption(
-    new Option('--dry-run', 'print the gcloud commands that are needed, and change nothing').default(false),
+    new Option(
+      '--dry-run',
+      'print the gcloud commands that are needed, and change nothing; without a login, those that create everything',
+    ).default(false),
   )
   .addOption(new Option('--check', 'compare only: print what differs').default(false).conflicts('dryRun'))
   .allowExcessArguments(false)
@@ -87,6 +91,17 @@ settings: workloadIdentityProvider: "${provider}"
 //   --member=${principal}`;
 }
 
+/** What Google has; nothing if it cannot be asked, so that somebody without its rights can write the commands down. */
+async function stateForDryRun(gcloud: Gcloud, wanted: Wanted): Promise<GoogleState> {
+  try {
+    return await readEnabledState(gcloud, wanted);
+  } catch (error) {
+    if (!(error instanceof GcloudRefused || error instanceof NotInstalled)) throw error;
+    tell(`cannot ask Google what is there, so these commands create everything: ${error.message}`);
+    return { pool: undefined, provider: undefined };
+  }
+}
+
 async function main(options: Options): Promise<void> {
   const { project, pool, provider, kubeconfig, context, publicIssuer } = options;
   const kubectlFlags = [
@@ -97,7 +112,8 @@ async function main(options: Options): Promise<void> {
   const gcloud = new Gcloud(run, project);
   const wanted = { names: { project, pool, provider }, cluster, publicIssuer, jwksFile: JWKS_FILE };
   if (options.dryRun || options.check) {
-    const steps = plan(wanted, await readEnabledState(gcloud, wanted));
+    const readState = options.dryRun ? stateForDryRun : readEnabledState;
+    const steps = plan(wanted, await readState(gcloud, wanted));
     if (steps.length === 0) tell(`the provider ${provider} is as it should be`);
     const lines = options.check ? steps.flatMap(({ why }) => why) : script(wanted, kubectlFlags, steps);
     for (const line of lines) console.log(line);

@@ -1,10 +1,10 @@
 import type { Finished } from '../run.ts';
-import { Failure } from './failure.ts';
+import { NotInstalled } from './failure.ts';
 
-/** Runs a program to its end; throws where there is none of that name. */
+/** Runs a program to its end; throws if there is none of that name. */
 export type RunProgram = (command: readonly string[]) => Promise<Finished>;
 
-/** The outcome of a program. Throws where it is not on PATH, with how to get it. */
+/** The outcome of a program. Throws {@link NotInstalled}, which says how to get it. */
 export async function runInstalled(
   run: RunProgram,
   command: readonly string[],
@@ -13,7 +13,7 @@ export async function runInstalled(
   try {
     return await run(command);
   } catch {
-    throw new Failure(`${command[0]} is not on PATH.`, install);
+    throw new NotInstalled(`${command[0]} is not on PATH.`, install);
   }
 }
 

@@ -4,3 +4,9 @@ export class Failure extends Error {
     super(`${what}\n${remedy}`);
   }
 }
+
+/** A program is not on PATH. */
+export class NotInstalled extends Failure {}
+
+/** gcloud cannot do what was asked: nobody is logged in, or this account may not. */
+export class GcloudRefused extends Failure {}

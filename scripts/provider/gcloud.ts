@@ -1,5 +1,5 @@
 import { type RunProgram, runInstalled, shellLine } from './command-line.ts';
-import { Failure } from './failure.ts';
+import { GcloudRefused } from './failure.ts';
 
 const APIS = 'iam.googleapis.com sts.googleapis.com iamcredentials.googleapis.com';
 
@@ -25,7 +25,7 @@ export class Gcloud {
     private readonly project: string,
   ) {}
 
-  /** What a `describe` prints as JSON; undefined where there is no such thing. Throws a {@link Failure}. */
+  /** What a `describe` prints as JSON; undefined where there is no such thing. Throws {@link GcloudRefused}. */
   async describe(args: readonly string[]): Promise<unknown> {
     const { exitCode, stdout, stderr } = await this.#finished([...args, '--format=json']);
     if (exitCode === 0) return JSON.parse(stdout);
@@ -33,7 +33,7 @@ export class Gcloud {
     throw this.#failure(args, stderr);
   }
 
-  /** Runs what changes something; Google may take some seconds to show it. Throws a {@link Failure}. */
+  /** Runs what changes something; Google may take some seconds to show it. Throws {@link GcloudRefused}. */
   async change(args: readonly string[]): Promise<void> {
     const { exitCode, stderr } = await this.#finished(args);
     if (exitCode !== 0) throw this.#failure(args, stderr);
@@ -49,9 +49,12 @@ export class Gcloud {
     );
   }
 
-  #failure(args: readonly string[], stderr: string): Failure {
+  #failure(args: readonly string[], stderr: string): GcloudRefused {
     const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(stderr)) ?? [];
     const what = `${shellLine(['gcloud', ...args])}\n${stderr.trim()}`;
-    return new Failure(what, remedy?.(this.project) ?? 'Nothing else was changed; run this again to go on.');
+    return new GcloudRefused(
+      what,
+      remedy?.(this.project) ?? 'Nothing else was changed; run this again to go on.',
+    );
   }
 }
