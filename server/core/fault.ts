@@ -23,6 +23,7 @@ export type FaultCode =
   // Google
   | 'google-unavailable'
   | 'sts-refused'
+  | 'sts-subject-too-long'
   | 'iam-permission-denied'
   | 'google-account-missing'
   | 'iam-refused'

@@ -2,6 +2,7 @@ import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { ExchangeSteps } from '../credentials/exchange-steps.ts';
+import { expiryOf } from '../credentials/expiring.ts';
 import { PATIENCE } from '../credentials/retry.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
@@ -73,7 +74,7 @@ export class Exchanges {
   }
 
   /** The first step of both: a token of the ServiceAccount for the provider alone, bound to the Pod or Node. */
-  kubernetesToken(
+  async kubernetesToken(
     { serviceAccount, boundTo }: Caller,
     deadline: number,
     expirationSeconds: number = SHORTEST_SECONDS,
@@ -85,7 +86,19 @@ export class Exchanges {
       expirationSeconds,
       boundObject: boundTo,
     };
-    return this.#step('token-request', deadline, (signal) => this.#kubernetes.createToken(request, signal));
+    const askedAt = this.#effects.now();
+    const { token, expiresAt: claimed } = await this.#step('token-request', deadline, (signal) =>
+      this.#kubernetes.createToken(request, signal),
+    );
+    const expiresAt = expiryOf(claimed, askedAt, this.#effects.now(), expirationSeconds * 1000);
+    if (expiresAt !== undefined) return { token, expiresAt };
+    throw new Fault(
+      'kubernetes-unavailable',
+      "the API server's token has expired already, or its expiry is not a time",
+      {
+        remedy: "Compare this Node's clock with that of the API server.",
+      },
+    );
   }
 
   /** The second step of both: the federated token for it; `scopes` is separated by spaces. */

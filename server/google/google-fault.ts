@@ -6,7 +6,12 @@ export type GoogleOperation = 'federated token' | 'access token' | 'identity tok
 
 export type GoogleFaultCode = Extract<
   FaultCode,
-  'google-unavailable' | 'sts-refused' | 'iam-permission-denied' | 'google-account-missing' | 'iam-refused'
+  | 'google-unavailable'
+  | 'sts-refused'
+  | 'sts-subject-too-long'
+  | 'iam-permission-denied'
+  | 'google-account-missing'
+  | 'iam-refused'
 >;
 
 interface GoogleFaultFacts {
@@ -15,6 +20,8 @@ interface GoogleFaultFacts {
   readonly status?: number | undefined;
   readonly googleMessage?: string;
   readonly retryAfter?: number | undefined;
+  /** By default the one of its code. */
+  readonly remedy?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -23,6 +30,9 @@ const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
     'Wait and ask again; where it lasts, check that the Node reaches the STS and IAM Credentials endpoints.',
   'sts-refused':
     "Compare the provider's issuer, JWKS, allowed audience and attribute condition with the cluster's tokens.",
+  'sts-subject-too-long':
+    'Shorten the name of the Namespace or ServiceAccount: system:serviceaccount:NAMESPACE:NAME may have 127 bytes, so the ' +
+    'two names together 104. Or map google.subject to something shorter and grant roles to that principal.',
   'iam-permission-denied':
     'Grant roles/iam.workloadIdentityUser on the Google service account to the principal of this Kubernetes ServiceAccount.',
   'google-account-missing':
@@ -38,11 +48,11 @@ export class GoogleFault extends UpstreamFault {
   readonly googleMessage: string;
 
   constructor(code: GoogleFaultCode, facts: GoogleFaultFacts) {
-    const { operation, status, googleMessage = '', retryAfter, cause } = facts;
+    const { operation, status, googleMessage = '', retryAfter, remedy = REMEDIES[code], cause } = facts;
     const answer = status === undefined ? 'no answer from Google' : `Google answered ${status}`;
     const words = googleMessage === '' ? '' : `: ${googleMessage}`;
     super(code, `${answer} when asked for the ${operation}${words}`, {
-      remedy: REMEDIES[code],
+      remedy,
       transient: code === 'google-unavailable',
       status,
       retryAfter,

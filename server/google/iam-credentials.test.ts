@@ -11,6 +11,11 @@ if (ACCOUNT === undefined) throw new Error('not an email');
 const account = ACCOUNT;
 const { signal } = new AbortController();
 
+/** A JWT whose `exp` is this JSON. */
+function jwtWith(exp: string): string {
+  return `${btoa('{"alg":"none"}')}.${btoa(`{"exp":${exp}}`)}.`;
+}
+
 function iamThatAnswers(answer: Response) {
   const sent: { url: string; init: BunFetchRequestInit | undefined }[] = [];
   const iam = new IamCredentials('https://iam.test', {
@@ -69,6 +74,10 @@ describe('generateAccessToken', () => {
     {},
     { accessToken: 'x' },
     { accessToken: 'x', expireTime: 'later' },
+    { accessToken: 'x', expireTime: 3600 },
+    { accessToken: 'x', expireTime: '2026-01-01T00:00:00Z' },
+    { accessToken: 'x', expireTime: '1969-12-31T23:00:00Z' },
+    { accessToken: 'x', expireTime: '9999-12-31T23:00:00Z' },
     { accessToken: '', expireTime: '2026-01-01T00:59:59Z' },
   ])('takes %j for no answer', async (body) => {
     expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
@@ -95,6 +104,23 @@ describe('generateIdToken', () => {
     });
   });
 
+  test('never ends later than after an hour, whatever the clocks say', async () => {
+    const token = new UnsecuredJWT({ exp: NOW / 1000 + 4800 }).encode();
+    expect(await generate(Response.json({ token })).outcome).toMatchObject({ expiresAt: NOW + 3_600_000 });
+  });
+
+  test.each([NOW / 1000, NOW / 1000 - 1, 0, -1, NOW, 1e300, 253_402_300_799])(
+    'with exp %p is not handed out',
+    async (exp) => {
+      const token = new UnsecuredJWT({ exp }).encode();
+      expect(await generate(Response.json({ token })).outcome).toMatchObject({
+        code: 'google-unavailable',
+        operation: 'identity token',
+        remedy: expect.stringContaining("Node's clock"),
+      });
+    },
+  );
+
   test('is refused as an identity token', async () => {
     const answer = Response.json({ error: { message: 'denied' } }, { status: 403 });
     expect(await generate(answer).outcome).toMatchObject({
@@ -103,10 +129,13 @@ describe('generateIdToken', () => {
     });
   });
 
-  test.each([{}, { token: 'opaque' }, { token: new UnsecuredJWT({}).encode() }])(
-    'takes %j for no answer',
-    async (body) => {
-      expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
-    },
-  );
+  test.each([
+    {},
+    { token: 'opaque' },
+    { token: new UnsecuredJWT({}).encode() },
+    { token: jwtWith('"soon"') },
+    { token: jwtWith('{}') },
+  ])('takes %j for no answer', async (body) => {
+    expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
+  });
 });

@@ -1,11 +1,15 @@
 import { decodeJwt } from 'jose';
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
+import { expiryOf } from '../credentials/expiring.ts';
 import { member } from '../credentials/upstream.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
 import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
-import { postToGoogle, unintelligible } from './post-to-google.ts';
+import { expired, postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
+
+/** Google makes ID tokens for an hour. Milliseconds. */
+const ID_TOKEN_LIFE = 3_600_000;
 
 /** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts */
 export class IamCredentials {
@@ -41,11 +45,13 @@ export class IamCredentials {
     );
     const token = member(answer, 'accessToken');
     const expireTime = member(answer, 'expireTime');
-    const expiresAt = typeof expireTime === 'string' ? Date.parse(expireTime) : Number.NaN;
-    if (typeof token !== 'string' || token === '' || Number.isNaN(expiresAt)) {
+    if (typeof token !== 'string' || token === '' || typeof expireTime !== 'string') {
       throw unintelligible('access token');
     }
-    return { token: new Secret(token), expiresAt: Math.min(expiresAt, askedAt + lifetimeSeconds * 1000) };
+    const { now } = this.#effects;
+    const expiresAt = expiryOf(Date.parse(expireTime), askedAt, now(), lifetimeSeconds * 1000);
+    if (expiresAt === undefined) throw expired('access token');
+    return { token: new Secret(token), expiresAt };
   }
 
   /**
@@ -58,11 +64,14 @@ export class IamCredentials {
     audience: string,
     signal: AbortSignal,
   ): Promise<ExpiringToken> {
+    const askedAt = this.#effects.now();
     const request = { audience, includeEmail: true };
     const answer = await this.#post('identity token', bearer, `${account}:generateIdToken`, request, signal);
     const token = member(answer, 'token');
-    const expiresAt = typeof token === 'string' ? expiryOf(token) : undefined;
-    if (typeof token !== 'string' || expiresAt === undefined) throw unintelligible('identity token');
+    const exp = typeof token === 'string' ? expOf(token) : undefined;
+    if (typeof token !== 'string' || exp === undefined) throw unintelligible('identity token');
+    const expiresAt = expiryOf(exp * 1000, askedAt, this.#effects.now(), ID_TOKEN_LIFE);
+    if (expiresAt === undefined) throw expired('identity token');
     return { token: new Secret(token), expiresAt };
   }
 
@@ -93,11 +102,12 @@ function refusalCode(status: number): GoogleFaultCode {
   return status === 404 ? 'google-account-missing' : 'iam-refused';
 }
 
-/** Milliseconds since the epoch; undefined where the token is no JWT that ends. */
-function expiryOf(idToken: string): number | undefined {
+/** The `exp` of a JWT, seconds since the epoch; undefined if there is none, or if the token is not a JWT. */
+function expOf(idToken: string): number | undefined {
   try {
     const { exp } = decodeJwt(idToken);
-    return exp === undefined ? undefined : exp * 1000;
+    // jose checks no claim here
+    return typeof exp === 'number' ? exp : undefined;
   } catch {
     return undefined;
   }

@@ -52,6 +52,16 @@ export function unintelligible(operation: GoogleOperation): GoogleFault {
   });
 }
 
+/** The fault for a token that has expired already, or at a time that nobody could mean. */
+export function expired(operation: GoogleOperation): GoogleFault {
+  return new GoogleFault('google-unavailable', {
+    operation,
+    status: 200,
+    googleMessage: 'the token has expired already, or its expiry is not a time',
+    remedy: "Compare this Node's clock with the time of day.",
+  });
+}
+
 /** IAM says `{error: {message}}` (google.rpc.Status), STS `{error, error_description}` (RFC 6749, 5.2). */
 function messageOf(json: unknown): string {
   const error = member(json, 'error');

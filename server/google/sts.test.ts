@@ -51,13 +51,37 @@ describe('Sts', () => {
     expect(outcome).toHaveProperty('token.reveal');
   });
 
-  test.each([undefined, 0, 'soon', null])(
-    'ends with the Kubernetes token where expires_in is %p',
-    async (value) => {
-      const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: value }));
-      expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });
-    },
-  );
+  test.each([undefined, null])('ends with the Kubernetes token where expires_in is %p', async (value) => {
+    const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: value }));
+    expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });
+  });
+
+  test('never ends later than the Kubernetes token', async () => {
+    const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: 3600 }));
+    expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });
+  });
+
+  test.each([0, -1, 'soon', {}, 1e300, -1e300])('is not handed out with expires_in %p', async (value) => {
+    const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: value }));
+    expect(outcome).toMatchObject({
+      code: 'google-unavailable',
+      remedy: expect.stringContaining("Node's clock"),
+    });
+  });
+
+  test('of a subject that is too long is refused with what to do about that', async () => {
+    const error_description =
+      'The size of mapped attribute google.subject exceeds the 127 bytes limit. Either modify your attribute mapping ' +
+      'or the incoming assertion to produce a mapped attribute that is less than 127 bytes.';
+    const { outcome } = await exchange(
+      Response.json({ error: 'invalid_request', error_description }, { status: 400 }),
+    );
+    expect(outcome).toMatchObject({
+      code: 'sts-subject-too-long',
+      googleMessage: `invalid_request: ${error_description}`,
+      remedy: expect.stringContaining('Shorten'),
+    });
+  });
 
   test("is refused with Google's words", async () => {
     const body = { error: 'invalid_target', error_description: 'The target service is invalid.' };

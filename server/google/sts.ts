@@ -1,8 +1,9 @@
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
+import { expiryOf } from '../credentials/expiring.ts';
 import { member } from '../credentials/upstream.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
-import { postToGoogle, unintelligible } from './post-to-google.ts';
+import { expired, postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
 const OPERATION = 'federated token';
@@ -22,7 +23,7 @@ export class Sts {
 
   /**
    * The federated token for a token of the cluster's (RFC 8693, 2.1); `scope` is separated by spaces.
-   * Throws `google-unavailable` or `sts-refused`.
+   * It expires no later than that one. Throws `google-unavailable`, `sts-refused` or `sts-subject-too-long`.
    */
   async exchange(subject: KubernetesToken, scope: string, signal: AbortSignal): Promise<ExpiringToken> {
     const askedAt = this.#effects.now();
@@ -41,16 +42,23 @@ export class Sts {
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         }).toString(),
         credential: subject.token,
-        refusal: () => 'sts-refused',
+        refusal: (_, body) => (isSubjectTooLong(body) ? 'sts-subject-too-long' : 'sts-refused'),
       },
       signal,
     );
     const token = member(answer, 'access_token');
     if (typeof token !== 'string' || token === '') throw unintelligible(OPERATION);
-    const expiresIn = member(answer, 'expires_in');
+    const expiresIn = member(answer, 'expires_in') ?? undefined;
     // Optional in RFC 8693, 2.2.1, and Google leaves it out at times; the federated token then ends with its subject.
-    const expiresAt =
-      typeof expiresIn === 'number' && expiresIn > 0 ? askedAt + expiresIn * 1000 : subject.expiresAt;
+    const claimed = expiresIn === undefined ? subject.expiresAt : askedAt + Number(expiresIn) * 1000;
+    const expiresAt = expiryOf(claimed, askedAt, this.#effects.now(), subject.expiresAt - askedAt);
+    if (expiresAt === undefined) throw expired(OPERATION);
     return { token: new Secret(token), expiresAt };
   }
+}
+
+/** Google's words of 2026: 'The size of mapped attribute google.subject exceeds the 127 bytes limit. …' */
+function isSubjectTooLong(body: unknown): boolean {
+  const description = member(body, 'error_description');
+  return typeof description === 'string' && /google\.subject exceeds the \d+ bytes? limit/.test(description);
 }

@@ -1,5 +1,6 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { Places } from '../core/places.ts';
 import type { Answer } from './answer.ts';
 
 /** The longest wait, with whatever `timeout_sec` or without one: a client asks again, as Go's Subscribe does. */
@@ -36,10 +37,9 @@ export function isTrue(parameter: string | null): boolean {
   return parameter !== null && /^(?:true|1)$/i.test(parameter);
 }
 
-/** Requests that wait for a value to change: bounded in time and in number, in all and for one peer. */
+/** Requests that wait for a value to change: bounded in time and in number, in all and for one caller. */
 export class Changes {
-  readonly #waiters = new Map<string, number>();
-  #count = 0;
+  readonly #places = new Places(MOST_WAITERS_OF_ONE, MOST_WAITERS);
   readonly #effects: Pick<Effects, 'now' | 'sleep'>;
   readonly #draining: AbortSignal;
 
@@ -50,14 +50,15 @@ export class Changes {
 
   /** How many requests wait. */
   get waiting(): number {
-    return this.#count;
+    return this.#places.taken;
   }
 
   /**
    * What `look` gives once it differs from what the caller has; what it gives now when the time is over, the
-   * server drains or `gone` says that the caller has gone. Throws `caller-busy` where too many wait already.
+   * server drains or `gone` says that the caller has gone. `holder` is the caller: whoever has no request that
+   * waits may always have one. Throws `caller-busy` if too many wait already.
    */
-  async wait(peer: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
+  async wait(holder: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
     let answer = await look();
     const lastETag = wait.lastETag ?? answer.etag;
     if (answer.etag !== lastETag || wait.timeout === 0) return answer;
@@ -65,7 +66,7 @@ export class Changes {
     const { now, sleep } = this.#effects;
     const end = now() + wait.timeout;
     const stop = AbortSignal.any([gone, this.#draining]);
-    this.#enter(peer);
+    const leave = this.#enter(holder);
     try {
       for (let left = wait.timeout; left > 0 && answer.etag === lastETag; left = end - now()) {
         await sleep(Math.min(LOOK_EVERY, left), stop);
@@ -74,26 +75,16 @@ export class Changes {
     } catch (error) {
       if (!stop.aborted) throw error;
     } finally {
-      this.#leave(peer);
+      leave();
     }
     return answer;
   }
 
-  #enter(peer: string): void {
-    const ofPeer = this.#waiters.get(peer) ?? 0;
-    if (this.#count >= MOST_WAITERS || ofPeer >= MOST_WAITERS_OF_ONE) {
-      throw new Fault('caller-busy', 'too many requests wait for a change', {
-        remedy: 'Wait with fewer requests at once.',
-      });
-    }
-    this.#count++;
-    this.#waiters.set(peer, ofPeer + 1);
-  }
-
-  #leave(peer: string): void {
-    const ofPeer = this.#waiters.get(peer) ?? 1;
-    this.#count--;
-    if (ofPeer > 1) this.#waiters.set(peer, ofPeer - 1);
-    else this.#waiters.delete(peer);
+  #enter(holder: string): () => void {
+    const leave = this.#places.take(holder);
+    if (leave !== undefined) return leave;
+    throw new Fault('caller-busy', 'too many requests wait for a change', {
+      remedy: 'Wait with fewer requests at once.',
+    });
   }
 }

@@ -28,6 +28,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'bound-object-gone': 404,
   'google-unavailable': 503,
   'sts-refused': 403,
+  'sts-subject-too-long': 403,
   'iam-permission-denied': 403,
   'google-account-missing': 404,
   'iam-refused': 403,

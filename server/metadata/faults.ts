@@ -87,6 +87,14 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
     status: 403,
     text: (fault) => refusal('STS', fault, { status: 400, message: 'the Kubernetes token was refused.' }),
   },
+  'sts-subject-too-long': {
+    status: 403,
+    text: (fault) =>
+      refusal('STS', fault, {
+        status: 400,
+        message: 'The size of mapped attribute google.subject exceeds the 127 bytes limit.',
+      }),
+  },
   'iam-permission-denied': {
     status: 403,
     text: (fault) => `${refusal('IAM', fault, {

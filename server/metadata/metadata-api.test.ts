@@ -102,4 +102,40 @@ describe('wait_for_change', () => {
     expect(metadata.time).toBe(NOW + 60_000);
     expect(await response.json()).toMatchObject({ expires_in: 3540 });
   });
+
+  test('is not for strangers, not even on what is the same for all', async () => {
+    const metadata = new TestMetadata();
+    metadata.peer = '::ffff:10.9.9.9';
+    let slept = 0;
+    metadata.sleep = async () => {
+      slept++;
+    };
+    const response = await metadata.get('/computeMetadata/v1/instance/zone?wait_for_change=true');
+    expect([response.status, slept]).toEqual([404, 0]);
+    expect((await metadata.get('/computeMetadata/v1/instance/zone')).status).toBe(200);
+  });
+
+  test('is for the Node itself though it has no ServiceAccount', async () => {
+    const metadata = new TestMetadata();
+    metadata.callerFailure = fault('node-without-service-account');
+    const path = '/computeMetadata/v1/instance/zone?wait_for_change=true&timeout_sec=60';
+    expect((await metadata.get(path)).status).toBe(200);
+    expect(metadata.time).toBe(NOW + 60_000);
+  });
+
+  test('does not wait without the flavor header', async () => {
+    const metadata = new TestMetadata();
+    const response = await metadata.get('/?wait_for_change=true', { headers: {} });
+    expect([response.status, metadata.time]).toEqual([200, NOW]);
+  });
+});
+
+test('an unexpected failure has one line in 30 seconds, however often it is caused', async () => {
+  const metadata = new TestMetadata();
+  metadata.callerFailure = new TypeError('a mistake of ours');
+  const app = metadata.app();
+  const request = () =>
+    new Request(`http://metadata.google.internal${TOKEN}`, { headers: { 'Metadata-Flavor': 'Google' } });
+  for (let count = 0; count < 100; count++) expect((await app.handle(request())).status).toBe(500);
+  expect(metadata.logged.filter(({ level }) => level === 'error')).toHaveLength(1);
 });

@@ -7,9 +7,10 @@ import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { LogSettings } from '../telemetry/log.ts';
+import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import type { Answer } from './answer.ts';
 import { answerAsAzure } from './azure-answer.ts';
-import { Changes, isTrue, parseWait } from './changes.ts';
+import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
 import { HOST_NAMES } from './host-names.ts';
@@ -61,6 +62,9 @@ export interface Outcome {
   readonly failure?: unknown;
 }
 
+/** Who waits from the Node's own addresses, where the Node has no ServiceAccount. */
+const OWN_NODE = 'own node';
+
 const NOT_FOUND: Answer = { status: 404, contentType: 'application/text', body: 'Not Found\n' };
 const NO_FLAVOR: Answer = {
   status: 403,
@@ -85,17 +89,19 @@ export class MetadataApi {
   readonly #instance: Instance;
   readonly #changes: Changes;
   readonly #tokenAnswers: TokenAnswers;
+  readonly #unexpected: RepeatLimit;
 
   constructor(dependencies: MetadataDependencies, tokenAnswers: TokenAnswers) {
-    const { settings, effects, draining, node } = dependencies;
+    const { settings, effects, draining, node, log } = dependencies;
     this.#dependencies = dependencies;
     this.#instance = { settings, node: () => requireNode(node()) };
     this.#changes = new Changes(effects, draining);
     this.#tokenAnswers = tokenAnswers;
+    this.#unexpected = new RepeatLimit(log, effects.now);
   }
 
   async answer(request: MetadataRequest): Promise<Outcome> {
-    const { callers, log } = this.#dependencies;
+    const { callers } = this.#dependencies;
     const path = decodePath(request.path);
     const found = path === undefined ? undefined : find(path);
     const query = new URLSearchParams(request.query);
@@ -103,7 +109,9 @@ export class MetadataApi {
     try {
       return { answer: await this.#answer(request, path, found, query), template };
     } catch (failure) {
-      if (!(failure instanceof Fault)) log.error({ error: failure, route: template }, 'unexpected failure');
+      if (!(failure instanceof Fault)) {
+        this.#unexpected.error(`${template}`, { error: failure, route: template }, 'unexpected failure');
+      }
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
       if (failedRecursion) return { answer: RECURSION_FAILED, template, failure };
       const caller = request.peer === undefined ? undefined : callers.known(request.peer);
@@ -133,8 +141,20 @@ export class MetadataApi {
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
     if (found === undefined) return answerOutsideTree(request, path);
     const look = () => this.#look(found, query, request.peer);
-    const wait = parseWait(query);
-    return wait === undefined ? look() : this.#changes.wait(request.peer ?? '', wait, request.hold(), look);
+    const wait = request.flavored ? parseWait(query) : undefined;
+    return wait === undefined ? look() : this.#wait(request, wait, look);
+  }
+
+  /** Waits in the name of the caller, also for what is the same for all: places are not for whoever is no caller. */
+  async #wait(request: MetadataRequest, wait: Wait, look: () => Promise<Answer>): Promise<Answer> {
+    const holder = await this.#identify(request.peer).then(
+      ({ boundTo }) => boundTo.uid,
+      (error: unknown) => {
+        if (error instanceof Fault && error.code === 'node-without-service-account') return OWN_NODE;
+        throw error;
+      },
+    );
+    return this.#changes.wait(holder, wait, request.hold(), look);
   }
 
   /** The value as it is now. */

@@ -4,6 +4,7 @@ import { Fault } from '../core/fault.ts';
 import { hostCheck } from '../http/host-check.ts';
 import { IDLE_TIMEOUT } from '../http/listener.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';
 import { HOST_NAMES } from './host-names.ts';
@@ -90,8 +91,9 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   });
 
   // before the routes: a hook covers only those that follow it. What throws past `api` is a mistake of ours.
+  const unexpected = new RepeatLimit(log, effects.now);
   app.onError(({ error }) => {
-    log.error({ error }, 'unexpected failure');
+    unexpected.error('', { error }, 'unexpected failure');
     return toResponse(answerToFailure(error, undefined), true);
   });
   // Values have routes of their own, which Bun finds faster; directories would have theirs without the slash at
