@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { chartFolder, generatedChartFiles } from './module/chart.ts';
 import { configFields } from './module/config-fields.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { installSchemas, moduleFolder } from './module/schemas.ts';
@@ -34,6 +35,17 @@ command
     const fields = await configFields(await ModuleRenderer.prepare(cache));
     await Bun.write(file, withValuesTable(await Bun.file(file).text(), fields));
     console.log(file);
+  });
+
+command
+  .command('chart')
+  .description(
+    "the Helm chart's values.yaml and values.schema.json, its README's table, alerts and dashboard",
+  )
+  .action(async () => {
+    const files = await generatedChartFiles(await ModuleRenderer.prepare(cache));
+    for (const [path, content] of files) await Bun.write(join(chartFolder, path), content);
+    console.log(chartFolder);
   });
 
 try {

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { chartOf, writeChart } from './chart/chart.ts';
+import { writeChart } from './module/chart.ts';
 import { manifestsOf } from './module/manifests.ts';
 import { ModuleRenderer, type ModuleValues, ValuesRefused } from './module/render.ts';
 import { Cache } from './test-cluster/cache.ts';
@@ -20,7 +20,7 @@ interface Options {
 const program = new Command('scripts/render')
   .description(
     'Writes what the Timoni module deploys for those without Timoni: plain manifests, all objects in the order in ' +
-      'which they are applied, or a Helm chart with the same values.\n\n' +
+      'which they are applied, or the Helm chart under a version.\n\n' +
       'Where the values have no settings.projectID or settings.workloadIdentityProvider the manifests have ' +
       `\${PROJECT_ID} and \${WORKLOAD_IDENTITY_PROVIDER} for the postBuild.substitute of a Flux Kustomization.\n\n` +
       `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use.`,
@@ -43,14 +43,13 @@ const program = new Command('scripts/render')
         `error: a chart takes its values when it is installed: no --chart beside ${given.join(', ')}`,
       );
     }
-    const renderer = await ModuleRenderer.prepare(new Cache(undefined, report));
     if (options.chart !== undefined) {
-      report('evaluating the module for values of every kind ...');
-      await writeChart(await chartOf(renderer, options.moduleVersion), options.chart);
+      await writeChart(options.chart, options.moduleVersion);
       report(`wrote the chart to ${options.chart}`);
       return;
     }
     const { name, namespace, moduleVersion, createNamespace, output } = options;
+    const renderer = await ModuleRenderer.prepare(new Cache(undefined, report));
     const manifests = await manifestsOf(renderer, await readValues(options.values), {
       instance: { name, namespace, moduleVersion },
       createNamespace,

@@ -1,5 +1,5 @@
+import { Document } from 'yaml';
 import type { Instance, KubernetesObject, ModuleRenderer, ModuleValues } from './render.ts';
-import { yamlDocuments } from './yaml.ts';
 
 /** A value that Flux has yet to put in: the name of its variable, and a value that no object has by itself. */
 interface Variable {
@@ -42,7 +42,13 @@ export async function manifestsOf(
     ...(createNamespace ? [namespaceOf(instance)] : []),
     ...sets.flatMap(({ objects }) => objects),
   ];
-  const manifests = yamlDocuments(objects);
+  // YAML 1.1, as Kubernetes' tools read it: what they could take for something else than a text is in quotes
+  const manifests = objects
+    .map(
+      (object) =>
+        `---\n${new Document(object, { version: '1.1', aliasDuplicateObjects: false }).toString({ lineWidth: 0, directives: false })}`,
+    )
+    .join('');
   if (open.length === 0) return manifests;
   return open.reduce(
     (text, [, { name, standIn }]) => text.replaceAll(standIn, () => `\${${name}}`),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { chartOf, writeChart } from '../chart/chart.ts';
+import { writeChart } from '../module/chart.ts';
 import { manifestsOf } from '../module/manifests.ts';
 import { ModuleRenderer } from '../module/render.ts';
 import { generatedSchemas } from '../module/schemas.ts';
@@ -43,9 +43,8 @@ export async function releaseParts(
       {
         name: 'chart',
         write: async (layout, image) => {
-          report('chart: learning its templates from what the module renders, which takes minutes');
           const folder = `${layout}.chart`;
-          await writeChart(await chartOf(renderer, version, image), folder);
+          await writeChart(folder, version, image);
           await writeChartArtifact(layout, folder, source);
         },
       },

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ChartFiles, chartFile, writeChart } from '../../scripts/chart/chart.ts';
+import { writeChart } from '../../scripts/module/chart.ts';
 import type { Instance, KubernetesObject, ModuleValues } from '../../scripts/module/render.ts';
 import { run } from '../../scripts/run.ts';
 
@@ -14,12 +14,11 @@ export class RefusedByHelm extends Error {
 export class Helm {
   private constructor(
     private readonly program: string,
-    private readonly files: ChartFiles,
     readonly folder: string,
   ) {}
 
-  static async prepare(program: string, files: ChartFiles): Promise<Helm> {
-    return new Helm(program, files, await mkdtemp(join(tmpdir(), 'gkems-chart-')));
+  static async prepare(program: string): Promise<Helm> {
+    return new Helm(program, await mkdtemp(join(tmpdir(), 'gkems-chart-')));
   }
 
   /** What would be installed. Throws {@link RefusedByHelm}. */
@@ -43,7 +42,7 @@ export class Helm {
   ): Promise<string> {
     const folder = await mkdtemp(join(this.folder, 'run-'));
     const [chart, file] = [join(folder, 'gke-metadata-server'), join(folder, 'values.json')];
-    await writeChart(new Map([...this.files, ['Chart.yaml', chartFile(moduleVersion)]]), chart);
+    await writeChart(chart, moduleVersion);
     await Bun.write(file, JSON.stringify(values));
     const { exitCode, stdout, stderr } = await run([this.program, ...command(chart, file)], {
       env: { ...process.env, HOME: folder, HELM_NO_PLUGINS: '1' },

@@ -1,8 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { testHook } from '../../scripts/chart/chart.ts';
-import { isObject, type JsonObject } from '../../scripts/chart/json.ts';
-import { sampleValues } from '../../scripts/chart/samples.ts';
 import { type ConfigField, configFields } from '../../scripts/module/config-fields.ts';
 import { fluxVariables, manifestsOf } from '../../scripts/module/manifests.ts';
 import {
@@ -18,10 +15,10 @@ import { Cache } from '../../scripts/test-cluster/cache.ts';
 import { goBuild } from '../../scripts/tools/go-build.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { goldenCases } from '../module/golden-cases.ts';
-import { generatedChart } from './generated-chart.ts';
 import { byIdentity, Helm, objectsIn, RefusedByHelm } from './helm.ts';
+import { sampleValues, withDefaults } from './sample-values.ts';
 
-// a cold cache has programs to compile, and a changed module is evaluated some hundred times
+// a cold cache has programs to compile
 const MINUTE = 60_000;
 const [accepted, refused] = await Promise.all([goldenCases('objects'), goldenCases('refused')]);
 
@@ -41,7 +38,7 @@ beforeAll(async () => {
   envsubst = join(folder, 'envsubst');
   renderer = prepared;
   fields = await configFields(renderer);
-  helm = await Helm.prepare(program, await generatedChart(renderer, cache));
+  helm = await Helm.prepare(program);
 }, 20 * MINUTE);
 
 afterAll(async () => {
@@ -55,7 +52,7 @@ function forHelm(sets: readonly ObjectSet[]): readonly KubernetesObject[] {
       ? objects
       : objects.map((object) => {
           const { annotations: own } = object.metadata;
-          const annotations = { ...testHook, ...Object(own) };
+          const annotations = { 'helm.sh/hook': 'test', ...Object(own) };
           return { ...object, metadata: { ...object.metadata, annotations } };
         }),
   );
@@ -67,7 +64,16 @@ async function expectParity(values: ModuleValues, instance: Instance): Promise<v
   const manifests = await manifestsOf(renderer, values, { instance, createNamespace: false });
   expect(objectsIn(manifests)).toEqual(objects);
   expect(objectsIn(await substituted(values, instance))).toEqual(objects);
-  expect(byIdentity(await helm.template(values, instance))).toEqual(byIdentity(forHelm(sets)));
+  expect(comparable(await helm.template(values, instance))).toEqual(comparable(forHelm(sets)));
+}
+
+/** By identity, without what makes no difference: the order of keys in JSON, and maps that are empty. */
+function comparable(objects: readonly KubernetesObject[]): unknown {
+  const text = JSON.stringify(byIdentity(objects), (key, value: unknown) => {
+    if (['annotations', 'affinity'].includes(key) && Bun.deepEquals(value, {})) return undefined;
+    return typeof value === 'string' && /^\{\s*\"/.test(value) ? JSON.parse(value) : value;
+  });
+  return JSON.parse(text);
 }
 
 /** The manifests without the values that Flux knows, once it has put them in. */
@@ -98,7 +104,6 @@ for (const { name, values, instance } of accepted) {
   );
 }
 
-// numbers that the generation has not seen
 for (const number of [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]) {
   test(
     `sample ${number}: cue, plain manifests and Helm give the same`,
@@ -110,28 +115,12 @@ for (const number of [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]) {
   );
 }
 
-/** Without every other of the fields that have a default, but for those whose default the guards hold to others. */
-function withDefaults(values: JsonObject): JsonObject {
-  return fields
-    .filter(
-      ({ path, default: value }) => value !== undefined && !/^(certificates\.\w+|image\.\w+)$/.test(path),
-    )
-    .filter((_, index) => index % 2 === 0)
-    .reduce((kept, { path }) => without(kept, path.split('.')), values);
-}
-
-function without(values: JsonObject, [name = '', ...rest]: readonly string[]): JsonObject {
-  const { [name]: inner, ...others } = values;
-  if (rest.length === 0) return others;
-  return isObject(inner) ? { ...others, [name]: without(inner, rest) } : values;
-}
-
 for (const number of [2001, 2002, 2003, 2004, 2005, 2006]) {
   test(
     `sample ${number} without values that have a default: cue, plain manifests and Helm give the same`,
     async () => {
       const { values, instance } = sampleValues(fields, number);
-      await expectParity(withDefaults(values), instance);
+      await expectParity(withDefaults(values, fields), instance);
     },
     MINUTE,
   );
@@ -158,11 +147,10 @@ for (const { name, values, instance } of refused) {
       ]);
       expect(cue).toBeInstanceOf(ValuesRefused);
       expect(said).toBeInstanceOf(RefusedByHelm);
-      // by the schema, or for lack of a value, or by a guard and then in the same words
+      // by the schema, or by a guard and then in the same words
       const [, guard] = /templates\/guards\.yaml:[0-9:]+\): (.*)/.exec(said.message) ?? [];
-      if (guard === undefined)
-        expect(said.message).toMatch(/specifications of the schema|\): [\w.]+ is required/);
-      else if (!guard.startsWith('the release is called')) expect(cue.message).toContain(guard);
+      if (guard === undefined) expect(said.message).toContain('specifications of the schema');
+      else if (!/^the release is called|is required$/.test(guard)) expect(cue.message).toContain(guard);
     },
     MINUTE,
   );

@@ -1,9 +1,7 @@
-import { ModuleRenderer } from '../../scripts/module/render.ts';
 import type { Cache } from '../../scripts/test-cluster/cache.ts';
 import { prepareCluster } from '../../scripts/test-cluster/cluster-files.ts';
 import { serverBase, toolsArchive } from '../../scripts/test-cluster/images.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
-import { generatedChart } from '../chart/generated-chart.ts';
 import { prepareFlux } from '../flux/prepare.ts';
 import { kindClusterName } from './e2e-cluster.ts';
 
@@ -20,5 +18,4 @@ export async function prepareE2E(cache: Cache): Promise<void> {
   // what a cluster of kind does not bring
   await Promise.all([serverBase(cache), toolsArchive(cache)]);
   for (const name of ['crane', 'cosign'] as const) await goProgram(name, cache);
-  await generatedChart(await ModuleRenderer.prepare(cache), cache);
 }

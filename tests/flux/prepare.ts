@@ -1,10 +1,8 @@
-import { ModuleRenderer } from '../../scripts/module/render.ts';
 import type { Cache } from '../../scripts/test-cluster/cache.ts';
 import { prepareCluster } from '../../scripts/test-cluster/cluster-files.ts';
 import { fluxCRDs, imagePolicyCRDs } from '../../scripts/tools/crds.ts';
 import { fluxPrograms } from '../../scripts/tools/flux.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
-import { generatedChart } from '../chart/generated-chart.ts';
 
 /**
  * Makes what these tests need and the cache lacks: that takes longer than a test may, ten minutes for Flux alone on two
@@ -17,5 +15,4 @@ export async function prepareFlux(cache: Cache): Promise<void> {
   await goProgram('cosign', cache);
   await fluxPrograms(cache);
   await Promise.all([fluxCRDs(cache), imagePolicyCRDs(cache)]);
-  await generatedChart(await ModuleRenderer.prepare(cache), cache);
 }

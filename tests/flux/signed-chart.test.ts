@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { type ChartFiles, chartFile, writeChart } from '../../scripts/chart/chart.ts';
-import { ModuleRenderer } from '../../scripts/module/render.ts';
+import { writeChart } from '../../scripts/module/chart.ts';
 import { writeChartArtifact } from '../../scripts/publish/chart-artifact.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { generatedChart } from '../chart/generated-chart.ts';
 import { makeKey, scratchFolder } from '../release/small-release.ts';
 import { asApplied, asDefaulted, moduleObjects } from './expected-objects.ts';
 import { FluxWorld } from './flux-world.ts';
@@ -14,10 +11,7 @@ const image = { repository: 'registry.test/gke-metadata-server', digest: `sha256
 
 let world: FluxWorld;
 let source: SignedSource;
-let chart: ChartFiles;
 beforeAll(async () => {
-  const cache = new Cache();
-  chart = await generatedChart(await ModuleRenderer.prepare(cache), cache);
   world = await FluxWorld.start();
   source = await SignedSource.of('chart', world);
 }, longest);
@@ -26,7 +20,7 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 /** The chart that the project releases. */
 const writeChartLayout: WriteLayout = async (layout, release) => {
   await using folder = await scratchFolder();
-  await writeChart(new Map([...chart, ['Chart.yaml', chartFile(version)]]), folder.path);
+  await writeChart(folder.path, version);
   return await writeChartArtifact(layout, folder.path, release);
 };
 

@@ -1,0 +1,101 @@
+{{/* Labels by which the Pods of a component are selected: none that an upgrade changes. */}}
+{{- define "gke-metadata-server.selectorLabels" -}}
+{{- $ := index . 0 -}}
+app.kubernetes.io/name: {{ $.Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Labels of every object: (list $ "server"). */}}
+{{- define "gke-metadata-server.labels" -}}
+{{- $ := index . 0 -}}
+{{- with $.Values.metadata.labels }}{{ toYaml . }}
+{{ end }}
+{{- include "gke-metadata-server.selectorLabels" . }}
+{{- /* a label may have no "+" */}}
+app.kubernetes.io/version: {{ $.Chart.AppVersion | replace "+" "_" | quote }}
+{{- end }}
+
+{{/* Annotations of every object, and more of one: (list $ (dict "key" "value")). */}}
+{{- define "gke-metadata-server.annotations" -}}
+{{- $ := index . 0 -}}
+{{- with merge (dict) (index . 1) ($.Values.metadata.annotations | default dict) }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Name of a cluster-wide object: (list $ "server"). */}}
+{{- define "gke-metadata-server.clusterName" -}}
+{{- $ := index . 0 -}}
+{{ printf "%s-%s" $.Release.Name (index . 1) }}
+{{- end }}
+
+{{/* Image by digest if there is one. */}}
+{{- define "gke-metadata-server.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ with .tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "gke-metadata-server.imagePullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Without the webhook nothing redirects Pods. */}}
+{{- define "gke-metadata-server.injectionMode" -}}
+{{ .Values.webhook.injectionMode | default (ternary "Redirect" "Environment" .Values.webhook.enabled) }}
+{{- end }}
+
+{{/* Pod Security level "restricted". */}}
+{{- define "gke-metadata-server.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "gke-metadata-server.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* Probes of a container by its health port. */}}
+{{- define "gke-metadata-server.probes" -}}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: {{ . }}
+  periodSeconds: 2
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: {{ . }}
+{{- end }}
+
+{{/* The same for server and webhook, as the guard believes what the server does. */}}
+{{- define "gke-metadata-server.defaultNodeServiceAccount" -}}
+{{- with .Values.settings.defaultNodeServiceAccount }}
+- name: DEFAULT_NODE_SERVICE_ACCOUNT_NAME
+  value: {{ .name | quote }}
+- name: DEFAULT_NODE_SERVICE_ACCOUNT_NAMESPACE
+  value: {{ .namespace | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Whether a caller is the server, in CEL. */}}
+{{- define "gke-metadata-server.isServer" -}}
+request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ .Release.Name }}'
+{{- end }}
+
+{{/* Seconds of a duration such as 1h30m; Helm knows durations only as something to add to a date. */}}
+{{- define "gke-metadata-server.seconds" -}}
+{{- $epoch := toDate "2006-01-02T15:04:05Z07:00" "1970-01-01T00:00:00Z" -}}
+{{ dateModify . $epoch | unixEpoch }}
+{{- end }}
