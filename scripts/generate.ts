@@ -39,9 +39,7 @@ command
 
 command
   .command('chart')
-  .description(
-    "the Helm chart's values.yaml and values.schema.json, its README's table, alerts and dashboard",
-  )
+  .description("the Helm chart's values.yaml and values.schema.json, its alerts, dashboards and test")
   .action(async () => {
     const files = await generatedChartFiles(await ModuleRenderer.prepare(cache));
     for (const [path, content] of files) await Bun.write(join(chartFolder, path), content);

@@ -5,7 +5,6 @@ import { chartValues, chartValuesSchema } from './chart-values.ts';
 import { configFields, minimalValues } from './config-fields.ts';
 import type { ReleasedImage } from './released-image.ts';
 import type { KubernetesObject, ModuleRenderer, ModuleValues } from './render.ts';
-import { withValuesTable } from './values-table.ts';
 
 /** The folder of the Helm chart. */
 export const chartFolder = join(import.meta.dir, '../../charts/gke-metadata-server');
@@ -59,9 +58,7 @@ export async function generatedChartFiles(renderer: ModuleRenderer): Promise<Rea
     full.alerts.filter(({ alert }) => others.alerts.every((other) => other.alert !== alert));
   const [webhook, clusterKeys] = [without(withoutWebhook), without(withoutKeys)];
   const always = full.alerts.filter((alert) => !webhook.includes(alert) && !clusterKeys.includes(alert));
-  const readme = join(chartFolder, 'README.md');
   return new Map([
-    ['README.md', withValuesTable(await Bun.file(readme).text(), fields)],
     ['values.yaml', chartValues(fields)],
     ['values.schema.json', chartValuesSchema(fields)],
     ['files/alerts.yaml', stringify({ always, clusterKeys, webhook }, { version: '1.1', lineWidth: 0 })],

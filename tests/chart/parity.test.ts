@@ -71,7 +71,7 @@ async function expectParity(values: ModuleValues, instance: Instance): Promise<v
 function comparable(objects: readonly KubernetesObject[]): unknown {
   const text = JSON.stringify(byIdentity(objects), (key, value: unknown) => {
     if (['annotations', 'affinity'].includes(key) && Bun.deepEquals(value, {})) return undefined;
-    return typeof value === 'string' && /^\{\s*\"/.test(value) ? JSON.parse(value) : value;
+    return typeof value === 'string' && /^\{\s*"/.test(value) ? JSON.parse(value) : value;
   });
   return JSON.parse(text);
 }
@@ -155,6 +155,45 @@ for (const { name, values, instance } of refused) {
     MINUTE,
   );
 }
+
+for (const values of [
+  { metadata: { labels: { 'app.kubernetes.io/name': 'other' } } },
+  { server: { nodeSelector: { 'kubernetes.io/os': 'windows' } } },
+  { server: { podLabels: { 'app.kubernetes.io/component': 'webhook' } } },
+  { webhook: { podLabels: { 'app.kubernetes.io/name': 'other' } } },
+]) {
+  test(
+    `${JSON.stringify(values)}: neither cue nor Helm lets it take the place of the objects' own`,
+    async () => {
+      const [minimum] = accepted;
+      if (minimum === undefined) throw new Error('no golden case');
+      const all = { ...minimum.values, ...values };
+      expect(await renderer.render(all, minimum.instance).catch((error) => error)).toBeInstanceOf(
+        ValuesRefused,
+      );
+      const said = await helm.template(all, minimum.instance).catch((error) => error);
+      expect(said).toBeInstanceOf(RefusedByHelm);
+      expect(said.message).toContain('or left out');
+    },
+    MINUTE,
+  );
+}
+
+test(
+  'what is set to what the objects have anyway is no mistake',
+  async () => {
+    const [minimum] = accepted;
+    if (minimum === undefined) throw new Error('no golden case');
+    const { values, instance } = minimum;
+    const own = { 'app.kubernetes.io/name': instance.name };
+    const os = { 'kubernetes.io/os': 'linux' };
+    await expectParity(
+      { ...values, metadata: { labels: own }, server: { podLabels: own, nodeSelector: os } },
+      instance,
+    );
+  },
+  MINUTE,
+);
 
 test(
   'helm lint has nothing to say',

@@ -5,14 +5,14 @@ app.kubernetes.io/name: {{ $.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Labels of every object: (list $ "server"). */}}
+{{/* Labels of every object, and more of one: (list $ "server") or (list $ "server" $labels). */}}
 {{- define "gke-metadata-server.labels" -}}
 {{- $ := index . 0 -}}
-{{- with $.Values.metadata.labels }}{{ toYaml . }}
-{{ end }}
-{{- include "gke-metadata-server.selectorLabels" . }}
-{{- /* a label may have no "+" */}}
-app.kubernetes.io/version: {{ $.Chart.AppVersion | replace "+" "_" | quote }}
+{{- $own := include "gke-metadata-server.selectorLabels" . | fromYaml -}}
+{{- /* a label may have no "+" */ -}}
+{{- $_ := set $own "app.kubernetes.io/version" ($.Chart.AppVersion | replace "+" "_") -}}
+{{- $more := gt (len .) 2 | ternary (last .) dict -}}
+{{ merge $own $more $.Values.metadata.labels | toYaml }}
 {{- end }}
 
 {{/* Annotations of every object, and more of one: (list $ (dict "key" "value")). */}}
@@ -23,10 +23,17 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/*
+Name of this release among those of all Namespaces: NAMESPACE.NAME, or NAME if the two are equal. Neither has a dot, so two
+releases never share a name.
+*/}}
+{{- define "gke-metadata-server.uniqueName" -}}
+{{- if eq .Release.Name .Release.Namespace }}{{ .Release.Name }}{{ else }}{{ .Release.Namespace }}.{{ .Release.Name }}{{ end }}
+{{- end }}
+
 {{/* Name of a cluster-wide object: (list $ "server"). */}}
 {{- define "gke-metadata-server.clusterName" -}}
-{{- $ := index . 0 -}}
-{{ printf "%s-%s" $.Release.Name (index . 1) }}
+{{ include "gke-metadata-server.uniqueName" (index . 0) }}-{{ index . 1 }}
 {{- end }}
 
 {{/* Image by digest if there is one. */}}
@@ -34,6 +41,11 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- with .Values.image -}}
 {{ .repository }}{{ with .tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{/* Labels of the Nodes that Pods may run on. */}}
+{{- define "gke-metadata-server.nodeSelector" -}}
+{{ merge (dict "kubernetes.io/os" "linux") . | toYaml }}
 {{- end }}
 
 {{- define "gke-metadata-server.imagePullSecrets" -}}
