@@ -28,10 +28,11 @@ export async function asApplied(
   return Promise.all(expected.map(async (object) => content(await objects.get(object))));
 }
 
-/** By which Flux and Helm know their own. */
-const MARKS = /^(kustomize\.toolkit\.fluxcd\.io|helm\.toolkit\.fluxcd\.io|meta\.helm\.sh)\//;
+/** By which Flux, Helm and the API server know their own. */
+const MARKS =
+  /^((kustomize|helm)\.toolkit\.fluxcd\.io\/|meta\.helm\.sh\/|deprecated\.daemonset\.template\.generation$)/;
 
-/** What is neither the API server's own of an object, nor a mark of Flux or Helm. */
+/** What is neither the API server's own of an object, nor a mark of Flux or Helm, nor put in by cert-manager. */
 function content(object: KubernetesObject | undefined): unknown {
   if (object === undefined) return undefined;
   const { metadata, status: _, spec, ...rest } = object;
@@ -44,7 +45,9 @@ function content(object: KubernetesObject | undefined): unknown {
   // each Service has another
   const { clusterIP: _address, clusterIPs: _addresses, ...wanted } = Object(spec);
   return {
-    ...{ ...rest, spec: wanted },
+    ...JSON.parse(
+      JSON.stringify({ ...rest, spec: wanted }, (key, value) => (key === 'caBundle' ? undefined : value)),
+    ),
     metadata: {
       ...{ name: metadata.name, namespace: metadata.namespace },
       ...{ labels: unmarked('labels'), annotations: unmarked('annotations') },

@@ -62,11 +62,14 @@ imagePullSecrets:
 {{ .Values.webhook.injectionMode | default (ternary "Redirect" "Environment" .Values.webhook.enabled) }}
 {{- end }}
 
-{{/* Pod Security level "restricted". */}}
+{{/*
+Pod Security level "restricted", with a UID of the project's own: processes of one UID on the host network can share a
+port.
+*/}}
 {{- define "gke-metadata-server.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
+runAsUser: 16321
+runAsGroup: 16321
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
