@@ -27,53 +27,81 @@ const CACHE = join(HERE, '../../.cache/clients');
 
 /** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
 export async function installClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
-  const clients = await Promise.all([pythonClient(), nodeClient(), goClient(), gcloudClient()]);
+  const [python, node, go, gcloud] = await Promise.all([
+    pythonClients(),
+    nodeClients(),
+    goClient(),
+    gcloudClient(),
+  ]);
+  const clients = [...python, ...node.map(nodeClient), go, gcloud];
   // it needs no program beside it: its tests make its command lines themselves
   return Bun.which('curl') === null ? [...clients, { name: 'curl', notRun: 'no curl on PATH' }] : clients;
 }
 
-async function pythonClient(): Promise<ClientProgram | MissingClient> {
+/** The newest google-auth, and the oldest that are still in use. */
+const PYTHON_LOCKS = ['requirements.txt', 'requirements-2.17.txt', 'requirements-1.35.txt'] as const;
+
+async function pythonClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
   const name = 'Python client';
-  if (Bun.which('python3') === null) return { name, notRun: 'no python3 on PATH' };
-  // the lock file is made for these; an older one wants other packages
+  if (Bun.which('python3') === null) return [{ name, notRun: 'no python3 on PATH' }];
+  // the lock files are made for these; an older one wants other packages
   const check = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))';
   const { exitCode } = await run(['python3', '-c', check]);
-  if (exitCode !== 0) return { name, notRun: 'python3 is older than 3.11 or has no venv module' };
+  if (exitCode !== 0) return [{ name, notRun: 'python3 is older than 3.11 or has no venv module' }];
   const folder = await installed('python', async (target) => {
-    await runOrThrow(['python3', '-m', 'venv', target]);
-    const pip = [
-      join(target, 'bin/python'),
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--disable-pip-version-check',
-    ];
-    await runOrThrow([
-      ...pip,
-      '--only-binary=:all:',
-      '--require-hashes',
-      '-r',
-      join(HERE, 'python/requirements.txt'),
-    ]);
+    await Promise.all(
+      PYTHON_LOCKS.map(async (lock) => {
+        const environment = join(target, lock);
+        await runOrThrow(['python3', '-m', 'venv', environment]);
+        const pip = [join(environment, 'bin/python'), '-m', 'pip', '--quiet', '--disable-pip-version-check'];
+        const flags = ['--only-binary=:all:', '--require-hashes'];
+        await runOrThrow([...pip, 'install', ...flags, '-r', join(HERE, 'python', lock)]);
+      }),
+    );
   });
-  const command = [join(folder, 'bin/python'), join(HERE, 'python/client.py')];
-  return { name, command, asksForScopes: true, noIDToken: NOT_ANNOTATED, denied: DENIED };
+  return PYTHON_LOCKS.map((lock) => ({
+    name: `Python google-auth ${/-([\d.]+)\.txt$/.exec(lock)?.[1] ?? '(newest)'}`,
+    command: [join(folder, lock, 'bin/python'), join(HERE, 'python/client.py')],
+    asksForScopes: true,
+    noIDToken: NOT_ANNOTATED,
+    denied: DENIED,
+  }));
 }
 
-async function nodeClient(): Promise<ClientProgram> {
+/** google-auth-library in each major version that is still in use. */
+const NODE_VERSIONS = [7, 8, 9, 10, 11];
+// older ones give up as soon as the name cannot be resolved, and say no more of a refusal than its status
+const FIRST_PATIENT_VERSION = 10;
+
+/** A version of google-auth-library, and how its programs are run: with the name of the library first. */
+export interface NodeLibrary {
+  readonly name: string;
+  /** Whether it waits for the address after the name could not be resolved, and shows the text of a refusal. */
+  readonly patient: boolean;
+  command(program: 'client.js' | 'find.js'): readonly string[];
+}
+
+/** Installs each version, or finds them installed. */
+export async function nodeClients(): Promise<readonly NodeLibrary[]> {
   const folder = await installed('node', async (target) => {
     await cp(join(HERE, 'node'), target, { recursive: true });
     await runOrThrow([process.execPath, 'install', '--frozen-lockfile', '--ignore-scripts'], { cwd: target });
   });
-  const program = join(folder, 'client.js');
   const node = Bun.which('node');
+  return NODE_VERSIONS.map((version) => ({
+    name: `${node === null ? 'Bun, as no node is on PATH,' : 'Node'} google-auth-library ${version}`,
+    patient: version >= FIRST_PATIENT_VERSION,
+    command: (program) => [node ?? process.execPath, join(folder, program), `google-auth-library-${version}`],
+  }));
+}
+
+function nodeClient({ name, patient, command }: NodeLibrary): ClientProgram {
   return {
-    name: node === null ? 'Node client, run by Bun as no node is on PATH' : 'Node client',
-    command: [node ?? process.execPath, program],
+    name,
+    command: command('client.js'),
     asksForScopes: true,
-    noIDToken: NOT_ANNOTATED,
-    denied: DENIED,
+    noIDToken: patient ? NOT_ANNOTATED : /failed with status code 404/,
+    denied: patient ? DENIED : /failed with status code 403/,
   };
 }
 

@@ -1,4 +1,4 @@
-import { CleanHome, type PodPlace } from './pod-place.ts';
+import { CleanHome, type PodPlace, variablesFor } from './pod-place.ts';
 
 const ADDRESS = '127.0.0.1';
 
@@ -17,9 +17,7 @@ export async function loopback(): Promise<PodPlace> {
     async connect(serverPort) {
       host = `${ADDRESS}:${serverPort}`;
     },
-    run: (command) =>
-      // no client honours all three, and gcloud only the last
-      home.run(command, { GCE_METADATA_HOST: host, GCE_METADATA_IP: host, GCE_METADATA_ROOT: host }),
+    run: (command, more) => home.run(command, { ...variablesFor(host), ...more }),
     [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
   };
 }

@@ -1,34 +1,52 @@
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, runOrThrow } from '../../scripts/run.ts';
-import { CleanHome, type PodPlace } from './pod-place.ts';
+import { clusterDns, type DnsBehavior } from './cluster-dns.ts';
+import { CleanHome, type PodPlace, variablesFor } from './pod-place.ts';
 
 const METADATA_ADDRESS = '169.254.169.254';
 // `ip netns exec` mounts what is in here over /etc, for the program it runs
 const FILES = '/etc/netns';
 const NAMESPACES = '/run/netns';
+const SEARCH_DOMAINS = ['default.svc.cluster.local', 'svc.cluster.local', 'cluster.local'];
+
+/** What of a Pod makes clients find the server, beside the redirect of its address. */
+export interface PodNames {
+  readonly dns: DnsBehavior;
+  /** Whether `metadata.google.internal` is in its /etc/hosts, as in an injected Pod. */
+  readonly hostsEntry: boolean;
+  /** Whether its containers have the three variables, as in an injected Pod. */
+  readonly variables: boolean;
+  /** Whether `google.internal` is among its search domains, as on GKE. */
+  readonly searchesGoogle: boolean;
+}
+
+/** As the webhook makes a Pod in a cluster whose DNS knows nothing of Google. */
+export const INJECTED: PodNames = {
+  dns: 'nxdomain',
+  hostsEntry: true,
+  variables: true,
+  searchesGoogle: false,
+};
 
 /**
- * A network namespace in which 169.254.169.254:80 leads to the server on the host, as in a real Pod, and
- * `metadata.google.internal` is found by name. Needs root on Linux, `ip` and `iptables`. Named by this process
- * and `index`, so that two runs never meet; all of it is gone after disposal.
+ * A network namespace in which 169.254.169.254:80 leads to the server on the host, as in a real Pod, with a DNS
+ * server of its own. Needs root on Linux, `ip` and `iptables`. Named by this process and `index`, so that two runs
+ * never meet; all of it is gone after disposal.
  */
-export async function networkNamespace(index: number): Promise<PodPlace> {
+export async function networkNamespace(index: number, names: PodNames = INJECTED): Promise<PodPlace> {
   const name = namespaceName(process.pid, index);
   const subnet = await freeSubnet(index);
   const [hostAddress, address] = [`${subnet}.1`, `${subnet}.2`];
-  const home = await CleanHome.create();
   const inside = (...command: string[]) => ['ip', 'netns', 'exec', name, ...command];
-  const dispose = async () => {
-    await remove(process.pid, index);
-    await home[Symbol.asyncDispose]();
-  };
-  try {
-    await create(name, linkName(process.pid, index), hostAddress, address);
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
+  await using stack = new AsyncDisposableStack();
+  const home = stack.use(await CleanHome.create());
+  stack.defer(() => remove(process.pid, index));
+  await writeFiles(name, hostAddress, names);
+  await create(name, linkName(process.pid, index), hostAddress, address);
+  stack.use(await clusterDns(hostAddress, names.dns));
+  const variables = names.variables ? variablesFor(METADATA_ADDRESS) : {};
+  const owned = stack.move();
   return {
     address,
     origin: 'http://metadata.google.internal',
@@ -37,8 +55,8 @@ export async function networkNamespace(index: number): Promise<PodPlace> {
       const target = ['-j', 'DNAT', '--to-destination', `${hostAddress}:${serverPort}`];
       await runOrThrow(inside('iptables', '-t', 'nat', '-A', 'OUTPUT', ...match, ...target));
     },
-    run: (command) => home.run(inside(...command)),
-    [Symbol.asyncDispose]: dispose,
+    run: (command, more) => home.run(inside(...command), { ...variables, ...more }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
@@ -60,12 +78,20 @@ function linkName(pid: number, index: number): string {
   return `gkt${pid}-${index}`;
 }
 
-async function create(name: string, link: string, hostAddress: string, address: string): Promise<void> {
+/** Its /etc/hosts and /etc/resolv.conf: the latter as the kubelet writes it. */
+async function writeFiles(name: string, nameserver: string, names: PodNames): Promise<void> {
+  const { hostsEntry, searchesGoogle } = names;
+  const hosts = hostsEntry ? `${METADATA_ADDRESS} metadata.google.internal\n` : '';
+  const search = [...SEARCH_DOMAINS, ...(searchesGoogle ? ['google.internal'] : [])].join(' ');
   await mkdir(join(FILES, name), { recursive: true });
-  // stands for the cluster's DNS, the other half of what makes a Pod reach the server
-  const hosts = `127.0.0.1 localhost\n${METADATA_ADDRESS} metadata.google.internal\n`;
-  await writeFile(join(FILES, name, 'hosts'), hosts);
-  await writeFile(join(FILES, name, 'resolv.conf'), '# no DNS\n');
+  await writeFile(join(FILES, name, 'hosts'), `127.0.0.1 localhost\n${hosts}`);
+  await writeFile(
+    join(FILES, name, 'resolv.conf'),
+    `search ${search}\nnameserver ${nameserver}\noptions ndots:5\n`,
+  );
+}
+
+async function create(name: string, link: string, hostAddress: string, address: string): Promise<void> {
   await ip('netns', 'add', name);
   await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
   await ip('address', 'add', `${hostAddress}/30`, 'dev', link);

@@ -1,6 +1,6 @@
 import { runOrThrow } from '../../scripts/run.ts';
 import { loopback } from './loopback.ts';
-import { networkNamespace, removeLeftoverNamespaces } from './network-namespace.ts';
+import { networkNamespace, type PodNames, removeLeftoverNamespaces } from './network-namespace.ts';
 import type { PodPlace } from './pod-place.ts';
 
 /** How this machine can have Pods. */
@@ -9,7 +9,8 @@ export interface PodNetwork {
   readonly description: string;
   /** False where all Pods have one address, so that each needs a server of its own. */
   readonly podsHaveAddresses: boolean;
-  place(index: number): Promise<PodPlace>;
+  /** As an injected Pod has it, or with these names, of which loopback knows nothing. */
+  place(index: number, names?: PodNames): Promise<PodPlace>;
 }
 
 /** Network namespaces where they can be had, after getting the tools for them with apt; loopback elsewhere. */

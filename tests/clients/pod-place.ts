@@ -11,8 +11,8 @@ export interface PodPlace extends AsyncDisposable {
   readonly origin: string;
   /** From now on the metadata server of this place is the one on this port of the host. */
   connect(serverPort: number): Promise<void>;
-  /** Runs a program to its end, in a clean environment. */
-  run(command: readonly string[]): Promise<Finished>;
+  /** Runs a program to its end, in a clean environment with these variables beside the Pod's. */
+  run(command: readonly string[], variables?: Readonly<Record<string, string>>): Promise<Finished>;
 }
 
 // a client tries again for up to a minute, and a slow machine needs a while to start an interpreter
@@ -38,4 +38,9 @@ export class CleanHome implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The variables by which Google's clients are told where the server is: no client honours all three. */
+export function variablesFor(host: string): Readonly<Record<string, string>> {
+  return { GCE_METADATA_HOST: host, GCE_METADATA_IP: host, GCE_METADATA_ROOT: host };
 }

@@ -1,19 +1,18 @@
 // What an application sees through google-auth-library and gcp-metadata: prints it as JSON.
-// Usage: client.js AUDIENCE SCOPE...
-import { createRequire } from 'node:module';
-import { instance, isAvailable } from 'gcp-metadata';
-import { GoogleAuth } from 'google-auth-library';
+// Usage: client.js LIBRARY AUDIENCE SCOPE...
+import { library } from './library.js';
 
-const [audience, ...scopes] = process.argv.slice(2);
-const { version } = createRequire(import.meta.url)('google-auth-library/package.json');
+const [name, audience, ...scopes] = process.argv.slice(2);
+const { version, GoogleAuth, metadata } = library(name);
 const auth = new GoogleAuth({ scopes });
 
 const seen = {
   client: `google-auth-library ${version}`,
-  available: await isAvailable(),
+  available: await metadata.isAvailable(),
   projectID: await auth.getProjectId(),
-  universe: await auth.getUniverseDomain(),
-  email: await instance('service-accounts/default/email'),
+  // 7 and 8 know of one alone
+  universe: (await auth.getUniverseDomain?.()) ?? 'googleapis.com',
+  email: await metadata.instance('service-accounts/default/email'),
 };
 
 try {

@@ -10,7 +10,6 @@ import google.auth
 import google.auth.compute_engine
 import google.auth.exceptions
 import google.auth.transport.requests
-import google.oauth2.id_token
 
 audience, *scopes = sys.argv[1:]
 request = google.auth.transport.requests.Request()
@@ -19,7 +18,8 @@ seen = {
     "client": f"google-auth {google.auth.__version__}",
     "available": isinstance(credentials, google.auth.compute_engine.Credentials),
     "projectID": project_id,
-    "universe": credentials.universe_domain,
+    # versions before 2.24 know of one alone
+    "universe": getattr(credentials, "universe_domain", "googleapis.com"),
     "email": google.auth.compute_engine._metadata.get_service_account_info(request)["email"],
 }
 
@@ -28,14 +28,17 @@ try:
     # the second one asks for the account by the name that the first one learnt
     credentials.refresh(request)
     seen["accessToken"] = credentials.token
-except google.auth.exceptions.RefreshError as error:
+except google.auth.exceptions.GoogleAuthError as error:
     seen["accessTokenError"] = str(error)
 
 try:
-    id_token = google.oauth2.id_token.fetch_id_token_credentials(audience, request)
+    # what fetch_id_token() does on a machine that has a metadata server; 1.35 has no part of it on its own
+    id_token = google.auth.compute_engine.IDTokenCredentials(
+        request, audience, use_metadata_identity_endpoint=True
+    )
     id_token.refresh(request)
     seen["idToken"] = id_token.token
-except google.auth.exceptions.RefreshError as error:
+except google.auth.exceptions.GoogleAuthError as error:
     seen["idTokenError"] = str(error)
 
 print(json.dumps(seen))
