@@ -37,8 +37,8 @@ export class Objects {
       (one) => one.kind === kind && !one.name.includes('/'),
     );
     if (resource === undefined) throw new Error(`the API server has no ${kind} of ${apiVersion}`);
-    const inNamespace = resource.namespaced ? `/namespaces/${namespace ?? 'default'}` : '';
-    return `${group}${inNamespace}/${resource.name}/${name}`;
+    const inNamespace = resource.namespaced ? `/namespaces/${segment(namespace ?? 'default')}` : '';
+    return `${group}${inNamespace}/${resource.name}/${segment(name)}`;
   }
 
   /** Makes the object, or makes it what is given; what others have set beside that stays. Returns it as it is then. */
@@ -90,4 +90,11 @@ export class Objects {
 /** `KIND NAMESPACE/NAME`, for people. */
 export function describe({ kind, metadata: { name, namespace } }: ObjectReference): string {
   return namespace === undefined ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
+}
+
+/** A name as one segment of a path: RBAC's may have colons, so that Kubernetes' rule for segments is the one that fits all. */
+function segment(name: string): string {
+  if (!/^[^/%]{1,253}$/.test(name) || name === '.' || name === '..')
+    throw new Error(`not the name of an object: '${name}'`);
+  return encodeURIComponent(name);
 }

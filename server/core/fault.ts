@@ -18,6 +18,7 @@ export type FaultCode =
   // Kubernetes
   | 'kubernetes-unavailable'
   | 'kubernetes-forbidden'
+  | 'object-name-invalid'
   | 'service-account-missing'
   | 'bound-object-gone'
   // Google

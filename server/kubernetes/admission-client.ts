@@ -1,3 +1,4 @@
+import { objectPath } from './api-path.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Field } from './field.ts';
 import { getObject } from './get-object.ts';
@@ -13,7 +14,8 @@ export interface Namespace {
 
 /**
  * Everything the webhook asks of the API server, always live; its RBAC holds nothing more.
- * Each is undefined where there is no such object, and throws `kubernetes-unavailable` or `kubernetes-forbidden`.
+ * Each is undefined where there is no such object, and throws `kubernetes-unavailable`, `kubernetes-forbidden`
+ * or `object-name-invalid`, the last without a request.
  */
 export interface AdmissionClient {
   getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined>;
@@ -25,18 +27,18 @@ export interface AdmissionClient {
 export class AdmissionRestClient implements AdmissionClient {
   constructor(private readonly server: ApiServer) {}
 
-  getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined> {
-    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+  async getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined> {
+    const path = objectPath('pods', { namespace, name });
     return getObject(this.server, { resource: 'pods', path }, 'Pod', parsePod, signal);
   }
 
-  getNode(name: string, signal?: AbortSignal): Promise<Node | undefined> {
-    const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
+  async getNode(name: string, signal?: AbortSignal): Promise<Node | undefined> {
+    const path = objectPath('nodes', { name });
     return getObject(this.server, { resource: 'nodes', path }, 'Node', parseNode, signal);
   }
 
-  getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
-    const path = `/api/v1/namespaces/${encodeURIComponent(name)}`;
+  async getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
+    const path = objectPath('namespaces', { name });
     return getObject(this.server, { resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
   }
 }

@@ -1,6 +1,7 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
+import type { ApiPath } from './api-path.ts';
 import type { Cluster } from './configuration.ts';
 import { Field } from './field.ts';
 
@@ -14,8 +15,7 @@ export interface ApiCall {
   readonly verb: 'list' | 'watch' | 'get' | 'create';
   /** As RBAC spells it: `pods`, `serviceaccounts/token`. */
   readonly resource: string;
-  /** Path and query. */
-  readonly path: string;
+  readonly path: ApiPath;
   readonly body?: object;
   /** By default `application/json`. */
   readonly accept?: string;

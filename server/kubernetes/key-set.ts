@@ -1,5 +1,6 @@
 import { calculateJwkThumbprint } from 'jose';
 import { Fault } from '../core/fault.ts';
+import { fixedPath } from './api-path.ts';
 import { ApiRefusal, type ApiServer, faultOf } from './api-server.ts';
 import { Field } from './field.ts';
 
@@ -66,7 +67,7 @@ export async function readClusterKeys(
   const call = {
     verb: 'get',
     resource: KEY_SET_PATH,
-    path: KEY_SET_PATH,
+    path: fixedPath(KEY_SET_PATH),
     // the API server answers 406 where only application/json is asked for
     accept: 'application/jwk-set+json',
     longestAnswerBytes: LONGEST_KEY_SET_BYTES,

@@ -1,11 +1,9 @@
 import { Fault } from '../core/fault.ts';
+import { isNamespaceName, isObjectName } from './object-name.ts';
 import type { Node, ServiceAccountName } from './objects.ts';
 
 const NAME_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountName';
 const NAMESPACE_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountNamespace';
-
-/** RFC 1123: what Kubernetes takes for a name. These values end up in a URL. */
-const OBJECT_NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /**
  * Who the Pods on a Node's host network are: annotations before labels, those before the configured default.
@@ -24,7 +22,7 @@ export function serviceAccountOfNode(
   if (name === undefined || namespace === undefined) {
     throw without(node, `has ${name === undefined ? NAMESPACE_KEY : NAME_KEY} but not the other of the two`);
   }
-  if (!OBJECT_NAME.test(name) || !OBJECT_NAME.test(namespace)) {
+  if (!isObjectName(name) || !isNamespaceName(namespace)) {
     throw without(
       node,
       `names a ServiceAccount that Kubernetes cannot have in ${NAME_KEY} or ${NAMESPACE_KEY}`,

@@ -1,3 +1,4 @@
+import { objectPath } from './api-path.ts';
 import type { ApiServer } from './api-server.ts';
 import type { Field } from './field.ts';
 import { getObject } from './get-object.ts';
@@ -40,13 +41,13 @@ export interface InitContainerDetails extends ContainerDetails {
 
 const NETWORK_CAPABILITIES = ['NET_ADMIN', 'CAP_NET_ADMIN', 'ALL'];
 
-/** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
-export function getPodDetails(
+/** Undefined where there is none. Throws `kubernetes-unavailable`, `kubernetes-forbidden` or `object-name-invalid`. */
+export async function getPodDetails(
   server: Pick<ApiServer, 'json'>,
   namespace: string,
   name: string,
 ): Promise<PodDetails | undefined> {
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
+  const path = objectPath('pods', { namespace, name });
   return getObject(server, { resource: 'pods', path }, 'Pod', parsePodDetails);
 }
 

@@ -1,5 +1,6 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { listPath, objectPath } from './api-path.ts';
 import { type ApiCall, ApiRefusal, type ApiServer, faultOf, parseStatus } from './api-server.ts';
 import {
   type KubernetesClient,
@@ -29,19 +30,19 @@ export class RestClient implements KubernetesClient {
   ) {}
 
   podsOfNode(nodeName: string): Resource<Pod> {
-    return this.#resource('pods', `spec.nodeName=${nodeName}`, 'Pod', parsePod);
+    return this.#resource('pods', 'spec.nodeName', nodeName, 'Pod', parsePod);
   }
 
   node(name: string): Resource<Node> {
-    return this.#resource('nodes', `metadata.name=${name}`, 'Node', parseNode);
+    return this.#resource('nodes', 'metadata.name', name, 'Node', parseNode);
   }
 
-  getServiceAccount(
+  async getServiceAccount(
     namespace: string,
     name: string,
     signal?: AbortSignal,
   ): Promise<ServiceAccount | undefined> {
-    const call = { resource: 'serviceaccounts', path: pathOf(namespace, name) };
+    const call = { resource: 'serviceaccounts', path: objectPath('serviceaccounts', { namespace, name }) };
     return getObject(this.server, call, 'ServiceAccount', parseServiceAccount, signal);
   }
 
@@ -49,7 +50,11 @@ export class RestClient implements KubernetesClient {
     const call: ApiCall = {
       verb: 'create',
       resource: 'serviceaccounts/token',
-      path: `${pathOf(request.namespace, request.serviceAccountName)}/token`,
+      path: objectPath(
+        'serviceaccounts',
+        { namespace: request.namespace, name: request.serviceAccountName },
+        'token',
+      ),
       body: {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',
@@ -67,11 +72,16 @@ export class RestClient implements KubernetesClient {
     }
   }
 
-  #resource<T>(name: string, fieldSelector: string, kind: string, parse: (object: Field) => T): Resource<T> {
+  #resource<T>(
+    name: 'pods' | 'nodes',
+    field: Parameters<typeof listPath>[1],
+    nodeName: string,
+    kind: string,
+    parse: (object: Field) => T,
+  ): Resource<T> {
     const { server } = this;
     const { random } = this.effects;
-    const path = (query: Record<string, string>) =>
-      `/api/v1/${name}?${new URLSearchParams({ fieldSelector, ...query })}`;
+    const path = (query: Record<string, string>) => listPath(name, field, nodeName, query);
     return {
       // No resourceVersion, that is the newest state: an older one could give an address to the Pod that had it
       // before. API servers answer it from memory since 1.31, narrowed by an index for these two selectors.
@@ -164,8 +174,4 @@ function tokenFault(
     );
   }
   return faultOf(refusal);
-}
-
-function pathOf(namespace: string, serviceAccountName: string): string {
-  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(serviceAccountName)}`;
 }

@@ -24,6 +24,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'stores-not-in-sync': 503,
   'kubernetes-unavailable': 503,
   'kubernetes-forbidden': 403,
+  'object-name-invalid': 404,
   'service-account-missing': 404,
   'bound-object-gone': 404,
   'google-unavailable': 503,

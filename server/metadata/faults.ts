@@ -77,6 +77,10 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
     status: 403,
     text: 'The Kubernetes API server refused the metadata server; its RBAC or an admission policy does not allow this.\n',
   },
+  'object-name-invalid': {
+    status: 404,
+    text: 'The Kubernetes service account of this Pod cannot exist: its name is not valid.\n',
+  },
   'service-account-missing': {
     status: 404,
     text: 'The Kubernetes service account of this Pod does not exist.\n',

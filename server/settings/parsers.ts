@@ -3,6 +3,7 @@ import type { ContainerResources } from '../admission/injection-settings.ts';
 import { Fault } from '../core/fault.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
+import { isObjectName } from '../kubernetes/object-name.ts';
 
 /** A TCP port, 1 to 65535. */
 export function parsePort(value: string): number {
@@ -87,7 +88,7 @@ export function parseOptionalName(value: string): string {
 
 /** A Kubernetes object name, RFC 1123 subdomain. */
 export function parseObjectName(value: string): string {
-  if (value.length > 253 || !/^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?$/.test(value)) {
+  if (!isObjectName(value)) {
     throw new InvalidArgumentError('Expected the name of a Kubernetes object.');
   }
   return value;
