@@ -62,7 +62,7 @@ function newCallers(defaultNodeServiceAccount?: { namespace: string; name: strin
     defaultNodeServiceAccount,
     clouds: [googleAnnotations],
     effects: { ...clock, random: () => 0.5 },
-    events: { watchRestarted() {} },
+    events: { watchRestarted() {}, objectUnreadable() {} },
     log: {
       debug() {},
       info() {},

@@ -20,7 +20,7 @@ export interface NodeCallersOptions {
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
   readonly clouds: readonly CloudAnnotations[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
-  readonly events: Pick<DomainEvents, 'watchRestarted'>;
+  readonly events: Pick<DomainEvents, 'watchRestarted' | 'objectUnreadable'>;
   readonly log: Log;
 }
 

@@ -1,7 +1,7 @@
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { Node, ServiceAccountName } from '../kubernetes/objects.ts';
-import type { Replica } from '../kubernetes/reflector.ts';
+import type { Identified, Replica } from '../kubernetes/reflector.ts';
 import { socketSpellings } from './socket-spellings.ts';
 
 export interface OwnNodeEvents {
@@ -41,7 +41,7 @@ export class OwnNode implements Replica<Node> {
     for (const address of node.addresses) if (!before.has(address)) this.events.gained(address);
   }
 
-  remove({ uid }: Node): void {
+  remove({ uid }: Identified): void {
     if (uid !== this.#node?.uid) return;
     this.#node = undefined;
     this.#addresses = new Set();

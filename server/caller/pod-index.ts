@@ -1,6 +1,6 @@
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Pod } from '../kubernetes/objects.ts';
-import type { Replica } from '../kubernetes/reflector.ts';
+import type { Identified, Replica } from '../kubernetes/reflector.ts';
 import { socketSpellings } from './socket-spellings.ts';
 
 export interface PodIndexEvents {
@@ -51,7 +51,7 @@ export class PodIndex implements Replica<Pod> {
     for (const address of claims(pod)) this.#settle(address);
   }
 
-  remove({ uid }: Pod): void {
+  remove({ uid }: Identified): void {
     const pod = this.#pods.get(uid);
     if (pod === undefined) return;
     this.#pods.delete(uid);

@@ -18,6 +18,7 @@ let kubernetes: StandInKubernetes;
 let client: RestClient;
 let callers: NodeCallers;
 let restarts: string[];
+let unreadable: string[];
 let stop: AbortController;
 let running: Promise<void>;
 
@@ -36,6 +37,7 @@ beforeEach(async () => {
   };
   client = new RestClient(new ApiServer(cluster, systemEffects), systemEffects);
   restarts = [];
+  unreadable = [];
   stop = new AbortController();
   callers = new NodeCallers({
     client,
@@ -44,7 +46,10 @@ beforeEach(async () => {
     clouds: [googleAnnotations],
     // pauses are the test of the reflector: here they are short
     effects: { ...systemEffects, random: () => -0.49 },
-    events: { watchRestarted: (resource, reason) => void restarts.push(`${resource} ${reason}`) },
+    events: {
+      watchRestarted: (resource, reason) => void restarts.push(`${resource} ${reason}`),
+      objectUnreadable: (resource) => void unreadable.push(resource),
+    },
     log: { debug() {}, info() {}, warn() {}, error() {} },
   });
   running = callers.run(stop.signal);
@@ -90,6 +95,22 @@ test('what comes and goes is seen at once', async () => {
   kubernetes.delete(late);
   await until(() => callers.known('10.0.0.2') === undefined);
   expect(calls('list', 'pods')).toBe(1);
+});
+
+test('one Pod whose status cannot be read costs no other its token, and the watch goes on', async () => {
+  const status = { phase: 'Running', podIPs: 'none' };
+  const broken = { ...pod({ name: 'broken', ips: ['10.0.0.3'], serviceAccountName: 'web' }), status };
+  // what an API server would not store, as a proxy or a bug could send it
+  kubernetes.put(broken as unknown as ReturnType<typeof pod>);
+  const late = kubernetes.put(pod({ name: 'late', ips: ['10.0.0.2'], serviceAccountName: 'web' }));
+  expect(await uidAt('10.0.0.2')).toBe(late.metadata.uid);
+  expect(unreadable).toEqual(['pods']);
+  kubernetes.endWatches();
+  await until(() => kubernetes.openWatches === 2);
+  kubernetes.compact('event');
+  kubernetes.dropConnections();
+  await until(() => kubernetes.openWatches === 2);
+  expect(await uidAt('10.0.0.1')).toBe(WEB.metadata.uid);
 });
 
 test('watches that end resume from their bookmark, without a list', async () => {

@@ -1,12 +1,30 @@
+import type { Fault } from '../core/fault.ts';
 import type { Secret } from '../core/secret.ts';
 import type { BoundObject, Node, Pod, ServiceAccount } from './objects.ts';
 
 export type WatchEvent<T> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
+  | {
+      readonly type: 'UNREADABLE';
+      readonly object: Unreadable;
+      /** Undefined if that cannot be read either. */
+      readonly resourceVersion: string | undefined;
+    };
+
+/** An object of the API server that lacks what is needed of it: left out, so that one does not cost the others. */
+export interface Unreadable {
+  /** Undefined if that cannot be read either. */
+  readonly uid: string | undefined;
+  /** `NAMESPACE/NAME`, as far as it can be read. */
+  readonly name: string;
+  readonly cause: Fault;
+}
 
 export interface Listing<T> {
   readonly items: readonly T[];
+  /** Those that are left out. */
+  readonly unreadable?: readonly Unreadable[];
   readonly resourceVersion: string;
 }
 

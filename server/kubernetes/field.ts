@@ -23,6 +23,11 @@ export class Field {
     return this.value === undefined || this.value === null || this.value === '' ? otherwise : this.text();
   }
 
+  /** The text; undefined if this is anything else. */
+  textIfAny(): string | undefined {
+    return typeof this.value === 'string' && this.value !== '' ? this.value : undefined;
+  }
+
   isTrue(): boolean {
     return this.value === true;
   }

@@ -2,22 +2,23 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { FakeResource } from '../testing/fake-resource.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
-import { ResourceVersionExpired, type WatchEvent } from './client.ts';
-import { Reflector } from './reflector.ts';
+import { ResourceVersionExpired, type Unreadable, type WatchEvent } from './client.ts';
+import { type Identified, Reflector } from './reflector.ts';
 
-const HEARD: WatchEvent<string> = { type: 'BOOKMARK', resourceVersion: '9' };
+const HEARD: WatchEvent<Identified> = { type: 'BOOKMARK', resourceVersion: '9' };
 
 function gone(): Fault {
   return new Fault('kubernetes-unavailable', 'gone', { remedy: 'none' });
 }
 
 let clock: ManualClock;
-let resource: FakeResource<string>;
+let resource: FakeResource<Identified>;
 let objects: Set<string>;
 let restarts: string[];
 let onRestart: () => void;
+let unreadable: number;
 let warnings: object[];
-let reflector: Reflector<string>;
+let reflector: Reflector<Identified>;
 let stop: AbortController;
 let running: Promise<void>;
 
@@ -27,16 +28,17 @@ beforeEach(() => {
   objects = new Set();
   restarts = [];
   onRestart = () => {};
+  unreadable = 0;
   warnings = [];
   stop = new AbortController();
   reflector = new Reflector({
     resource,
     replica: {
       replace: (all) => {
-        objects = new Set(all);
+        objects = new Set(all.map(({ uid }) => uid));
       },
-      put: (object) => void objects.add(object),
-      remove: (object) => void objects.delete(object),
+      put: ({ uid }) => void objects.add(uid),
+      remove: ({ uid }) => void objects.delete(uid),
     },
     name: 'pods',
     effects: { ...clock, random: () => 0.5 },
@@ -44,6 +46,9 @@ beforeEach(() => {
       watchRestarted(_, reason) {
         restarts.push(reason);
         onRestart();
+      },
+      objectUnreadable() {
+        unreadable += 1;
       },
     },
     log: { debug() {}, info() {}, warn: (fields) => void warnings.push(fields), error() {} },
@@ -62,15 +67,15 @@ async function start(): Promise<void> {
 
 describe('Reflector', () => {
   test('lists, then follows the watch from there', async () => {
-    resource.answer = () => ({ items: ['a', 'b'], resourceVersion: '5' });
+    resource.answer = () => ({ items: [{ uid: 'a' }, { uid: 'b' }], resourceVersion: '5' });
     expect(reflector.inSync).toBe(false);
     await start();
     expect(reflector.inSync).toBe(true);
     expect(resource.latest.resourceVersion).toBe('5');
     resource.latest.send(
-      { type: 'ADDED', object: 'c', resourceVersion: '6' },
-      { type: 'DELETED', object: 'a', resourceVersion: '7' },
-      { type: 'MODIFIED', object: 'd', resourceVersion: '8' },
+      { type: 'ADDED', object: { uid: 'c' }, resourceVersion: '6' },
+      { type: 'DELETED', object: { uid: 'a' }, resourceVersion: '7' },
+      { type: 'MODIFIED', object: { uid: 'd' }, resourceVersion: '8' },
     );
     await settled();
     expect([...objects].sort()).toEqual(['b', 'c', 'd']);
@@ -78,7 +83,7 @@ describe('Reflector', () => {
 
   test('resumes a watch that ended from its last event or bookmark, without a list or a pause', async () => {
     await start();
-    resource.latest.send({ type: 'ADDED', object: 'a', resourceVersion: '6' }, 'end');
+    resource.latest.send({ type: 'ADDED', object: { uid: 'a' }, resourceVersion: '6' }, 'end');
     await settled();
     expect(resource.latest.resourceVersion).toBe('6');
     resource.latest.send(HEARD, 'end');
@@ -89,12 +94,60 @@ describe('Reflector', () => {
     expect(warnings).toEqual([]);
   });
 
+  test('an object that cannot be read is left out, counted and logged once; all others go on', async () => {
+    const broken = (uid: string | undefined, name = 'default/broken'): Unreadable => ({
+      uid,
+      name,
+      cause: gone(),
+    });
+    const event = (uid: string | undefined, resourceVersion?: string) =>
+      ({ type: 'UNREADABLE', object: broken(uid), resourceVersion }) as const;
+    resource.answer = () => ({
+      items: [{ uid: 'a' }, { uid: 'b' }],
+      unreadable: [broken('x')],
+      resourceVersion: '5',
+    });
+    await start();
+    expect(reflector.inSync).toBe(true);
+    expect(warnings).toEqual([
+      { resource: 'pods', name: 'default/broken', uid: 'x', reason: 'gone', remedy: 'none' },
+    ]);
+    resource.latest.send(
+      event('a', '6'),
+      event('a', '7'),
+      event(undefined),
+      { type: 'ADDED', object: { uid: 'c' }, resourceVersion: '8' },
+      'end',
+    );
+    await settled();
+    // what was known of `a` may be wrong by now
+    expect([...objects]).toEqual(['b', 'c']);
+    expect([unreadable, warnings.length]).toEqual([4, 3]);
+    expect(restarts).toEqual(['ended']);
+    resource.latest.send(event('y', '9'), event(undefined), 'end');
+    await settled();
+    expect(resource.latest.resourceVersion).toBe('9');
+    resource.latest.send({ type: 'MODIFIED', object: { uid: 'a' }, resourceVersion: '10' });
+    await settled();
+    expect([...objects].sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('however many cannot be read, the log is not remembered without end', async () => {
+    await start();
+    for (let uid = 0; uid < 1000; uid++) {
+      const object = { uid: `${uid}`, name: '', cause: gone() };
+      resource.latest.send({ type: 'UNREADABLE', object, resourceVersion: `${uid}` });
+    }
+    await settled();
+    expect([unreadable, warnings.length]).toEqual([1000, 1000]);
+  });
+
   test('lists again at once when the version has expired, dropping what is gone', async () => {
-    resource.answer = () => ({ items: ['a'], resourceVersion: '5' });
+    resource.answer = () => ({ items: [{ uid: 'a' }], resourceVersion: '5' });
     await start();
     resource.latest.send(HEARD, 'end');
     await settled();
-    resource.answer = () => ({ items: ['b'], resourceVersion: '50' });
+    resource.answer = () => ({ items: [{ uid: 'b' }], resourceVersion: '50' });
     resource.latest.send(new ResourceVersionExpired());
     await settled();
     expect([...objects]).toEqual(['b']);
@@ -166,7 +219,7 @@ describe('Reflector', () => {
   });
 
   test('keeps its objects and stays in sync while the API server is gone', async () => {
-    resource.answer = () => ({ items: ['a'], resourceVersion: '5' });
+    resource.answer = () => ({ items: [{ uid: 'a' }], resourceVersion: '5' });
     await start();
     resource.answer = () => {
       throw gone();
@@ -228,7 +281,7 @@ describe('Reflector', () => {
 describe('Reflector.relist', () => {
   test('lists once for all who ask, in the midst of a watch, and goes on from there', async () => {
     await start();
-    resource.answer = () => ({ items: ['a'], resourceVersion: '7' });
+    resource.answer = () => ({ items: [{ uid: 'a' }], resourceVersion: '7' });
     await Promise.all([reflector.relist(), reflector.relist()]);
     expect([...objects]).toEqual(['a']);
     expect(resource.lists).toBe(2);
@@ -246,7 +299,7 @@ describe('Reflector.relist', () => {
     expect(resource.lists).toBe(1);
     expect(await reflector.relist().catch((error: Error) => error.message)).toBe('gone');
     expect(resource.lists).toBe(2);
-    resource.answer = () => ({ items: ['a'], resourceVersion: '7' });
+    resource.answer = () => ({ items: [{ uid: 'a' }], resourceVersion: '7' });
     await reflector.relist();
     expect([...objects]).toEqual(['a']);
   });
@@ -275,7 +328,7 @@ describe('Reflector.relist', () => {
     const listing = Promise.withResolvers<void>();
     resource.answer = async () => {
       await listing.promise;
-      return { items: ['a'], resourceVersion: '7' };
+      return { items: [{ uid: 'a' }], resourceVersion: '7' };
     };
     await start();
     const relisted = reflector.relist();

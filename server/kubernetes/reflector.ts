@@ -2,7 +2,7 @@ import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
-import { type Resource, ResourceVersionExpired, type WatchEvent } from './client.ts';
+import { type Resource, ResourceVersionExpired, type Unreadable, type WatchEvent } from './client.ts';
 
 /** API servers send a bookmark about once a minute: this much silence is a connection that died unseen. */
 const LONGEST_SILENCE_MILLISECONDS = 150_000;
@@ -12,22 +12,29 @@ const FIRST_BACKOFF_MILLISECONDS = 1_000;
 const LONGEST_BACKOFF_MILLISECONDS = 30_000;
 /** After so many failures the fault may lie in the version (etcd restored from a backup): list again. */
 const FAILURES_BEFORE_LIST = 3;
+const MOST_SAID = 128;
+
+/** What an object is known by for as long as it exists. */
+export interface Identified {
+  readonly uid: string;
+}
 
 /** What is kept the same as the API server's objects. */
-export interface Replica<T> {
+export interface Replica<T extends Identified> {
   /** These are all. */
   replace(objects: readonly T[]): void;
   /** This one is new or has changed. */
   put(object: T): void;
-  remove(object: T): void;
+  /** This one is gone, or can no longer be read. */
+  remove(object: Identified): void;
 }
 
-export interface ReflectorOptions<T> {
+export interface ReflectorOptions<T extends Identified> {
   readonly resource: Resource<T>;
   readonly replica: Replica<T>;
   readonly name: 'pods' | 'nodes';
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
-  readonly events: Pick<DomainEvents, 'watchRestarted'>;
+  readonly events: Pick<DomainEvents, 'watchRestarted' | 'objectUnreadable'>;
   readonly log: Log;
 }
 
@@ -38,11 +45,13 @@ class RelistWanted extends Error {}
  * lists again where the version has expired, backs off from failures. While the API server is gone the replica
  * stays as it was.
  */
-export class Reflector<T> {
+export class Reflector<T extends Identified> {
   readonly #options: ReflectorOptions<T>;
   #inSync = false;
   #version: string | undefined;
   #failures = 0;
+  /** Which objects the log has been told of, and why. */
+  readonly #said = new Set<string>();
   #running: AbortSignal | undefined;
   /** Set while a list is asked for by {@link relist}. */
   #relisting: PromiseWithResolvers<void> | undefined;
@@ -103,8 +112,9 @@ export class Reflector<T> {
   async #list(signal: AbortSignal): Promise<void> {
     const { resource, replica, name, log } = this.#options;
     try {
-      const { items, resourceVersion } = await resource.list(signal);
+      const { items, unreadable = [], resourceVersion } = await resource.list(signal);
       replica.replace(items);
+      for (const object of unreadable) this.#leaveOut(object);
       this.#version = resourceVersion;
       if (!this.#inSync) log.info({ resource: name, count: items.length }, 'in sync');
       this.#inSync = true;
@@ -140,10 +150,27 @@ export class Reflector<T> {
 
   #apply(event: WatchEvent<T>): void {
     const { replica } = this.#options;
-    if (event.type === 'DELETED') replica.remove(event.object);
+    if (event.type === 'UNREADABLE') this.#leaveOut(event.object);
+    else if (event.type === 'DELETED') replica.remove(event.object);
     else if (event.type !== 'BOOKMARK') replica.put(event.object);
-    this.#version = event.resourceVersion;
+    this.#version = event.resourceVersion ?? this.#version;
     this.#failures = 0;
+  }
+
+  /** What was known of it may be wrong by now: it is forgotten until it can be read again. */
+  #leaveOut({ uid, name, cause }: Unreadable): void {
+    const { replica, name: resource, events, log } = this.#options;
+    if (uid !== undefined) replica.remove({ uid });
+    events.objectUnreadable(resource);
+    // a Pod that changes every second would fill the log with it
+    const said = `${uid} ${cause.message}`;
+    if (this.#said.has(said)) return;
+    if (this.#said.size >= MOST_SAID) this.#said.clear();
+    this.#said.add(said);
+    log.warn(
+      { resource, name, uid, reason: cause.message, remedy: cause.remedy },
+      'left out unreadable object',
+    );
   }
 
   /** Aborts the watch once nothing was heard for too long. */

@@ -170,7 +170,7 @@ describe('list', () => {
 
   test('of the Node itself', async () => {
     respond = () => Response.json({ metadata: { resourceVersion: '9' }, items: null });
-    expect(await client.node('node-1').list()).toEqual({ items: [], resourceVersion: '9' });
+    expect(await client.node('node-1').list()).toEqual({ items: [], unreadable: [], resourceVersion: '9' });
     expect(sent[0]?.url).toBe('https://api.test/api/v1/nodes?fieldSelector=metadata.name%3Dnode-1');
   });
 
@@ -181,6 +181,17 @@ describe('list', () => {
       expect(await codeOf(client.podsOfNode('node-1').list())).toBe('kubernetes-unavailable');
     },
   );
+
+  test('one that cannot be read is left out', async () => {
+    const items = [podJSON('a'), { ...podJSON('x'), status: { podIPs: 'none' } }, 'nonsense', podJSON('b')];
+    respond = () => Response.json({ metadata: { resourceVersion: '9' }, items });
+    const listing = await client.podsOfNode('node-1').list();
+    expect(listing.items.map((pod) => pod.name)).toEqual(['a', 'b']);
+    expect(listing.unreadable?.map(({ uid, name }) => [uid, name])).toEqual([
+      ['uid-x', 'default/x'],
+      [undefined, ''],
+    ]);
+  });
 
   test('answered with 410: the version has expired', async () => {
     respond = () => status(410, 'Expired');
@@ -197,7 +208,7 @@ describe('watch', () => {
       { type: 'BOOKMARK', object: bookmark },
       { type: 'DELETED', object: podJSON('a', '13') },
     ]);
-    const told = events.map((e) => [e.type, e.resourceVersion, e.type === 'BOOKMARK' ? '' : e.object.name]);
+    const told = events.map((e) => [e.type, e.resourceVersion, 'object' in e ? e.object.name : '']);
     expect(told).toEqual([
       ['ADDED', '10', 'a'],
       ['MODIFIED', '11', 'a'],
@@ -222,12 +233,52 @@ describe('watch', () => {
     expect(error instanceof Fault && error.code).toBe(code === 410 ? false : 'kubernetes-unavailable');
   });
 
-  test.each([{}, { type: 'SURPRISE' }, { type: 'ADDED' }, { type: 'BOOKMARK', object: {} }, [], { type: 1 }])(
-    '%j is a clear error',
-    async (line) => {
-      expect(await codeOf(watch([line]))).toBe('kubernetes-unavailable');
-    },
-  );
+  test.each([
+    {},
+    { type: 'SURPRISE' },
+    { type: 'SURPRISE', object: podJSON('x', '11') },
+    { type: 'ADDED' },
+    { type: 'ADDED', object: { ...podJSON('x'), status: { podIPs: 'none' } } },
+    { type: 'MODIFIED', object: { ...podJSON('x'), spec: [] } },
+    { type: 'DELETED', object: 'x' },
+    [[]],
+    { type: 1 },
+  ])('%j is left out, and the watch goes on', async (line) => {
+    const events = await watch([line, { type: 'ADDED', object: podJSON('a', '12') }]);
+    expect(events.map(({ type }) => type)).toEqual(['UNREADABLE', 'ADDED']);
+    expect(events[0]).toMatchObject({ object: { cause: { code: 'kubernetes-unavailable' } } });
+  });
+
+  test('what is left out is named as far as it can be read', async () => {
+    const object = { ...podJSON('x', '11'), status: { podIPs: 'none' } };
+    const [event] = await watch([{ type: 'MODIFIED', object }]);
+    expect(event).toMatchObject({
+      type: 'UNREADABLE',
+      resourceVersion: '11',
+      object: { uid: 'uid-x', name: 'default/x' },
+    });
+    const long = { metadata: { name: `a\n${'b'.repeat(100_000)}` } };
+    const [other] = await watch([{ type: 'MODIFIED', object: long }]);
+    expect(other?.type === 'UNREADABLE' && other.object.name.length < 400).toBe(true);
+    expect(other?.type === 'UNREADABLE' && other.object.name.includes('\n')).toBe(false);
+  });
+
+  test('a bookmark without a version is a clear error', async () => {
+    expect(await codeOf(watch([{ type: 'BOOKMARK', object: {} }]))).toBe('kubernetes-unavailable');
+  });
+
+  test.each([
+    undefined,
+    null,
+    'text',
+    [[]],
+    {},
+    { code: '410' },
+    { message: 7 },
+    { details: [], reason: {} },
+  ])('an ERROR event about %j is a clear error', async (object) => {
+    expect(await codeOf(watch([{ type: 'ERROR', object }]))).toBe('kubernetes-unavailable');
+  });
 
   test('its beginning is given up after 10 s, its whole is not', async () => {
     respond = () => new Promise(() => {});

@@ -1,7 +1,14 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { listPath, objectPath } from './api-path.ts';
-import { type ApiCall, ApiRefusal, type ApiServer, faultOf, parseStatus } from './api-server.ts';
+import {
+  type ApiCall,
+  ApiRefusal,
+  type ApiServer,
+  type ApiStatus,
+  faultOf,
+  parseStatus,
+} from './api-server.ts';
 import {
   type KubernetesClient,
   type KubernetesToken,
@@ -9,13 +16,21 @@ import {
   type Resource,
   ResourceVersionExpired,
   type TokenRequest,
+  type Unreadable,
   type WatchEvent,
 } from './client.ts';
 import { Field } from './field.ts';
 import { getObject } from './get-object.ts';
 import { jsonLines } from './json-lines.ts';
 import type { Node, Pod, ServiceAccount } from './objects.ts';
-import { parseNode, parsePod, parseResourceVersion, parseServiceAccount, parseToken } from './wire.ts';
+import {
+  parseNode,
+  parseOrLeaveOut,
+  parsePod,
+  parseResourceVersion,
+  parseServiceAccount,
+  parseToken,
+} from './wire.ts';
 
 /** As client-go: the API server ends a watch after 5 to 10 minutes, each at its own time. */
 const SHORTEST_WATCH_SECONDS = 300;
@@ -88,8 +103,13 @@ export class RestClient implements KubernetesClient {
       async list(signal) {
         const call: ApiCall = { verb: 'list', resource: name, path: path({}) };
         const listing = new Field(await understood(server.json(call, signal)), `${kind}List`);
+        const parsed = listing
+          .at('items')
+          .items()
+          .map((item) => parseOrLeaveOut(item, parse));
         return {
-          items: listing.at('items').items().map(parse),
+          items: parsed.flatMap((one) => ('read' in one ? [one.read] : [])),
+          unreadable: parsed.flatMap((one) => ('unreadable' in one ? [one.unreadable] : [])),
           resourceVersion: parseResourceVersion(listing),
         } satisfies Listing<T>;
       },
@@ -113,20 +133,46 @@ export class RestClient implements KubernetesClient {
   }
 }
 
+/**
+ * An event whose object cannot be read, or whose type is unknown, is one of type UNREADABLE: thrown, it would come
+ * again and again. Without its version, a bookmark says nothing, and ends the watch.
+ */
 function parseEvent<T>(event: Field, call: ApiCall, parse: (object: Field) => T): WatchEvent<T> {
-  const type = event.at('type').text();
+  const type = event.at('type').textIfAny();
   const object = event.at('object');
   switch (type) {
     case 'ADDED':
     case 'MODIFIED':
-    case 'DELETED':
-      return { type, object: parse(object), resourceVersion: parseResourceVersion(object) };
+    case 'DELETED': {
+      const parsed = parseOrLeaveOut(object, (readable) => ({
+        type,
+        object: parse(readable),
+        resourceVersion: parseResourceVersion(readable),
+      }));
+      return 'read' in parsed ? parsed.read : unreadable(object, parsed.unreadable);
+    }
     case 'BOOKMARK':
       return { type, resourceVersion: parseResourceVersion(object) };
     case 'ERROR':
-      throw understand(new ApiRefusal(call, parseStatus(object, 500)));
-    default:
-      throw broken(call.resource, new Error('an event of unknown type'));
+      throw understand(new ApiRefusal(call, parseErrorEvent(object)));
+    default: {
+      const cause = broken(call.resource, new Error('an event of unknown type'));
+      return unreadable(object, { uid: undefined, name: '', cause });
+    }
+  }
+}
+
+function unreadable(object: Field, what: Unreadable): WatchEvent<never> {
+  const resourceVersion = object.at('metadata').at('resourceVersion').textIfAny();
+  return { type: 'UNREADABLE', object: what, resourceVersion };
+}
+
+/** The Status of an ERROR event; of another form it says nothing but that something failed. */
+function parseErrorEvent(object: Field): ApiStatus {
+  try {
+    return parseStatus(object, 500);
+  } catch {
+    return { code: 500, reason: '', message: 'an error of unknown form', kind: '' };
   }
 }
 

@@ -1,9 +1,14 @@
+import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
 import { Secret } from '../core/secret.ts';
 import { AddressRange } from './address-range.ts';
-import type { KubernetesToken } from './client.ts';
+import type { KubernetesToken, Unreadable } from './client.ts';
 import type { Field } from './field.ts';
 import { type IPAddress, parseIPAddress } from './ip-address.ts';
 import type { Node, Pod, ServiceAccount } from './objects.ts';
+
+/** A Namespace's and a Pod's, and the slash between. */
+const LONGEST_NAME = 320;
 
 /** What is kept of a Pod (core/v1). Throws `kubernetes-unavailable`, as all here, naming the field at fault. */
 export function parsePod(pod: Field): Pod {
@@ -56,6 +61,26 @@ export function parseToken(tokenRequest: Field): KubernetesToken {
     token: new Secret(status.at('token').text()),
     expiresAt: status.at('expirationTimestamp').time(),
   };
+}
+
+/** What `parse` makes of an object, or that it cannot be read; any other failure is thrown. */
+export function parseOrLeaveOut<T>(
+  object: Field,
+  parse: (object: Field) => T,
+): { readonly read: T } | { readonly unreadable: Unreadable } {
+  try {
+    return { read: parse(object) };
+  } catch (cause) {
+    if (!(cause instanceof Fault)) throw cause;
+    const metadata = object.at('metadata');
+    const name = ['namespace', 'name'].map((field) => metadata.at(field).textIfAny()).filter(Boolean);
+    const unreadable = {
+      uid: metadata.at('uid').textIfAny(),
+      name: printable(name.join('/'), LONGEST_NAME),
+      cause,
+    };
+    return { unreadable };
+  }
 }
 
 export function parseResourceVersion(object: Field): string {

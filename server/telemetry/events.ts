@@ -19,6 +19,8 @@ export interface DomainEvents {
   cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void;
   /** `reason`: the server ended it in its time, its version had expired (410), or it failed. */
   watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'expired' | 'failed'): void;
+  /** An object of a list or a watch was left out, because it cannot be read. */
+  objectUnreadable(resource: 'pods' | 'nodes'): void;
   /** Whether the cluster's public keys are others than at the start of this program. */
   clusterKeysCompared(changed: boolean): void;
 }

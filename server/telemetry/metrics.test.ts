@@ -49,6 +49,7 @@ test('exchanges, cache, watches and the build are shown', async () => {
   metrics.cacheLookedUp('access-token', 'hit');
   metrics.cacheLookedUp('access-token', 'hit');
   metrics.watchRestarted('pods', 'expired');
+  metrics.objectUnreadable('nodes');
   metrics.watchCacheSize(() => 7);
 
   const shown = await lines(metrics);
@@ -62,6 +63,7 @@ test('exchanges, cache, watches and the build are shown', async () => {
       'gke_metadata_server_cache_lookups_total{kind="access-token",outcome="miss"} 1',
       'gke_metadata_server_cache_tokens 7',
       'gke_metadata_server_watch_restarts_total{resource="pods",reason="expired"} 1',
+      'gke_metadata_server_unreadable_objects_total{resource="nodes"} 1',
       `gke_metadata_server_build_info{version="1.2.3",bun_version="${Bun.version}"} 1`,
     ]),
   );

@@ -18,6 +18,7 @@ export class Metrics implements DomainEvents {
   readonly #exchangeDurations = new Map<ExchangeKind, Durations>();
   readonly #lookups = new Map<CachedKind, { hit: number; miss: number }>();
   readonly #watchRestarts: Counter<'resource' | 'reason'>;
+  readonly #unreadableObjects: Counter<'resource'>;
   #cacheSize: () => number = () => 0;
   #clusterKeysChanged: boolean | undefined;
 
@@ -49,6 +50,12 @@ export class Metrics implements DomainEvents {
       name: `${PREFIX}_watch_restarts_total`,
       help: 'Watches that were started again: ended by the API server in its time, expired (410) or failed.',
       labelNames: ['resource', 'reason'],
+      registers,
+    });
+    this.#unreadableObjects = new Counter({
+      name: `${PREFIX}_unreadable_objects_total`,
+      help: 'Objects of lists and watches that were left out because they cannot be read, by resource.',
+      labelNames: ['resource'],
       registers,
     });
   }
@@ -86,6 +93,10 @@ export class Metrics implements DomainEvents {
 
   watchRestarted(resource: WatchedResource, reason: RestartReason): void {
     this.#watchRestarts.inc({ resource, reason });
+  }
+
+  objectUnreadable(resource: WatchedResource): void {
+    this.#unreadableObjects.inc({ resource });
   }
 
   clusterKeysCompared(changed: boolean): void {
