@@ -135,7 +135,7 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
 /** The fields of a struct as cue prints it, in its order. A struct inside is four spaces further to the right. */
 function pathsOf(text: string): string[] {
   const path: string[] = [];
-  return [...text.matchAll(/^( *)(\w+)[?!]?:/gm)].map(([, indent = '', name = '']) => {
+  return [...text.matchAll(/^( *)"?([\w-]+)"?[?!]?:/gm)].map(([, indent = '', name = '']) => {
     path.length = indent.length / 4;
     path.push(name);
     return path.join('.');
@@ -213,14 +213,20 @@ function resolved(schema: SchemaWithReferences, definitions: Definitions): JsonS
   const each = (schemas: Readonly<Record<string, JsonSchema>>) =>
     Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, resolved(value, definitions)]));
   const all = (schemas: readonly JsonSchema[]) => schemas.map((value) => resolved(value, definitions));
-  const { properties, patternProperties, items, anyOf, allOf, ...rest } = schema;
+  const { properties, patternProperties, items, anyOf: alternatives, allOf, ...rest } = schema;
+  // false is what cue makes of the error that a type ends with
+  const anyOf = alternatives?.filter(Boolean);
+  const [only, ...others] = anyOf ?? [];
+  if (only !== undefined && others.length === 0) return resolved({ ...only, ...rest }, definitions);
+  if (anyOf?.every((one): one is { const: string } => typeof one.const === 'string')) {
+    return { ...rest, type: 'string', enum: anyOf.map((one) => one.const) };
+  }
   return {
     ...rest,
     ...(properties && { properties: each(properties) }),
     ...(patternProperties && { patternProperties: each(patternProperties) }),
     ...(items && { items: resolved(items, definitions) }),
-    // false is what cue makes of the error that a type ends with
-    ...(anyOf && { anyOf: all(anyOf.filter(Boolean)) }),
+    ...(anyOf && { anyOf: all(anyOf) }),
     ...(allOf && { allOf: all(allOf) }),
   };
 }
@@ -233,7 +239,8 @@ function typeOf(schema: SchemaWithReferences): string {
     const types = anyOf.filter(
       (one) => one && !['const', 'prefixItems', 'properties'].some((word) => word in one),
     );
-    return types.map(typeOf).join(' | ');
+    // one of a few texts
+    return types.map(typeOf).join(' | ') || 'string';
   }
   if (allOf !== undefined) return allOf.at(-1)?.type ?? 'unknown';
   if (items !== undefined) return `[...${typeOf(items)}]`;

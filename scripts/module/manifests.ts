@@ -1,5 +1,5 @@
 import { Document } from 'yaml';
-import type { Instance, KubernetesObject, ModuleRenderer, ModuleValues } from './render.ts';
+import type { Instance, KubernetesObject, ModuleRenderer, ModuleValues, ObjectSet } from './render.ts';
 
 /** A value that Flux has yet to put in: the name of its variable, and a value that no object has by itself. */
 interface Variable {
@@ -38,10 +38,7 @@ export async function manifestsOf(
   const open = Object.entries(variables).filter(([field]) => settings[field] === undefined);
   const standIns = Object.fromEntries(open.map(([field, { standIn }]) => [field, standIn]));
   const sets = await renderer.render({ ...values, settings: { ...settings, ...standIns } }, instance);
-  const objects = [
-    ...(createNamespace ? [namespaceOf(instance)] : []),
-    ...sets.flatMap(({ objects }) => objects),
-  ];
+  const objects = [...(createNamespace ? [namespaceOf(instance)] : []), ...manifestObjects(sets)];
   // YAML 1.1, as Kubernetes' tools read it: what they could take for something else than a text is in quotes
   const manifests = objects
     .map(
@@ -60,6 +57,21 @@ export async function manifestsOf(
 export const fluxVariables: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(variables).map(([field, { name }]) => [`settings.${field}`, name]),
 );
+
+const MANAGED_BY = 'app.kubernetes.io/managed-by';
+
+/** The objects of the sets in order, without the label that says that Timoni manages them. */
+export function manifestObjects(sets: readonly ObjectSet[]): readonly KubernetesObject[] {
+  return sets.flatMap(({ objects }) => objects.map(withoutManager));
+}
+
+function withoutManager(object: KubernetesObject): KubernetesObject {
+  const { labels, ...metadata } = object.metadata;
+  const others = Object.entries(Object(labels)).filter(
+    ([key, value]) => key !== MANAGED_BY || value !== 'timoni',
+  );
+  return { ...object, metadata: { ...metadata, labels: Object.fromEntries(others) } };
+}
 
 /** The servers are on the host network, which Pod Security's level "privileged" alone allows. */
 function namespaceOf({ namespace }: Instance): KubernetesObject {

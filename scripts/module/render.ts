@@ -57,14 +57,14 @@ export class ModuleRenderer {
 
   /** The instance's objects, as `timoni build` gives them. Throws {@link ValuesRefused}. */
   async render(values: ModuleValues, instance: Instance): Promise<readonly ObjectSet[]> {
-    const applied = this.export('timoni.apply', values, instance).catch(async (error) => {
+    // with the configuration in it, as of one that lacks a value there are no sets
+    const rendered = this.export('timoni.instance', values, instance).catch(async (error) => {
       // of values alone cue speaks more clearly than of what would have come of them
       await this.export('timoni.instance.config', values, instance);
       throw error;
     });
-    // the shape of timoni.apply in timoni.cue
-    const sets = (await applied) as Record<string, KubernetesObject[]>;
-    return Object.entries(sets).map(([name, objects]) => ({ name, objects }));
+    // the shape of #Instance in templates/instance.cue, which timoni.apply has by name
+    return ((await rendered) as { sets: readonly ObjectSet[] }).sets;
   }
 
   /** Any expression of the module, with an instance's values in it, as JSON. Throws {@link ValuesRefused}. */

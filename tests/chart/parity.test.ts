@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { type ConfigField, configFields } from '../../scripts/module/config-fields.ts';
-import { fluxVariables, manifestsOf } from '../../scripts/module/manifests.ts';
+import { fluxVariables, manifestObjects, manifestsOf } from '../../scripts/module/manifests.ts';
 import {
   type Instance,
   type KubernetesObject,
@@ -60,7 +60,7 @@ function forHelm(sets: readonly ObjectSet[]): readonly KubernetesObject[] {
 
 async function expectParity(values: ModuleValues, instance: Instance): Promise<void> {
   const sets = await renderer.render(values, instance);
-  const objects = sets.flatMap((set) => set.objects);
+  const objects = manifestObjects(sets);
   const manifests = await manifestsOf(renderer, values, { instance, createNamespace: false });
   expect(objectsIn(manifests)).toEqual(objects);
   expect(objectsIn(await substituted(values, instance))).toEqual(objects);

@@ -1,13 +1,14 @@
+import { manifestObjects } from '../../scripts/module/manifests.ts';
 import { type KubernetesObject, type ModuleValues, renderModule } from '../../scripts/module/render.ts';
 import type { Objects } from '../../scripts/test-cluster/objects.ts';
 import { version } from './signed-source.ts';
 
 const name = 'gke-metadata-server';
 
-/** The objects that the module makes of these values, of the version and by the name that releases have. */
+/** The objects that plain manifests have of these values, of the version and by the name that releases have. */
 export async function moduleObjects(values: ModuleValues): Promise<readonly KubernetesObject[]> {
   const sets = await renderModule(values, { name, namespace: name, moduleVersion: version });
-  return sets.flatMap(({ objects }) => objects);
+  return manifestObjects(sets);
 }
 
 /** What the API server would make of objects that are not there yet: with its defaults, and nobody else's hand. */

@@ -29,5 +29,5 @@ for (const golden of await goldenCases('objects')) {
 }
 
 test('no file without a use', () => {
-  expect(unusedFiles('objects')).toEqual([]);
+  expect(unusedFiles()).toEqual([]);
 });
