@@ -26,11 +26,13 @@ export type FaultCode =
   | 'sts-refused'
   | 'sts-subject-too-long'
   | 'iam-permission-denied'
+  | 'quota-project-denied'
   | 'google-account-missing'
   | 'iam-refused'
   // what the caller asked for
   | 'account-annotation-missing'
   | 'account-annotation-invalid'
+  | 'quota-project-invalid'
   | 'audience-missing'
   | 'parameter-invalid';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { printable } from './printable.ts';
+import { escaped, printable } from './printable.ts';
 
 describe('printable', () => {
   test('keeps the first line only', () => {
@@ -13,4 +13,14 @@ describe('printable', () => {
   test('is never longer than its limit, however long the text', () => {
     expect(printable('x'.repeat(1_000_000), 10)).toBe('xxxxxxx...');
   });
+});
+
+test.each([
+  ['a@b\n', '"a@b\\n"'],
+  [' a "b"', '" a \\"b\\""'],
+  ['\u001b[2J', '"\\u001b[2J"'],
+  ['r\u0435ader', '"r\\u0435ader"'],
+  ['x'.repeat(20), `"${'x'.repeat(10)}"...`],
+])('escaped shows %j as %s', (text, shown) => {
+  expect(escaped(text, 10)).toBe(shown);
 });

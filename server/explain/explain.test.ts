@@ -265,7 +265,7 @@ describe('the ServiceAccount', () => {
     expect(outcomes(explanation)).toEqual(failsAt('annotation'));
     expect(stepOf(explanation, 'annotation')).toMatchObject({
       code: 'account-annotation-invalid',
-      summary: expect.stringContaining("'reader'"),
+      summary: expect.stringContaining('"reader"'),
     });
     expect(world.google.journal.total).toBe(0);
   });

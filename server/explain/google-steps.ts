@@ -5,14 +5,14 @@ import { printable } from '../core/printable.ts';
 import { isTransient } from '../credentials/failure.ts';
 import { member } from '../credentials/upstream.ts';
 import type { Exchanges } from '../google/exchanges.ts';
-import { googleAccountOf } from '../google/google-account.ts';
+import { type Impersonation, impersonationOf } from '../google/google-account.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { GoogleServiceAccountEmail } from '../google/google-service-account-email.ts';
+import { principalOf } from '../google/principal.ts';
 import { DEFAULT_SCOPES } from '../google/scopes.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
 import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
-import type { ServiceAccount } from '../kubernetes/objects.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 
 /** Nobody takes a token for this audience for anything. */
@@ -22,20 +22,22 @@ const LONGEST_CLAIM = 200;
 /** Whose tokens it gets: the annotated account's, or its own where there is no annotation. */
 export interface Target {
   readonly caller: Caller;
-  readonly account: GoogleServiceAccountEmail | undefined;
+  readonly impersonation: Impersonation | undefined;
   /** As IAM policies name the ServiceAccount, where the provider maps `google.subject` to `assertion.sub`. */
   readonly principal: string;
 }
 
-/** What the annotation says. Throws `account-annotation-invalid`. */
+/** What the annotations say. Throws `account-annotation-invalid` or `quota-project-invalid`. */
 export function annotated(caller: Caller, provider: WorkloadIdentityProvider): Told<Target> {
-  const account = googleAccountOf(caller);
+  const impersonation = impersonationOf(caller);
   const principal = principalOf(caller.serviceAccount, provider);
-  const value = { caller, account, principal };
-  if (account === undefined) {
+  const value = { caller, impersonation, principal };
+  if (impersonation === undefined) {
     return { value, summary: 'none: it uses resources directly, by its own principal', facts: { principal } };
   }
-  return { value, summary: account, facts: { googleAccount: account, principal } };
+  const { account, quotaProject } = impersonation;
+  const facts = { googleAccount: account, principal, ...(quotaProject !== undefined && { quotaProject }) };
+  return { value, summary: account, facts };
 }
 
 /** A token of the ServiceAccount, bound to the Pod or Node. */
@@ -52,11 +54,11 @@ export async function tokenRequested(
 
 /** Google's token for that one. */
 export async function exchanged(
-  { account }: Target,
+  { impersonation }: Target,
   subject: KubernetesToken,
   exchanges: Exchanges,
 ): Promise<Told<ExpiringToken>> {
-  const scopes = account === undefined ? DEFAULT_SCOPES : undefined;
+  const scopes = impersonation === undefined ? DEFAULT_SCOPES : undefined;
   const value = await exchanges.exchange(subject, exchanges.deadline(), scopes);
   return {
     value,
@@ -71,12 +73,13 @@ export async function accessTokenGiven(
   federated: ExpiringToken,
   exchanges: Exchanges,
 ): Promise<Told<ExpiringToken>> {
-  const { account, principal } = target;
-  if (account === undefined) {
+  const { impersonation, principal } = target;
+  if (impersonation === undefined) {
     return { value: federated, summary: `the federated token of ${principal}`, facts: { of: principal } };
   }
+  const { account } = impersonation;
   try {
-    const value = await exchanges.accessToken(federated, account, DEFAULT_SCOPES, exchanges.deadline());
+    const value = await exchanges.accessToken(federated, impersonation, DEFAULT_SCOPES, exchanges.deadline());
     return { value, summary: `of ${account}`, facts: { of: account, expiresAt: time(value.expiresAt) } };
   } catch (error) {
     throw withCommand(error, account, principal);
@@ -85,13 +88,15 @@ export async function accessTokenGiven(
 
 /** An ID token, the two ways in which the server tries to get one. `access` is undefined where it was refused. */
 export async function idTokenGiven(
-  { account, principal }: Target,
+  { impersonation, principal }: Target,
   federated: ExpiringToken,
   access: ExpiringToken | undefined,
   exchanges: Exchanges,
 ): Promise<Told<void>> {
-  if (account === undefined) throw new NotNeeded('there is none without an annotation');
-  const ask = (bearer: ExpiringToken) => exchanges.idToken(bearer, account, AUDIENCE, exchanges.deadline());
+  if (impersonation === undefined) throw new NotNeeded('there is none without an annotation');
+  const { account } = impersonation;
+  const ask = (bearer: ExpiringToken) =>
+    exchanges.idToken(bearer, impersonation, AUDIENCE, exchanges.deadline());
   const told = ({ expiresAt }: ExpiringToken, way: string) => ({
     value: undefined,
     summary: `of ${account}, ${way}`,
@@ -121,15 +126,6 @@ function withCommand(error: unknown, account: GoogleServiceAccountEmail, princip
     `gcloud iam service-accounts add-iam-policy-binding ${account} ` +
     `--role=roles/iam.workloadIdentityUser --member='${principal}'`;
   return new StepFailure(code, message, `${remedy}\n${command}`);
-}
-
-/** https://cloud.google.com/iam/docs/principal-identifiers */
-function principalOf(
-  { namespace, name }: ServiceAccount,
-  { projectNumber, pool }: WorkloadIdentityProvider,
-): string {
-  const pools = `principal://iam.googleapis.com/projects/${projectNumber}/locations/global/workloadIdentityPools`;
-  return `${pools}/${pool}/subject/system:serviceaccount:${namespace}:${name}`;
 }
 
 /** What the token says of itself: what a provider's issuer, audience and conditions are compared with. */

@@ -6,8 +6,8 @@ import { expiryOf } from '../credentials/expiring.ts';
 import { PATIENCE } from '../credentials/retry.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
+import type { Impersonation } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
-import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
 import { Sts } from './sts.ts';
 import type { ExpiringToken } from './tokens.ts';
@@ -113,25 +113,25 @@ export class Exchanges {
   /** An access token of the account; `scopes` is separated by spaces. */
   accessToken(
     federated: ExpiringToken,
-    account: GoogleServiceAccountEmail,
+    impersonation: Impersonation,
     scopes: string,
     deadline: number,
   ): Promise<ExpiringToken> {
     const seconds = this.#settings.cacheMaxTokenDurationSeconds;
     return this.#step('access-token', deadline, (signal) =>
-      this.#iam.generateAccessToken(federated.token, account, scopes.split(' '), seconds, signal),
+      this.#iam.generateAccessToken(federated.token, impersonation, scopes.split(' '), seconds, signal),
     );
   }
 
   /** An ID token of the account, asked for by `bearer`: a federated identity or the account itself. */
   idToken(
     bearer: ExpiringToken,
-    account: GoogleServiceAccountEmail,
+    impersonation: Impersonation,
     audience: string,
     deadline: number,
   ): Promise<ExpiringToken> {
     return this.#step('id-token', deadline, (signal) =>
-      this.#iam.generateIdToken(bearer.token, account, audience, signal),
+      this.#iam.generateIdToken(bearer.token, impersonation, audience, signal),
     );
   }
 

@@ -1,15 +1,22 @@
 import type { Caller } from '../caller/caller.ts';
 import type { CloudAnnotations } from '../caller/service-accounts.ts';
 import { Fault } from '../core/fault.ts';
-import { printable } from '../core/printable.ts';
+import { escaped } from '../core/printable.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import {
   type GoogleServiceAccountEmail,
   parseGoogleServiceAccountEmail,
 } from './google-service-account-email.ts';
+import { parseQuotaProject, type QuotaProject } from './quota-project.ts';
 
 /** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
 export const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
+/** GKE's annotation for the project whose quota the calls for tokens of the account are counted against. */
+export const QUOTA_PROJECT_ANNOTATION = 'iam.gke.io/credential-quota-project';
+/** GKE's annotation, `"true"`: without a Google account, `email` is the principal that IAM policies name. */
+export const PRINCIPAL_AS_EMAIL_ANNOTATION = 'iam.gke.io/return-principal-id-as-email';
+
+type Annotated = Pick<ServiceAccount, 'annotations'>;
 
 /** What {@link GOOGLE_ACCOUNT_ANNOTATION} says. */
 export type GoogleAccount =
@@ -17,42 +24,102 @@ export type GoogleAccount =
   | { readonly kind: 'account'; readonly email: GoogleServiceAccountEmail }
   | { readonly kind: 'invalid'; readonly value: string };
 
+/** What {@link QUOTA_PROJECT_ANNOTATION} says. */
+type QuotaProjectAnnotation =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'project'; readonly project: QuotaProject }
+  | { readonly kind: 'invalid'; readonly value: string };
+
+/** A Google account to become, and how. */
+export interface Impersonation {
+  readonly account: GoogleServiceAccountEmail;
+  /** What the calls are counted against; undefined: Google's default. */
+  readonly quotaProject: QuotaProject | undefined;
+}
+
 /** The Google account of a ServiceAccount, as its annotation has it. */
-export function readGoogleAccount({ annotations }: Pick<ServiceAccount, 'annotations'>): GoogleAccount {
-  const value = annotations[GOOGLE_ACCOUNT_ANNOTATION] ?? '';
+export function readGoogleAccount(serviceAccount: Annotated): GoogleAccount {
+  const value = annotation(serviceAccount, GOOGLE_ACCOUNT_ANNOTATION);
   if (value === '') return { kind: 'none' };
   const email = parseGoogleServiceAccountEmail(value);
   return email === undefined ? { kind: 'invalid', value } : { kind: 'account', email };
 }
 
+function readQuotaProject(serviceAccount: Annotated): QuotaProjectAnnotation {
+  const value = annotation(serviceAccount, QUOTA_PROJECT_ANNOTATION);
+  if (value === '') return { kind: 'none' };
+  const project = parseQuotaProject(value);
+  return project === undefined ? { kind: 'invalid', value } : { kind: 'project', project };
+}
+
+/** Whether a ServiceAccount without a Google account has its principal as its email. */
+export function hasPrincipalAsEmail(serviceAccount: Annotated): boolean {
+  return annotation(serviceAccount, PRINCIPAL_AS_EMAIL_ANNOTATION) === 'true';
+}
+
+/** What tokens depend on of the annotations of a ServiceAccount: tokens are kept while it stays the same. */
+export function tokenVersion(serviceAccount: ServiceAccount): string {
+  const account = readGoogleAccount(serviceAccount);
+  if (account.kind !== 'account') return '';
+  const quotaProject = readQuotaProject(serviceAccount);
+  return quotaProject.kind === 'project' ? `${account.email} ${quotaProject.project}` : account.email;
+}
+
 /** What of a ServiceAccount's annotations is Google's. */
 export const googleAnnotations: CloudAnnotations = {
-  keys: [GOOGLE_ACCOUNT_ANNOTATION],
-  areComplete: (serviceAccount) => readGoogleAccount(serviceAccount).kind === 'account',
+  keys: [GOOGLE_ACCOUNT_ANNOTATION, QUOTA_PROJECT_ANNOTATION, PRINCIPAL_AS_EMAIL_ANNOTATION],
+  areComplete: (serviceAccount) =>
+    readGoogleAccount(serviceAccount).kind === 'account' &&
+    readQuotaProject(serviceAccount).kind !== 'invalid',
 };
 
-/** The account that the ServiceAccount is annotated with, where it is. Throws `account-annotation-invalid`. */
+/** The account that the ServiceAccount is annotated with, if it is. Throws `account-annotation-invalid`. */
 export function googleAccountOf(caller: Caller): GoogleServiceAccountEmail | undefined {
-  const { namespace, name } = caller.serviceAccount;
   const googleAccount = readGoogleAccount(caller.serviceAccount);
   if (googleAccount.kind === 'none') return undefined;
   if (googleAccount.kind === 'account') return googleAccount.email;
   throw new Fault(
     'account-annotation-invalid',
-    `the annotation ${GOOGLE_ACCOUNT_ANNOTATION} of ServiceAccount ${namespace}/${name} is no email of a ` +
-      `Google service account: '${printable(googleAccount.value, 100)}'`,
+    `the annotation ${GOOGLE_ACCOUNT_ANNOTATION} of ServiceAccount ${nameOf(caller)} is not a Google service account ` +
+      `email: ${escaped(googleAccount.value, 100)}`,
     { remedy: 'Set it to NAME@PROJECT.iam.gserviceaccount.com, or remove it for direct resource access.' },
   );
 }
 
-/** Throws `account-annotation-missing` too. */
-export function requiredGoogleAccountOf(caller: Caller): GoogleServiceAccountEmail {
+/**
+ * The account that the ServiceAccount is annotated with, if it is, and how to become it.
+ * Throws `account-annotation-invalid` or `quota-project-invalid`.
+ */
+export function impersonationOf(caller: Caller): Impersonation | undefined {
   const account = googleAccountOf(caller);
-  if (account !== undefined) return account;
-  const { namespace, name } = caller.serviceAccount;
+  if (account === undefined) return undefined;
+  const quotaProject = readQuotaProject(caller.serviceAccount);
+  if (quotaProject.kind === 'none') return { account, quotaProject: undefined };
+  if (quotaProject.kind === 'project') return { account, quotaProject: quotaProject.project };
+  throw new Fault(
+    'quota-project-invalid',
+    `the annotation ${QUOTA_PROJECT_ANNOTATION} of ServiceAccount ${nameOf(caller)} is not the ID or number of a ` +
+      `Google Cloud project: ${escaped(quotaProject.value, 100)}`,
+    { remedy: 'Set it to the ID of the project, or remove it.' },
+  );
+}
+
+/** As {@link impersonationOf}; throws `account-annotation-missing` too. */
+export function requiredImpersonationOf(caller: Caller): Impersonation {
+  const impersonation = impersonationOf(caller);
+  if (impersonation !== undefined) return impersonation;
   throw new Fault(
     'account-annotation-missing',
-    `ServiceAccount ${namespace}/${name} is not annotated with the Google service account that ID tokens need`,
+    `ServiceAccount ${nameOf(caller)} is not annotated with the Google service account that ID tokens need`,
     { remedy: 'Annotate it: iam.gke.io/gcp-service-account=NAME@PROJECT.iam.gserviceaccount.com' },
   );
+}
+
+/** The value without white space around it, which YAML's `|` and editors leave there. */
+function annotation({ annotations }: Annotated, key: string): string {
+  return (annotations[key] ?? '').trim();
+}
+
+function nameOf({ serviceAccount: { namespace, name } }: Caller): string {
+  return `${namespace}/${name}`;
 }

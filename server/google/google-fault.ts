@@ -10,6 +10,7 @@ export type GoogleFaultCode = Extract<
   | 'sts-refused'
   | 'sts-subject-too-long'
   | 'iam-permission-denied'
+  | 'quota-project-denied'
   | 'google-account-missing'
   | 'iam-refused'
 >;
@@ -35,6 +36,9 @@ const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
     'two names together 104. Or map google.subject to something shorter and grant roles to that principal.',
   'iam-permission-denied':
     'Grant roles/iam.workloadIdentityUser on the Google service account to the principal of this Kubernetes ServiceAccount.',
+  'quota-project-denied':
+    'Grant roles/serviceusage.serviceUsageConsumer on the project in the annotation iam.gke.io/credential-quota-project to ' +
+    'the principal of this Kubernetes ServiceAccount, or remove the annotation.',
   'google-account-missing':
     'Create the Google service account, or correct the annotation iam.gke.io/gcp-service-account.',
   'iam-refused':

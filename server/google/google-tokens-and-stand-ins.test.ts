@@ -4,9 +4,12 @@ import type { Caller } from '../caller/caller.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
+import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { annotated } from '../testing/annotated.ts';
+import { QUOTA_PROJECT_ANNOTATION } from './google-account.ts';
 import { GoogleTokens } from './google-tokens.ts';
+import { principalOf } from './principal.ts';
 
 // Real HTTP, real signatures and real IAM policies: what the fakes of google-tokens.test.ts take for granted.
 
@@ -134,6 +137,43 @@ describe('against real servers', () => {
       googleMessage:
         "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
     });
+  });
+
+  test('a quota project must allow it, and is what the calls are counted against', async () => {
+    const { serviceAccount, boundTo } = callerOf('annotated');
+    const annotations = { ...serviceAccount.annotations, [QUOTA_PROJECT_ANNOTATION]: 'quota-project' };
+    const asker = { boundTo, serviceAccount: { ...serviceAccount, annotations } };
+    expect(await failureOf(tokens.accessToken(asker, ''))).toMatchObject({
+      code: 'quota-project-denied',
+      googleMessage: expect.stringContaining('required permission to use project quota-project'),
+    });
+    world.google.iam.quotaProjects.set(
+      'quota-project',
+      new Set([principalOf(serviceAccount, world.provider)]),
+    );
+    expect(await tokens.idToken(asker, 'https://receiver')).toBeDefined();
+    expect(world.google.journal.calls.at(-1)).toMatchObject({ quotaProject: 'quota-project', status: 200 });
+  });
+
+  test('a subject that is too long is told what to do', async () => {
+    const name = 'n'.repeat(100);
+    world.kubernetes.put(serviceAccount({ name, namespace: 'default' }));
+    world.kubernetes.put(
+      pod({
+        name: 'long',
+        namespace: 'default',
+        serviceAccountName: name,
+        nodeName: world.nodeName,
+        ips: ['127.0.0.31'],
+      }),
+    );
+    const uid = world.kubernetes.get('ServiceAccount', 'default', name)?.metadata.uid ?? '';
+    const podUID = world.kubernetes.get('Pod', 'default', 'long')?.metadata.uid ?? '';
+    const asker: Caller = {
+      serviceAccount: { namespace: 'default', name, uid, annotations: {} },
+      boundTo: { kind: 'Pod', name: 'long', uid: podUID },
+    };
+    expect(await failureOf(tokens.accessToken(asker, ''))).toMatchObject({ code: 'sts-subject-too-long' });
   });
 
   test('an account that is not there is missing', async () => {

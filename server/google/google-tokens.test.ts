@@ -5,6 +5,7 @@ import { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { annotated } from '../testing/annotated.ts';
 import { FakeGoogle, iamRefusal } from '../testing/fake-google.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
+import { QUOTA_PROJECT_ANNOTATION } from './google-account.ts';
 import { GoogleTokens, type GoogleTokensSettings } from './google-tokens.ts';
 import { DEFAULT_SCOPES } from './scopes.ts';
 import type { ExpiringToken } from './tokens.ts';
@@ -197,6 +198,27 @@ describe('an access token', () => {
     expect(tokens.cacheSize).toBeLessThanOrEqual(2);
   });
 
+  test('is asked for again when the quota project is another', async () => {
+    const { tokens, google } = setUp();
+    const withProject = (project: string): Caller => {
+      const { serviceAccount, boundTo } = caller();
+      const annotations = { ...serviceAccount.annotations, [QUOTA_PROJECT_ANNOTATION]: project };
+      return { boundTo, serviceAccount: { ...serviceAccount, annotations } };
+    };
+    await tokens.accessToken(withProject('project-a'), '');
+    google.takeCalls();
+    await tokens.accessToken(withProject('project-a'), '');
+    expect(google.takeCalls()).toEqual([]);
+    await tokens.accessToken(withProject('project-b'), '');
+    expect(google.takeCalls()).toContain('generateAccessToken');
+    expect((await faultOf(tokens.accessToken(withProject('No Project'), ''))).code).toBe(
+      'quota-project-invalid',
+    );
+    expect((await faultOf(tokens.idToken(withProject('No Project'), 'a'))).code).toBe(
+      'quota-project-invalid',
+    );
+  });
+
   test('is kept by Pod where the settings say so', async () => {
     const { tokens, google } = setUp({ cacheTokensPerPod: true });
     await tokens.accessToken(caller(account('reader'), 'pod-1'), '');
@@ -269,7 +291,7 @@ describe('an access token', () => {
     for (const request of [tokens.accessToken(asker, ''), tokens.idToken(asker, 'aud')]) {
       const fault = await faultOf(request);
       expect(fault.code).toBe('account-annotation-invalid');
-      expect(fault.message).toContain("'reader?@projectxxx");
+      expect(fault.message).toContain('"reader\\u001b@projectxxx');
       expect(fault.message.length).toBeLessThan(250);
     }
     expect(google.calls).toEqual([]);

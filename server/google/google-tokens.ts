@@ -12,7 +12,12 @@ import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
 import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
-import { googleAccountOf, readGoogleAccount, requiredGoogleAccountOf } from './google-account.ts';
+import {
+  impersonationOf,
+  readGoogleAccount,
+  requiredImpersonationOf,
+  tokenVersion,
+} from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
 import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
 import type { ExpiringToken, Tokens } from './tokens.ts';
@@ -78,7 +83,7 @@ export class GoogleTokens implements Tokens {
     ) => {
       const exchange = (caller: Caller, key: string) =>
         this.#observed(caller, kind, () => exchangeFor(caller, key));
-      const identify = (caller: Caller) => identityOf(caller, annotated, settings.cacheTokensPerPod);
+      const identify = (caller: Caller) => identityOf(caller, tokenVersion, settings.cacheTokensPerPod);
       const options = {
         kind,
         minimumLife,
@@ -113,7 +118,7 @@ export class GoogleTokens implements Tokens {
         remedy: 'Give up to 32 scopes of at most 256 characters, separated by commas or spaces.',
       });
     }
-    googleAccountOf(caller);
+    impersonationOf(caller);
     return this.#access.get(caller, key, () => this.#enter(caller));
   }
 
@@ -132,7 +137,7 @@ export class GoogleTokens implements Tokens {
         remedy: `Give at most ${LONGEST_AUDIENCE} printable characters.`,
       });
     }
-    requiredGoogleAccountOf(caller);
+    requiredImpersonationOf(caller);
     return this.#id.get(caller, audience, () => this.#enter(caller));
   }
 
@@ -172,11 +177,11 @@ export class GoogleTokens implements Tokens {
   }
 
   async #exchangeAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
-    const account = googleAccountOf(caller);
-    if (account === undefined) return this.#exchanges.directAccessToken(caller, scopes);
+    const impersonation = impersonationOf(caller);
+    if (impersonation === undefined) return this.#exchanges.directAccessToken(caller, scopes);
     const deadline = this.#exchanges.deadline();
     const federated = await this.#federated.get(caller, FEDERATED);
-    return this.#exchanges.accessToken(federated, account, scopes, deadline);
+    return this.#exchanges.accessToken(federated, impersonation, scopes, deadline);
   }
 
   /**
@@ -186,15 +191,15 @@ export class GoogleTokens implements Tokens {
   async #exchangeIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
     const { now } = this.#dependencies.effects;
     const { serviceAccount } = caller;
-    const account = requiredGoogleAccountOf(caller);
+    const impersonation = requiredImpersonationOf(caller);
     const deadline = this.#exchanges.deadline();
     const inOneHop = async () => {
       const federated = await this.#federated.get(caller, FEDERATED);
-      return this.#exchanges.idToken(federated, account, audience, deadline);
+      return this.#exchanges.idToken(federated, impersonation, audience, deadline);
     };
     const byItself = async () => {
       const itself = await this.#access.get(caller, DEFAULT_SCOPES);
-      return this.#exchanges.idToken(itself, account, audience, deadline);
+      return this.#exchanges.idToken(itself, impersonation, audience, deadline);
     };
     const byItselfFirst = now() < (this.#byItselfUntil.get(serviceAccount) ?? 0);
     const [first, second] = byItselfFirst ? [byItself, inOneHop] : [inOneHop, byItself];
@@ -259,10 +264,4 @@ export class GoogleTokens implements Tokens {
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
     }
   }
-}
-
-/** What tokens depend on of the annotations of a ServiceAccount. */
-function annotated(serviceAccount: ServiceAccount): string {
-  const googleAccount = readGoogleAccount(serviceAccount);
-  return googleAccount.kind === 'account' ? googleAccount.email : '';
 }

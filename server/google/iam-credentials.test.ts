@@ -3,12 +3,13 @@ import { UnsecuredJWT } from 'jose';
 import { Secret } from '../core/secret.ts';
 import { parseGoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { IamCredentials } from './iam-credentials.ts';
+import { parseQuotaProject } from './quota-project.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const BEARER = new Secret('federated');
 const ACCOUNT = parseGoogleServiceAccountEmail('reader@project.iam.gserviceaccount.com');
 if (ACCOUNT === undefined) throw new Error('not an email');
-const account = ACCOUNT;
+const account = { account: ACCOUNT, quotaProject: undefined };
 const { signal } = new AbortController();
 
 /** A JWT whose `exp` is this JSON. */
@@ -51,6 +52,30 @@ describe('generateAccessToken', () => {
       headers: { authorization: 'Bearer federated', 'content-type': 'application/json' },
     });
     expect(JSON.parse(String(sent[0]?.init?.body))).toEqual({ scope: ['a', 'b'], lifetime: '3600s' });
+  });
+
+  test('is counted against the quota project, if there is one', async () => {
+    const headers = async (quotaProject: string) => {
+      const { iam, sent } = iamThatAnswers(Response.json({}));
+      const impersonation = { ...account, quotaProject: parseQuotaProject(quotaProject) };
+      await iam.generateAccessToken(BEARER, impersonation, ['a'], 3600, signal).catch(() => {});
+      await iam.generateIdToken(BEARER, impersonation, 'a', signal).catch(() => {});
+      return sent.map(({ init }) => new Headers(init?.headers).get('x-goog-user-project'));
+    };
+    expect(await headers('')).toEqual([null, null]);
+    expect(await headers('quota-project')).toEqual(['quota-project', 'quota-project']);
+  });
+
+  test('that the quota project does not allow has a remedy of its own', async () => {
+    const details = [
+      { '@type': 'type.googleapis.com/google.rpc.Help' },
+      { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'USER_PROJECT_DENIED' },
+    ];
+    const { outcome } = generate(Response.json({ error: { message: 'words', details } }, { status: 403 }));
+    expect(await outcome).toMatchObject({
+      code: 'quota-project-denied',
+      remedy: expect.stringContaining('roles/serviceusage.serviceUsageConsumer'),
+    });
   });
 
   test('never ends later than was asked for, whatever the clocks say', async () => {

@@ -3,8 +3,8 @@ import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
 import { expiryOf } from '../credentials/expiring.ts';
 import { member } from '../credentials/upstream.ts';
+import type { Impersonation } from './google-account.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
-import type { GoogleServiceAccountEmail } from './google-service-account-email.ts';
 import { expired, postToGoogle, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
@@ -25,11 +25,12 @@ export class IamCredentials {
   /**
    * An access token of the account, asked for by whoever `bearer` is; ends when Google says, and by this
    * machine's clock no later than `lifetimeSeconds` from now.
-   * Throws `google-unavailable`, `iam-permission-denied`, `google-account-missing` or `iam-refused`.
+   * Throws `google-unavailable`, `iam-permission-denied`, `quota-project-denied`, `google-account-missing` or
+   * `iam-refused`.
    */
   async generateAccessToken(
     bearer: Secret,
-    account: GoogleServiceAccountEmail,
+    impersonation: Impersonation,
     scopes: readonly string[],
     lifetimeSeconds: number,
     signal: AbortSignal,
@@ -39,7 +40,8 @@ export class IamCredentials {
     const answer = await this.#post(
       'access token',
       bearer,
-      `${account}:generateAccessToken`,
+      impersonation,
+      'generateAccessToken',
       request,
       signal,
     );
@@ -60,13 +62,20 @@ export class IamCredentials {
    */
   async generateIdToken(
     bearer: Secret,
-    account: GoogleServiceAccountEmail,
+    impersonation: Impersonation,
     audience: string,
     signal: AbortSignal,
   ): Promise<ExpiringToken> {
     const askedAt = this.#effects.now();
     const request = { audience, includeEmail: true };
-    const answer = await this.#post('identity token', bearer, `${account}:generateIdToken`, request, signal);
+    const answer = await this.#post(
+      'identity token',
+      bearer,
+      impersonation,
+      'generateIdToken',
+      request,
+      signal,
+    );
     const token = member(answer, 'token');
     const exp = typeof token === 'string' ? expOf(token) : undefined;
     if (typeof token !== 'string' || exp === undefined) throw unintelligible('identity token');
@@ -78,6 +87,7 @@ export class IamCredentials {
   #post(
     operation: GoogleOperation,
     bearer: Secret,
+    { account, quotaProject }: Impersonation,
     method: string,
     request: object,
     signal: AbortSignal,
@@ -86,8 +96,12 @@ export class IamCredentials {
       this.#effects,
       {
         operation,
-        url: this.#accountsURL + method,
-        headers: { authorization: `Bearer ${bearer.reveal()}`, 'content-type': 'application/json' },
+        url: `${this.#accountsURL}${account}:${method}`,
+        headers: {
+          authorization: `Bearer ${bearer.reveal()}`,
+          'content-type': 'application/json',
+          ...(quotaProject !== undefined && { 'x-goog-user-project': quotaProject }),
+        },
         body: JSON.stringify(request),
         credential: bearer,
         refusal: refusalCode,
@@ -97,8 +111,8 @@ export class IamCredentials {
   }
 }
 
-function refusalCode(status: number): GoogleFaultCode {
-  if (status === 403) return 'iam-permission-denied';
+function refusalCode(status: number, body: unknown): GoogleFaultCode {
+  if (status === 403) return isQuotaProjectDenied(body) ? 'quota-project-denied' : 'iam-permission-denied';
   return status === 404 ? 'google-account-missing' : 'iam-refused';
 }
 
@@ -111,4 +125,12 @@ function expOf(idToken: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether the caller may not use the project of `x-goog-user-project`: an ErrorInfo, google.rpc.error_details. */
+function isQuotaProjectDenied(body: unknown): boolean {
+  const details = member(member(body, 'error'), 'details');
+  return (
+    Array.isArray(details) && details.some((detail) => member(detail, 'reason') === 'USER_PROJECT_DENIED')
+  );
 }

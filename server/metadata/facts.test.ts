@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { PRINCIPAL_AS_EMAIL_ANNOTATION } from '../google/google-account.ts';
 import { annotated } from '../testing/annotated.ts';
 import { EMAIL, TestMetadata } from '../testing/fake-metadata.ts';
 import { isRegionOrZone, UNKNOWN_LOCATION } from './facts.ts';
@@ -14,6 +15,26 @@ describe('the account', () => {
     expect(await metadata.text(SA)).toEqual([200, 'default/\nmy-project.svc.id.goog/\n']);
     expect((await metadata.get(`${SA}my-project.svc.id.goog/token`)).status).toBe(200);
     expect((await metadata.get(`${SA}${EMAIL}/token`)).status).toBe(404);
+  });
+
+  test('has the principal as its email if the annotation asks for it, and may be named by it', async () => {
+    const metadata = new TestMetadata();
+    metadata.annotations = { [PRINCIPAL_AS_EMAIL_ANNOTATION]: 'true' };
+    const principal =
+      'principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/subject/system:serviceaccount:shop:checkout';
+    expect(await metadata.text(`${SA}default/email`)).toEqual([200, principal]);
+    expect(await metadata.text(SA)).toEqual([200, 'default/\nmy-project.svc.id.goog/\n']);
+    expect(await (await metadata.get(`${SA}default/?recursive=true`)).json()).toMatchObject({
+      email: principal,
+    });
+    for (const name of [principal, encodeURIComponent(principal), 'my-project.svc.id.goog']) {
+      expect((await metadata.get(`${SA}${name}/token`)).status).toBe(200);
+      expect((await metadata.get(`${SA}${name}/?recursive=true`)).status).toBe(200);
+    }
+    expect((await metadata.get(`${SA}${principal}x/token`)).status).toBe(404);
+    metadata.annotations = { ...annotated(EMAIL), [PRINCIPAL_AS_EMAIL_ANNOTATION]: 'true' };
+    expect(await metadata.text(`${SA}default/email`)).toEqual([200, EMAIL]);
+    expect((await metadata.get(`${SA}${principal}/token`)).status).toBe(404);
   });
 
   test('may be named by its email, encoded or not; any other is nothing, whoever has it', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Caller } from '../caller/caller.ts';
-import { googleAccountOf } from '../google/google-account.ts';
+import { googleAccountOf, hasPrincipalAsEmail } from '../google/google-account.ts';
+import { principalOf } from '../google/principal.ts';
 import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
 
@@ -67,10 +68,22 @@ export function clusterUID({ settings }: Instance): string {
   return sha256(`${settings.workloadIdentityProvider.name}\n${settings.clusterName}`).toString('hex');
 }
 
-/**
- * The one account a caller has beside `default`: the annotated Google account, or the workload identity pool
- * as GKE names it where there is none. Throws `account-annotation-invalid`.
- */
-export function accountOf(caller: Caller, settings: InstanceSettings): string {
-  return googleAccountOf(caller) ?? `${settings.projectID}.svc.id.goog`;
+/** The one account a caller has beside `default`. */
+export interface Account {
+  /** Of its directory: the Google account's email, or the workload identity pool as GKE names it. */
+  readonly name: string;
+  /** The same, or the caller's own principal if the ServiceAccount's annotation asks for that. */
+  readonly email: string;
+}
+
+/** Throws `account-annotation-invalid`. */
+export function accountOf(
+  caller: Caller,
+  { projectID, workloadIdentityProvider }: InstanceSettings,
+): Account {
+  const pool = `${projectID}.svc.id.goog`;
+  const account = googleAccountOf(caller);
+  if (account !== undefined) return { name: account, email: account };
+  if (!hasPrincipalAsEmail(caller.serviceAccount)) return { name: pool, email: pool };
+  return { name: pool, email: principalOf(caller.serviceAccount, workloadIdentityProvider) };
 }

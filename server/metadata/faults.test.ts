@@ -31,6 +31,8 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'sts-refused': 403,
   'sts-subject-too-long': 403,
   'iam-permission-denied': 403,
+  'quota-project-denied': 403,
+  'quota-project-invalid': 404,
   'google-account-missing': 404,
   'iam-refused': 403,
   'account-annotation-missing': 404,

@@ -109,6 +109,14 @@ This error could be caused by a missing IAM policy binding on the target IAM ser
 For more information, refer to the Workload Identity documentation:
 	https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#authenticating_to`,
   },
+  'quota-project-denied': {
+    status: 403,
+    text: (fault) =>
+      refusal('IAM', fault, {
+        status: 403,
+        message: 'Caller does not have required permission to use the quota project.',
+      }),
+  },
   'google-account-missing': {
     status: 404,
     text: (fault) => refusal('IAM', fault, { status: 404, message: 'Requested entity was not found.' }),
@@ -130,6 +138,11 @@ Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identit
     status: 404,
     text: (_, caller) =>
       `The annotation iam.gke.io/gcp-service-account of your Kubernetes service account (${serviceAccountOf(caller)}) is not the email of a Google service account.\n`,
+  },
+  'quota-project-invalid': {
+    status: 404,
+    text: (_, caller) =>
+      `The annotation iam.gke.io/credential-quota-project of your Kubernetes service account (${serviceAccountOf(caller)}) is not the ID or number of a Google Cloud project.\n`,
   },
   'audience-missing': { status: 400, text: 'non-empty audience parameter required' },
   // the message is about what the caller itself has sent

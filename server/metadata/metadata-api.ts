@@ -11,7 +11,7 @@ import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import type { Answer } from './answer.ts';
 import { answerAsAzure } from './azure-answer.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
-import { accountOf, type Instance, type InstanceSettings } from './facts.ts';
+import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
 import { HOST_NAMES } from './host-names.ts';
 import { type Alt, renderListing, renderRecursively, renderValue, resolveValue } from './rendering.ts';
@@ -166,14 +166,17 @@ export class MetadataApi {
     const { settings } = this.#dependencies;
     if (!isOfCaller(row, isRecursive(row, query))) return this.#render(row, undefined, query);
     const caller = await this.#identify(peer);
-    if (asked !== undefined && asked !== 'default' && asked !== accountOf(caller, settings)) return NOT_FOUND;
+    if (asked !== undefined && asked !== 'default') {
+      const { name, email } = accountOf(caller, settings);
+      if (asked !== name && asked !== email) return NOT_FOUND;
+    }
     if (row.kind === 'access-token') return this.#accessToken(caller, query);
     if (row.kind === 'identity-token') return this.#identityToken(caller, query);
     if (row.kind === 'of-caller') return renderValue(row.value(caller), altOf(query));
     return this.#render(row, accountOf(caller, settings), query);
   }
 
-  #render(row: Row, account: string | undefined, query: URLSearchParams): Answer {
+  #render(row: Row, account: Account | undefined, query: URLSearchParams): Answer {
     const alt = altOf(query);
     const view = { instance: this.#instance, account };
     if (row.kind === 'directory') {

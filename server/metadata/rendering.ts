@@ -1,5 +1,5 @@
 import { type Answer, etagOf } from './answer.ts';
-import type { Instance } from './facts.ts';
+import type { Account, Instance } from './facts.ts';
 import { type Directory, entriesOf, type Row, type Value } from './tree.ts';
 
 /** The form asked for by `alt`; undefined: text for a value or a listing, JSON for what is below a directory. */
@@ -8,7 +8,7 @@ export type Alt = 'json' | 'text' | undefined;
 /** What values are computed from; `account` is the caller's, where one was identified. */
 export interface View {
   readonly instance: Instance;
-  readonly account: string | undefined;
+  readonly account: Account | undefined;
 }
 
 type Branch = Map<string, Value | Branch>;
@@ -33,7 +33,7 @@ export function renderValue(value: Value, alt: Alt): Answer {
 
 /** The names in a directory, one a line, directories with their slash. */
 export function renderListing(directory: Directory, { account }: View, alt: Alt): Answer {
-  const names = entriesOf(directory, account).map(({ name, row }) =>
+  const names = entriesOf(directory, account?.name).map(({ name, row }) =>
     row.kind === 'directory' ? `${name}/` : name,
   );
   return alt === 'json' ? json(names) : answer('application/text', lines(names));
@@ -56,7 +56,7 @@ export function resolveValue(row: Row, { instance, account }: View): Value | und
 
 function below(directory: Directory, view: View, spell: (name: string) => string): Branch {
   const branch = new Map<string, Value | Branch>();
-  for (const { name, row } of entriesOf(directory, view.account)) {
+  for (const { name, row } of entriesOf(directory, view.account?.name)) {
     const value = row.kind === 'directory' ? below(row, view, spell) : resolveValue(row, view);
     if (value !== undefined) branch.set(directory.verbatim === true ? name : spell(name), value);
   }

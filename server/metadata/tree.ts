@@ -1,6 +1,6 @@
 import type { Caller } from '../caller/caller.ts';
 import { DEFAULT_SCOPES } from '../google/scopes.ts';
-import { clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
+import { type Account, clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
 
 /** Text, a number, or a list: one item a line in text, an array in JSON. */
 export type Value = string | number | readonly string[];
@@ -12,7 +12,7 @@ export type Row = { readonly path: string; readonly unlisted?: true } & (
       readonly verbatim?: true;
     }
   | { readonly kind: 'of-instance'; value(instance: Instance): Value }
-  | { readonly kind: 'of-account'; value(account: string): Value }
+  | { readonly kind: 'of-account'; value(account: Account): Value }
   | { readonly kind: 'of-caller'; value(caller: Caller): Value }
   | { readonly kind: 'access-token' | 'identity-token' }
 );
@@ -25,6 +25,7 @@ const ACCOUNTS = `${INSTANCE}service-accounts/`;
 /** Stands for `default` and for the name of the caller's account; only its own has a path. */
 export const ANY_ACCOUNT = ':account';
 const ACCOUNT = `${ACCOUNTS}${ANY_ACCOUNT}/`;
+const PRINCIPAL = 'principal://';
 
 /** Whom the server takes the caller for; GKE has no such path. */
 export const POD_UID_PATH = `${INSTANCE}pod-uid`;
@@ -54,7 +55,7 @@ export const TREE: readonly Row[] = [
   { path: ACCOUNTS, kind: 'directory', verbatim: true },
   { path: ACCOUNT, kind: 'directory' },
   { path: `${ACCOUNT}aliases`, kind: 'of-account', value: () => ['default'] },
-  { path: `${ACCOUNT}email`, kind: 'of-account', value: (account) => account },
+  { path: `${ACCOUNT}email`, kind: 'of-account', value: ({ email }) => email },
   { path: `${ACCOUNT}identity`, kind: 'identity-token' },
   { path: `${ACCOUNT}scopes`, kind: 'of-account', value: () => DEFAULT_SCOPES.split(' ') },
   { path: `${ACCOUNT}token`, kind: 'access-token' },
@@ -107,7 +108,10 @@ export function find(path: string): Found | undefined {
     const row = ROWS.get(path);
     return row && { row };
   }
-  const end = path.indexOf('/', ACCOUNTS.length);
+  // a principal, which an account may have as its email, has slashes in it: what follows the last one is the row
+  const end = path.startsWith(PRINCIPAL, ACCOUNTS.length)
+    ? path.lastIndexOf('/')
+    : path.indexOf('/', ACCOUNTS.length);
   if (end === -1) return undefined;
   const row = ROWS.get(ACCOUNTS + ANY_ACCOUNT + path.slice(end));
   return row && { row, account: path.slice(ACCOUNTS.length, end) };

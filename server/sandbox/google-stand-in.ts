@@ -20,6 +20,8 @@ export interface GoogleCall extends Call {
   scopes: readonly string[] | undefined;
   /** Of an exchange: the provider; of an ID token: who it is for. */
   audience: string | undefined;
+  /** Of IAM calls: the project they are counted against, if they name one. */
+  readonly quotaProject: string | undefined;
 }
 
 export interface StandInGoogleOptions {
@@ -134,24 +136,29 @@ export class StandInGoogle {
 
   async #generate(request: Request, account: string, method: Method): Promise<Handled> {
     const body = await request.text();
-    const call = this.#record(method, account, {});
+    const quotaProject = request.headers.get('x-goog-user-project') ?? undefined;
+    const call = this.#record(method, account, { quotaProject });
     return this.#answer(request, call, this.faults.iam, iamFailure, async () => {
       const caller = this.iam.authenticate(request.headers.get('authorization'));
       call.principal = caller.principal.member;
       const fields = parseBody(body);
       if (method === 'generateIdToken') {
         call.audience = typeof fields.audience === 'string' ? fields.audience : undefined;
-        return this.iam.generateIdToken(caller, account, fields);
+        return this.iam.generateIdToken(caller, account, fields, quotaProject);
       }
       call.scopes = Array.isArray(fields.scope) ? fields.scope.map(String) : undefined;
-      return this.iam.generateAccessToken(caller, account, fields);
+      return this.iam.generateAccessToken(caller, account, fields, quotaProject);
     });
   }
 
   #record(
     method: GoogleCall['method'],
     account: string | undefined,
-    known: { audience?: string | undefined; scopes?: readonly string[] | undefined },
+    known: {
+      audience?: string | undefined;
+      scopes?: readonly string[] | undefined;
+      quotaProject?: string | undefined;
+    },
   ): GoogleCall {
     return this.journal.record({
       at: this.#effects.now(),
@@ -160,6 +167,7 @@ export class StandInGoogle {
       principal: undefined,
       scopes: known.scopes,
       audience: known.audience,
+      quotaProject: known.quotaProject,
       status: undefined,
     });
   }

@@ -236,3 +236,24 @@ test('an ID token is of Google’s shape and verifies by the served certs', asyn
   expect(protectedHeader).toMatchObject({ alg: 'RS256', typ: 'JWT' });
   expect((await verify(false)).payload).toEqual(claims);
 });
+
+test('counts calls against a quota project only for those who may use it', async () => {
+  accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
+  const calls = [
+    () => iam.generateAccessToken(federated(), READER, BODY, 'quota-project'),
+    () => iam.generateIdToken(federated(), READER, { audience: 'a' }, 'quota-project'),
+  ];
+  for (const call of calls) {
+    expect(await thrownBy(call)).toMatchObject({
+      body: {
+        error: {
+          code: 403,
+          message: expect.stringContaining('serviceusage.services.use'),
+          details: [{ reason: 'USER_PROJECT_DENIED', metadata: { consumer: 'projects/quota-project' } }],
+        },
+      },
+    });
+  }
+  iam.quotaProjects.set('quota-project', new Set([ROBOT]));
+  for (const call of calls) expect(await call()).toBeDefined();
+});

@@ -28,6 +28,8 @@ const DELEGATE = /^projects\/-\/serviceAccounts\/(?<email>[^/]+)$/;
 export class IamCredentials {
   /** 43,200 where an organisation policy extends lifetimes. */
   maxLifetimeSeconds = 3600;
+  /** By project, who may have calls counted against its quota: `serviceusage.services.use`. */
+  readonly quotaProjects = new Map<string, Set<string>>();
   readonly #tokens: AccessTokens;
   readonly #accounts: ServiceAccounts;
   readonly #now: Now;
@@ -71,8 +73,9 @@ export class IamCredentials {
     return token;
   }
 
-  /** `:generateAccessToken`. Lifetimes are in whole seconds, as is `expireTime`. */
-  generateAccessToken(caller: AccessToken, email: string, body: GenerateBody) {
+  /** `:generateAccessToken`; `quotaProject` is the header `x-goog-user-project`. Lifetimes are in whole seconds, as is `expireTime`. */
+  generateAccessToken(caller: AccessToken, email: string, body: GenerateBody, quotaProject?: string) {
+    this.#checkQuotaProject(caller, quotaProject);
     this.#checkScope(caller, 'GenerateAccessToken');
     const scopes = parseScopes(body.scope);
     const lifetime = parseLifetime(body.lifetime);
@@ -91,7 +94,8 @@ export class IamCredentials {
   }
 
   /** `:generateIdToken`, for an hour. */
-  async generateIdToken(caller: AccessToken, email: string, body: GenerateBody) {
+  async generateIdToken(caller: AccessToken, email: string, body: GenerateBody, quotaProject?: string) {
+    this.#checkQuotaProject(caller, quotaProject);
     this.#checkScope(caller, 'GenerateIdToken');
     const { audience, includeEmail = false } = body;
     if (typeof audience !== 'string' || audience === '' || typeof includeEmail !== 'boolean') {
@@ -111,6 +115,25 @@ export class IamCredentials {
       .setProtectedHeader({ alg: 'RS256', kid: this.#keyID, typ: 'JWT' })
       .sign(this.#keyPair.privateKey);
     return { token };
+  }
+
+  /** https://cloud.google.com/docs/quotas/set-quota-project */
+  #checkQuotaProject({ principal: { member, memberOf } }: AccessToken, project: string | undefined): void {
+    if (project === undefined) return;
+    const users = this.quotaProjects.get(project);
+    if ([member, ...memberOf].some((name) => users?.has(name))) return;
+    throw apiError(
+      403,
+      `Caller does not have required permission to use project ${project}. Grant the caller the ` +
+        'roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, by ' +
+        `visiting https://console.developers.google.com/iam-admin/iam/project?project=${project} and then retry. ` +
+        'Propagation of the new permission may take a few minutes.',
+      {
+        reason: 'USER_PROJECT_DENIED',
+        domain: 'googleapis.com',
+        metadata: { service: 'iamcredentials.googleapis.com', consumer: `projects/${project}` },
+      },
+    );
   }
 
   #checkScope(caller: AccessToken, method: string): void {
