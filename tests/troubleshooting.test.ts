@@ -4,7 +4,15 @@ import { STEP_TITLES } from '../server/explain/explanation.ts';
 
 const ROOT = join(import.meta.dir, '..');
 /** The words of programs that are not ours. */
-const OF_OTHERS = ['Connection refused', 'Could not resolve host', 'is forbidden: User'];
+const OF_OTHERS = [
+  'Connection refused',
+  'Could not resolve host',
+  'is forbidden: User',
+  'dry-run failed: no matches for kind',
+  'timeout waiting for: [',
+  'client rate limiter Wait',
+  'namespaces "…" not found',
+];
 /** What stands where the sources have a value in its place. */
 const VALUE =
   /…|NAMESPACE\/POD|NODE|ADDRESS|init-network|http:\S+|iam\.serviceAccounts\.\w+|access token;|IAM returned 404 Not Found:/;

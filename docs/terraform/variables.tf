@@ -25,13 +25,19 @@ variable "issuer" {
 }
 
 variable "jwks_file" {
-  description = "A file with the cluster's public keys: kubectl get --raw /openid/v1/jwks. Null where the issuer is public and Google fetches them itself."
+  description = "A file with the cluster's public keys: kubectl get --raw /openid/v1/jwks. Null if the issuer is public and Google fetches them itself."
   type        = string
   default     = "cluster-jwks.json"
 }
 
+variable "create_accounts" {
+  description = "Ids of the Google service accounts to create, such as [\"app\"] for app@PROJECT.iam.gserviceaccount.com."
+  type        = set(string)
+  default     = []
+}
+
 variable "service_accounts" {
-  description = "Which Google service account each Kubernetes ServiceAccount may be, such as { \"default/app\" = \"app@my-project.iam.gserviceaccount.com\" }."
+  description = "Which Google service account each Kubernetes ServiceAccount may impersonate, created here or not, such as { \"default/app\" = \"app@my-project.iam.gserviceaccount.com\" }."
   type        = map(string)
   default     = {}
 
@@ -42,4 +48,24 @@ variable "service_accounts" {
     ])
     error_message = "Each is NAMESPACE/NAME, and with system:serviceaccount: before it at most 127 bytes, Google's limit of a subject."
   }
+}
+
+variable "direct_access" {
+  description = "Roles on the project of Kubernetes ServiceAccounts that have no Google service account, such as { \"default/direct\" = [\"roles/secretmanager.secretAccessor\"] }."
+  type        = map(set(string))
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.direct_access) :
+      can(regex("^[^/]+/[^/]+$", name)) && length("system:serviceaccount:${name}") <= 127
+    ])
+    error_message = "Each is NAMESPACE/NAME, and with system:serviceaccount: before it at most 127 bytes, Google's limit of a subject."
+  }
+}
+
+variable "id_tokens_by_account" {
+  description = "Also let each Google service account ask for its own ID tokens, by roles/iam.serviceAccountOpenIdTokenCreator on itself."
+  type        = bool
+  default     = false
 }
