@@ -38,6 +38,8 @@ export interface Check {
 }
 
 const ROOT = join(import.meta.dir, '..');
+/** The folders of tests/ are for what a machine must have first. */
+const UNIT_TESTS = ['server/**/*.test.ts', 'scripts/**/*.test.ts', 'tests/*.test.ts'];
 const RESULTS = join(ROOT, '.cache/test-results');
 
 /** Everything that needs no more than a machine with Bun, each independent of the others. */
@@ -206,10 +208,12 @@ async function clientTests(): Promise<Outcome> {
 async function unitTests(): Promise<Outcome> {
   await using cluster = await ForeignCluster.start();
   const outcome = await runTests('tests', [], { KUBECONFIG: cluster.kubeconfig });
-  const heavy = (outcome.files ?? []).filter((file) => /^tests\/.+\//.test(file));
+  const taken = new Set(outcome.files);
+  const wanted = new Set(UNIT_TESTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]));
   const faults = [
     ...cluster.requests.map((request) => `a test asked the cluster of KUBECONFIG: ${request}`),
-    ...heavy.map((file) => `bun test takes ${file}, which needs more than Bun`),
+    ...[...taken.difference(wanted)].map((file) => `bun test takes ${file}, which needs more than Bun`),
+    ...[...wanted.difference(taken)].map((file) => `bun test leaves out ${file}, or it has no test`),
   ];
   if (faults.length === 0) return outcome;
   return {

@@ -3,21 +3,19 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../package.json';
 import { explainCommand } from './commands/explain.ts';
 import { initNetworkCommand } from './commands/init-network.ts';
-import { endOnSignals } from './commands/process.ts';
+import { endOnSignals, endWithReader } from './commands/process.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
 import { webhookCommand } from './commands/webhook.ts';
 import { Fault } from './core/fault.ts';
+import { oneLine, strict } from './settings/strict-command.ts';
 
 const FAILURE = 1;
 const BAD_USE = 2;
 
 const program = new Command('gke-metadata-server')
   .description('Google credentials for the Pods of any Kubernetes cluster, as on GKE.')
-  .version(version)
-  .showHelpAfterError("Run 'gke-metadata-server COMMAND --help' for the flags of a command.")
-  .exitOverride();
-
+  .version(version);
 for (const command of [
   serveCommand(),
   webhookCommand(),
@@ -25,15 +23,17 @@ for (const command of [
   explainCommand(),
   sandboxCommand(),
 ]) {
-  program.addCommand(command.copyInheritedSettings(program));
+  program.addCommand(command);
 }
+strict(program);
 
 endOnSignals();
+endWithReader(process.stdout);
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : BAD_USE);
   if (!(error instanceof Fault)) throw error;
-  console.error(`error: ${error.message}\n${error.remedy}`);
+  console.error(oneLine(`error: ${error.message}. ${error.remedy}`));
   process.exit(error.code === 'setting-invalid' ? BAD_USE : FAILURE);
 }

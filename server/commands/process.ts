@@ -38,3 +38,11 @@ export function ended(): Promise<NodeJS.Signals> {
 export function standardOutput(): LogDestination {
   return pino.destination({ dest: 1, sync: true });
 }
+
+/** Ends this process, with no error, once nobody reads what it writes: `demo | head`. */
+export function endWithReader(output: NodeJS.WriteStream): void {
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { type Effects, systemEffects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
 import { parsePort } from '../settings/parsers.ts';
 import { logOptions } from '../settings/serve-options.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
@@ -32,8 +33,25 @@ export function sandboxCommand(): Command {
   return command.action(async () => {
     // the parsers above are the proof of these types
     const { once, ...settings } = command.opts() as SandboxOptionValues;
+    if (settings.serverPort === settings.healthPort) {
+      command.error(`error: --server-port and --health-port are both ${settings.serverPort}`);
+    }
+    requireFree(settings.serverPort, '--server-port');
+    requireFree(settings.healthPort, '--health-port');
     await runSandbox(once, settings, systemEffects);
   });
+}
+
+/** The server shares its port, so that an update loses no request; two sandboxes would each get half of them. */
+function requireFree(port: number, flag: string): void {
+  try {
+    void Bun.serve({ port, reusePort: false, fetch: () => new Response() }).stop(true);
+  } catch (cause) {
+    throw new Fault('setting-invalid', `cannot listen on port ${port}: another program has it`, {
+      remedy: `End that program, or choose another port with ${flag}.`,
+      cause,
+    });
+  }
 }
 
 async function runSandbox(

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ContainerResources, InjectionMode } from '../admission/injection-settings.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
@@ -130,7 +130,7 @@ export function webhookOptions(): Option[] {
   ];
 }
 
-/** The settings that a parsed command line and environment give. Throws commander's error on a contradiction. */
+/** The settings that a parsed command line and environment give. A contradiction ends the command, as bad use. */
 export function webhookSettings(command: Command): WebhookSettings {
   // the parsers above are the proof of these types
   const options = command.opts() as WebhookOptionValues;
@@ -138,12 +138,12 @@ export function webhookSettings(command: Command): WebhookSettings {
   const defaultName = options.defaultNodeServiceAccountName;
   const defaultNamespace = options.defaultNodeServiceAccountNamespace;
   if ((defaultName === '') !== (defaultNamespace === '')) {
-    throw new InvalidArgumentError(
-      '--default-node-service-account-name and --default-node-service-account-namespace go together.',
+    command.error(
+      'error: --default-node-service-account-name and --default-node-service-account-namespace go together',
     );
   }
   if (options.webhookPort === options.healthPort) {
-    throw new InvalidArgumentError(`--webhook-port and --health-port are both ${options.webhookPort}.`);
+    command.error(`error: --webhook-port and --health-port are both ${options.webhookPort}`);
   }
   const serverServiceAccount = { namespace, name: options.serverServiceAccountName };
   return {
