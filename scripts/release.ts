@@ -65,7 +65,9 @@ async function release(version: string, options: SignerOptions & { registry: str
   const parts = await releaseParts(order.source, cache, report);
   const artifacts = await publishRelease(order, parts, join(folder, 'layouts'), tools, report);
   const files = join('dist/release', version);
-  await writeReleaseFiles(files, { version, commit: revision }, artifacts);
+  await writeReleaseFiles(files, { version, commit: revision }, artifacts, (file, bundle) =>
+    tools.cosign.signFile(file, bundle, privateKey),
+  );
   for (const { repository, digest } of artifacts) console.log(`${repository}:${version}@${digest}`);
   report(`${version} is published. For the release page: ${files}`);
 }

@@ -53,6 +53,16 @@ export class Cosign {
     await this.#signing(['sign', ...keyFlags(privateKey), reference]);
   }
 
+  /** Signs a file, and writes Sigstore's bundle of the signature. Throws {@link SigningFailed}. */
+  async signFile(file: string, bundle: string, privateKey: string | undefined): Promise<void> {
+    await this.#signing(['sign-blob', ...keyFlags(privateKey), '--bundle', bundle, file]);
+  }
+
+  /** Throws {@link SignatureRefused} unless the bundle is that signer's, of this file. */
+  async verifyFile(file: string, bundle: string, signer: Signer): Promise<void> {
+    await this.#verification(['verify-blob', ...signerFlags(signer), '--bundle', bundle, file]);
+  }
+
   /** Signs a statement about the artifact. Throws {@link SigningFailed}. */
   async attest(
     reference: string,

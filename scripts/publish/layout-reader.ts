@@ -30,11 +30,16 @@ export class LayoutReader {
     return new LayoutReader(folder, entry);
   }
 
-  /** The manifests of all platforms; of what is no image, the one. */
+  /** The manifests of all platforms; of an artifact that is not an image, the one. */
   async manifests(): Promise<readonly LayoutManifest[]> {
-    if (this.entry.mediaType !== IMAGE_INDEX) return [await this.#json<LayoutManifest>(this.entry)];
-    const index = await this.#json<Index>(this.entry);
-    return Promise.all(index.manifests.map((manifest) => this.#json<LayoutManifest>(manifest)));
+    const all = this.entry.mediaType === IMAGE_INDEX ? await this.#platforms() : [this.entry];
+    return Promise.all(all.map((manifest) => this.#json<LayoutManifest>(manifest)));
+  }
+
+  /** The digests that a signature can be of: those of an image's platforms, and the entry's, which is the last. */
+  async digests(): Promise<readonly string[]> {
+    const platforms = this.entry.mediaType === IMAGE_INDEX ? await this.#platforms() : [];
+    return [...platforms, this.entry].map(({ digest }) => digest);
   }
 
   /** The annotations of the entry. */
@@ -47,6 +52,10 @@ export class LayoutReader {
     const archive = new Bun.Archive(await Bun.file(blobPath(this.folder, layer.digest)).bytes());
     const files = [...(await archive.files(pattern))];
     return new Map(await Promise.all(files.map(async ([path, file]) => [path, await file.text()] as const)));
+  }
+
+  async #platforms(): Promise<readonly Descriptor[]> {
+    return (await this.#json<Index>(this.entry)).manifests;
   }
 
   async #json<T>({ digest }: Descriptor): Promise<T> {

@@ -4,18 +4,28 @@ import { blobPath, digestOf } from '../image/layer.ts';
 import { MANIFESTS_FILE } from './embedded-images.ts';
 import { LayoutReader } from './layout-reader.ts';
 import type { PublishedArtifact } from './release.ts';
+import type { ArtifactName } from './release-names.ts';
 import { releasedBundle } from './released-bundle.ts';
 
 const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
 
+/** One line each, `HOST/PATH@DIGEST`: what cosign verifies, for whoever has no tool that reads digests.json. */
+const DIGEST_FILES = {
+  'container-digest.txt': 'image',
+  'helm-digest.txt': 'chart',
+  'timoni-digest.txt': 'module',
+} as const satisfies Readonly<Record<string, ArtifactName>>;
+
 /**
- * Makes `folder` what a release page shows: digests.json, what people download who use no registry, bundles that name
- * the release by its digest, and a checksums.txt for `sha256sum --check`.
+ * Makes `folder` what a release page shows: digests.json and a file for each artifact that people verify, what people
+ * download who use no registry, bundles that name the release by its digest, and a checksums.txt for
+ * `sha256sum --check`, which `sign` signs: it is handed that file and where to write the bundle of its signature.
  */
 export async function writeReleaseFiles(
   folder: string,
   facts: { readonly version: string; readonly commit: string },
   artifacts: readonly PublishedArtifact[],
+  sign: (file: string, bundle: string) => Promise<void>,
 ): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -36,6 +46,12 @@ export async function writeReleaseFiles(
     else await Bun.write(join(folder, file), (await reader.files(layer, file)).get(file) ?? '');
     names.push(file);
   }
+  for (const [file, name] of Object.entries(DIGEST_FILES)) {
+    const artifact = artifacts.find((each) => each.name === name);
+    if (artifact === undefined) throw new Error(`the release has no ${name}`);
+    await Bun.write(join(folder, file), `${artifact.repository}@${artifact.digest}\n`);
+    names.push(file);
+  }
   const module = artifacts.find(({ name }) => name === 'module');
   if (module === undefined) throw new Error('the release has no module');
   for (const file of ['release.cue', 'runtime.cue']) {
@@ -47,5 +63,7 @@ export async function writeReleaseFiles(
     const digest = digestOf(await Bun.file(join(folder, name)).bytes());
     return `${digest.slice('sha256:'.length)}  ${name}\n`;
   });
-  await Bun.write(join(folder, 'checksums.txt'), (await Promise.all(lines)).join(''));
+  const checksums = join(folder, 'checksums.txt');
+  await Bun.write(checksums, (await Promise.all(lines)).join(''));
+  await sign(checksums, `${checksums}.sigstore.json`);
 }

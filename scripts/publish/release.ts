@@ -160,10 +160,13 @@ async function publishUntagged(
     const predicate = provenance(name, source.version, build);
     await cosign.attest(reference, privateKey, 'provenance', predicate);
   }
-  const isSigned = await orNone(cosign.verify(reference, signer).then(() => [true]));
-  if (isSigned.length === 0) {
-    report(`${name}: signing`);
-    await cosign.sign(reference, privateKey);
+  // an image's platforms too: a Node that pulls one by its own digest finds a signature
+  for (const each of await (await LayoutReader.open(layout)).digests()) {
+    const signed = `${repository}@${each}`;
+    const isSigned = await orNone(cosign.verify(signed, signer).then(() => [true]));
+    if (isSigned.length > 0) continue;
+    report(`${name}: signing ${each}`);
+    await cosign.sign(signed, privateKey);
   }
 }
 

@@ -104,6 +104,11 @@ async function verifySubject(
       content,
       await checked(name, 'signature', async () => {
         await cosign.verify(reference, signer);
+        if (content.isGood) {
+          for (const each of await (await LayoutReader.open(layout)).digests()) {
+            await cosign.verify(`${repository}@${each}`, signer);
+          }
+        }
         return `by ${'key' in signer ? `the key ${signer.key}` : signer.identity}`;
       }),
       await checked(name, 'SBOM', async () => {

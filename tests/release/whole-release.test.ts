@@ -6,6 +6,7 @@ import { hostArchitecture } from '../../scripts/image/architecture.ts';
 import { writeServerImage } from '../../scripts/image/server-image.ts';
 import { minimalValues } from '../../scripts/module/config-fields.ts';
 import { referenceOf } from '../../scripts/module/released-image.ts';
+import { SignatureRefused } from '../../scripts/publish/cosign.ts';
 import { LayoutReader } from '../../scripts/publish/layout-reader.ts';
 import { Registry } from '../../scripts/publish/registry.ts';
 import { type PublishedArtifact, publishRelease } from '../../scripts/publish/release.ts';
@@ -186,11 +187,37 @@ test('the chart from the registry runs the signed image where its user names non
 
 test('what the release page shows: digests, the manifests with their variables, the chart, and their checksums', async () => {
   const files = join(folder.path, 'files');
-  await writeReleaseFiles(files, { version: VERSION, commit: 'a'.repeat(40) }, released);
+  const key = { privateKey: join(folder.path, 'release.key'), key: join(folder.path, 'release.pub') };
+  const signing = await cosign();
+  await writeReleaseFiles(files, { version: VERSION, commit: 'a'.repeat(40) }, released, (file, bundle) =>
+    signing.signFile(file, bundle, key.privateKey),
+  );
+  const signed = [join(files, 'checksums.txt'), join(files, 'checksums.txt.sigstore.json')] as const;
+  await signing.verifyFile(...signed, key);
+  const other = (await makeKey(folder.path, 'another')).signer;
+  await expect(signing.verifyFile(...signed, other)).rejects.toThrow(SignatureRefused);
   await runOrThrow(['sha256sum', '--check', '--strict', 'checksums.txt'], { cwd: files });
   const listed = (await Bun.file(join(files, 'checksums.txt')).text()).match(/\S+$/gm);
   const chart = `gke-metadata-server-${VERSION}.tgz`;
-  expect(listed).toEqual(['digests.json', chart, 'manifests.yaml', 'release.cue', 'runtime.cue']);
+  const digestFiles = {
+    'container-digest.txt': 'image',
+    'helm-digest.txt': 'chart',
+    'timoni-digest.txt': 'module',
+  };
+  expect(listed?.toSorted()).toEqual(
+    [
+      ...Object.keys(digestFiles),
+      'digests.json',
+      chart,
+      'manifests.yaml',
+      'release.cue',
+      'runtime.cue',
+    ].toSorted(),
+  );
+  for (const [file, name] of Object.entries(digestFiles)) {
+    const found = released.find((each) => each.name === name);
+    expect(await Bun.file(join(files, file)).text()).toBe(`${found?.repository}@${found?.digest}\n`);
+  }
   const { repository, digest } = artifact('module');
   for (const file of ['release.cue', 'runtime.cue']) {
     const bundle = await Bun.file(join(files, file)).text();
@@ -211,6 +238,37 @@ test('what the release page shows: digests, the manifests with their variables, 
       released.map(({ name, repository, digest }) => [name, { repository, tag: VERSION, digest }]),
     ),
   });
+});
+
+test('the line of docs/verify.md that needs nothing but cosign and a digest file', async () => {
+  const guide = await Bun.file(join(import.meta.dir, '../../docs/verify.md')).text();
+  const lines = guide.match(/^cosign verify (?:.*\\\n)*.*-digest\.txt\)"$/gm) ?? [];
+  expect(lines).toHaveLength(1);
+  // signed with a key here, not by a workflow
+  const line = lines[0]?.replace(
+    /--certificate-identity=\S+ \\\n\s+--certificate-oidc-issuer=\S+/,
+    '--key ../release.pub',
+  );
+  expect(line).not.toContain('certificate');
+  const program = dirname(await goProgram('cosign', new Cache()));
+  const environment = cosignEnvironment();
+  const env = { ...environment, PATH: `${program}:${environment['PATH']}` };
+  const files = join(folder.path, 'files');
+  for (const file of ['container-digest.txt', 'helm-digest.txt', 'timoni-digest.txt']) {
+    const command = line?.replace('container-digest.txt', file) ?? '';
+    const verified = await run(['bash', '-c', command], { cwd: files, env });
+    expect([file, verified.exitCode]).toEqual([file, 0]);
+    expect(verified.stdout).toContain('https://sigstore.dev/cosign/sign/v1');
+  }
+});
+
+test("each platform's manifest is signed, as well as the index", async () => {
+  const { repository, layout } = artifact('image');
+  const digests = await (await LayoutReader.open(layout)).digests();
+  expect(digests.length).toBeGreaterThan(1);
+  for (const digest of digests) {
+    await (await cosign()).verify(`${repository}@${digest}`, { key: join(folder.path, 'release.pub') });
+  }
 });
 
 /** As Timoni pulls one: every layer into one folder. */
