@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import { releaseIdentity, repositoryOf } from '../../scripts/publish/release-names.ts';
+import { ARTIFACT_NAMES, releaseIdentity, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { Cache } from '../../scripts/test-cluster/cache.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
@@ -34,6 +34,8 @@ test('there are examples for Flux and for policies, keyless and with a key', () 
     'flux/chart.yaml',
     'flux/manifests-with-key.yaml',
     'flux/manifests.yaml',
+    'flux/module-with-key.yaml',
+    'flux/module.yaml',
     'policies/kyverno-with-key.yaml',
     'policies/kyverno.yaml',
     'policies/policy-controller.yaml',
@@ -47,7 +49,7 @@ test.each(exampleNames())('the API server takes %s, and warns of nothing', async
 
 test('it takes no field that the kinds do not have', async () => {
   for (const name of exampleNames()) {
-    for (const object of (await example(name)).filter(({ kind }) => kind !== 'Namespace')) {
+    for (const object of (await example(name)).filter((each) => each['spec'] !== undefined)) {
       const mistyped = { ...object, spec: { ...Object(object['spec']), verifi: {} } };
       await expect(objects.apply(mistyped, { dryRun: true }), object.kind).rejects.toThrow('verifi');
     }
@@ -98,7 +100,7 @@ test.each(keyless)(
 );
 
 test.each(keyless)('%s names what is released', async (name) => {
-  const repositories = (['image', 'manifests', 'chart'] as const).map((each) => repositoryOf(each, REGISTRY));
+  const repositories = ARTIFACT_NAMES.map((each) => repositoryOf(each, REGISTRY));
   const named = (await example(name)).flatMap(
     (object) => JSON.stringify(object).match(/ghcr\.io\/[^"*]+/g) ?? [],
   );

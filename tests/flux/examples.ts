@@ -3,9 +3,9 @@ import type { KubernetesObject } from '../../scripts/module/render.ts';
 
 const EXAMPLES = join(import.meta.dir, '../../docs/examples');
 
-/** The names of the examples, such as `flux/chart.yaml`. */
+/** The names of the examples for Flux and for policies, such as `flux/chart.yaml`. */
 export function exampleNames(): readonly string[] {
-  return [...new Bun.Glob('*/*.yaml').scanSync(EXAMPLES)].sort();
+  return [...new Bun.Glob('{flux,policies}/*.yaml').scanSync(EXAMPLES)].sort();
 }
 
 /** The objects of an example, in order. */

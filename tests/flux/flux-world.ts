@@ -22,6 +22,8 @@ export interface Condition {
 
 interface WorldParts {
   readonly objects: Objects;
+  /** Of the cluster's administrator. */
+  readonly kubeconfig: string;
   readonly registry: Registry;
   readonly cosign: Cosign;
   /** Who signs releases. */
@@ -53,7 +55,8 @@ export class FluxWorld implements AsyncDisposable {
     const flux = resources.use(await FluxControllers.start(cluster.kubeconfig, join(folder, 'flux')));
     const registry = new Registry(await goProgram('crane', cache));
     const signer = await makeKey(folder, 'signer');
-    const parts = { objects, registry, cosign: await cosign(), signer, host, blobs, folder };
+    const { kubeconfig } = cluster;
+    const parts = { objects, kubeconfig, registry, cosign: await cosign(), signer, host, blobs, folder };
     return new FluxWorld(parts, flux, resources.move());
   }
 

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
 import type { ReleaseSource } from '../../scripts/publish/artifact-annotations.ts';
-import { repositoryOf } from '../../scripts/publish/release-names.ts';
+import { type ArtifactName, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { orderOf, scratchFolder } from '../release/small-release.ts';
 import { example, ofKind, withSpec } from './examples.ts';
 import type { Condition, FluxWorld } from './flux-world.ts';
 
-/** The only version of what the tests push. */
+/** The version of what the tests push, unless they say another. */
 export const version = '0.1.0';
 
 /** Writes an artifact as an OCI layout. */
@@ -15,15 +15,17 @@ export type WriteLayout = (layout: string, source: ReleaseSource) => Promise<{ r
 /** What a controller says where a signature is missing, or is none of the key's. */
 export const REFUSED = { status: 'False', reason: 'VerificationError' } as const;
 
-/** The example with a key for manifests or the chart, of which Flux knows the world's signer. */
+type SignedArtifact = Exclude<ArtifactName, 'image'>;
+
+/** The example with a key for manifests, the chart or the module, of which Flux knows the world's signer. */
 export class SignedSource {
   private constructor(
     private readonly world: FluxWorld,
-    private readonly artifact: 'manifests' | 'chart',
+    private readonly artifact: SignedArtifact,
     private readonly documents: readonly KubernetesObject[],
   ) {}
 
-  static async of(artifact: 'manifests' | 'chart', world: FluxWorld): Promise<SignedSource> {
+  static async of(artifact: SignedArtifact, world: FluxWorld): Promise<SignedSource> {
     const documents = await example(`flux/${artifact}-with-key.yaml`);
     const { namespace = '' } = ofKind('OCIRepository', documents).metadata;
     await world.apply(
@@ -51,20 +53,20 @@ export class SignedSource {
   }
 
   /** Pushes and tags as a release below `HOST/PATH` would, but for the signature. Returns `REPOSITORY@DIGEST`. */
-  async push(path: string, write: WriteLayout): Promise<string> {
+  async push(path: string, write: WriteLayout, as = version): Promise<string> {
     const { host, registry, signer } = this.world.parts;
     await using folder = await scratchFolder();
     const layout = join(folder.path, 'layout');
-    const { digest } = await write(layout, orderOf(`${host}/${path}`, version, signer).source);
+    const { digest } = await write(layout, orderOf(`${host}/${path}`, as, signer).source);
     const reference = `${this.#repository(path)}@${digest}`;
     await registry.push(layout, reference);
-    await registry.tag(reference, version);
+    await registry.tag(reference, as);
     return reference;
   }
 
   /** The same, signed by the world's signer. */
-  async pushSigned(path: string, write: WriteLayout): Promise<string> {
-    const reference = await this.push(path, write);
+  async pushSigned(path: string, write: WriteLayout, as = version): Promise<string> {
+    const reference = await this.push(path, write, as);
     const { cosign, signer } = this.world.parts;
     await cosign.sign(reference, signer.privateKey);
     return reference;
