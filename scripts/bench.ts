@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
 import { startContenders, startServer } from './benchmark/contenders.ts';
 import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';
@@ -12,6 +12,7 @@ import { type CaseFigures, measureCase } from './benchmark/rounds.ts';
 import { StandInsProcess } from './benchmark/stand-ins-process.ts';
 import { aloneTargets, requestTargets } from './benchmark/targets.ts';
 import { compileServer } from './compile-server.ts';
+import { callerPath, runScript } from './script.ts';
 
 interface Options {
   readonly rounds: number;
@@ -20,7 +21,6 @@ interface Options {
   readonly json?: string;
 }
 
-const BAD_USE = 2;
 const EXECUTABLE = 'dist/gke-metadata-server';
 const MEMORY_REQUESTS = 1_000_000;
 const REST_SECONDS = 70;
@@ -39,19 +39,13 @@ const command = new Command('scripts/bench')
       'requests (throughput and latency), or alone (memory, a new scope, rest)',
     ).choices(['requests', 'alone']),
   )
-  .option('--json <file>', 'write the figures into a file, too')
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
-
-try {
+  .option('--json <file>', 'write the figures into a file, too', callerPath)
   // the parsers and choices above are the proof of the type
-  const options = command.parse().opts<Options>();
-  process.exitCode = isInside() ? await measure(options) : await prepare();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exit(error.exitCode === 0 ? 0 : BAD_USE);
-}
+  .action(async (options: Options) => {
+    process.exitCode = isInside() ? await measure(options) : await prepare();
+  });
+
+await runScript(command);
 
 /** What needs the network and all cores; then this same program again, without them. */
 async function prepare(): Promise<number> {

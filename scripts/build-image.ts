@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { compileServer } from './compile-server.ts';
 import { ARCHITECTURES, type Architecture } from './image/architecture.ts';
 import { makeBaseRoot, packagesOf } from './image/base-root.ts';
@@ -9,8 +9,7 @@ import { MMDEBSTRAP } from './image/debian-packages.ts';
 import { addProgram, type PlatformParts, writeServerImage } from './image/server-image.ts';
 import { sourceVersion } from './image/source-version.ts';
 import { bringPrograms } from './required-programs.ts';
-
-const BAD_USE = 2;
+import { callerPath, runScript } from './script.ts';
 
 interface Options {
   readonly platform: readonly Architecture[];
@@ -36,19 +35,22 @@ const command = new Command('scripts/build-image')
       "the image is said to be made at: the commit's.",
   )
   .option('--platform <list>', 'what it is to run on', parsePlatforms, ['amd64', 'arm64'] as const)
-  .option('--output <folder>', 'what becomes the layout', 'dist/image')
+  .option('--output <folder>', 'what becomes the layout', callerPath, 'dist/image')
   .option('--version <version>', 'the version in its labels (default: that of package.json)')
   .option('--source <url>', 'the repository in its labels')
-  .option('--rootfs <folder>', 'make this empty folder the root of one platform instead, for a Containerfile')
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
+  .option(
+    '--rootfs <folder>',
+    'make this empty folder the root of one platform instead, for a Containerfile',
+    callerPath,
+  )
+  .action(build);
 
 async function makeParts(
   architecture: Architecture,
   baseRoot: string,
   folder: string,
 ): Promise<PlatformParts> {
+  await bringPrograms([MMDEBSTRAP], (line) => console.error(line));
   console.error(`linux/${architecture}: getting the Debian packages, compiling the program ...`);
   const program = join(folder, `program-${architecture}`);
   await makeBaseRoot(baseRoot, architecture);
@@ -77,7 +79,7 @@ async function buildLayout(options: Options, folder: string): Promise<void> {
 async function buildRoot(root: string, platforms: readonly Architecture[], folder: string): Promise<void> {
   const [architecture, ...others] = platforms;
   if (architecture === undefined || others.length > 0) {
-    return command.error('error: --rootfs wants one --platform', { exitCode: BAD_USE });
+    return command.error('error: --rootfs wants one --platform');
   }
   if ((await readdir(root).catch(() => [])).length > 0) throw new Error(`${root} is not empty`);
   const { program } = await makeParts(architecture, root, folder);
@@ -85,18 +87,14 @@ async function buildRoot(root: string, platforms: readonly Architecture[], folde
   console.log(root);
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'build-image-'));
-try {
-  const options = command.parse().opts<Options>();
-  await bringPrograms([MMDEBSTRAP], (line) => console.error(line));
-  if (options.rootfs === undefined) await buildLayout(options, folder);
-  else await buildRoot(options.rootfs, options.platform, folder);
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  else {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
+async function build(options: Options): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'build-image-'));
+  try {
+    if (options.rootfs === undefined) await buildLayout(options, folder);
+    else await buildRoot(options.rootfs, options.platform, folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-} finally {
-  await rm(folder, { recursive: true, force: true });
 }
+
+await runScript(command);

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { compileServer, recordUsedFunctions, USED_FUNCTIONS } from './compile-server.ts';
+import { callerPath, runScript } from './script.ts';
 
-const BAD_USE = 2;
 const TARGETS = ['bun-linux-x64', 'bun-linux-arm64'] as const;
 
 interface Options {
@@ -17,15 +17,13 @@ interface Options {
 const command = new Command('scripts/build')
   .description('Compiles the program and Bun into one executable that needs nothing but glibc.')
   .addOption(new Option('--target <target>', 'what it is to run on (default: this machine)').choices(TARGETS))
-  .option('--outfile <file>', 'where to put it', 'dist/gke-metadata-server')
+  .option('--outfile <file>', 'where to put it', callerPath, 'dist/gke-metadata-server')
   .option(
     '--record-used-functions',
     'write scripts/used-functions.txt anew instead, where a test says that it no longer fits',
     false,
   )
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
+  .action(build);
 
 async function record(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'build-'));
@@ -38,8 +36,7 @@ async function record(): Promise<void> {
   }
 }
 
-try {
-  const options = command.parse().opts<Options>();
+async function build(options: Options): Promise<void> {
   if (options.recordUsedFunctions) {
     await record();
     console.log(USED_FUNCTIONS);
@@ -47,7 +44,6 @@ try {
     await compileServer(options.outfile, options.target);
     console.log(options.outfile);
   }
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exit(error.exitCode === 0 ? 0 : BAD_USE);
 }
+
+await runScript(command);

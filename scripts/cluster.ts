@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { Argument, Command, CommanderError } from 'commander';
+import { Argument, Command } from 'commander';
+import { BAD_USE, callerPath, runScript } from './script.ts';
 import { Cache, cacheFolder } from './test-cluster/cache.ts';
 import { prepareCluster } from './test-cluster/cluster-files.ts';
 import { processStates, readRecord, stopCluster } from './test-cluster/cluster-state.ts';
-import { ClusterUnavailable, unavailableStatus } from './test-cluster/cluster-unavailable.ts';
+import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 import { startCluster } from './test-cluster/start-cluster.ts';
 
-const BAD_USE = 2;
 const { CLUSTER_STATE_DIR } = process.env;
 const report = (line: string) => console.error(line);
 
@@ -21,9 +21,12 @@ const program = new Command('scripts/cluster')
       'rest from Debian packages, made once and kept in the cache folder (XDG_CACHE_HOME). Linux; a Node needs root.\n\n' +
       `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use, ${unavailableStatus} this machine cannot.`,
   )
-  .option('--state-dir <folder>', 'where the cluster lives', CLUSTER_STATE_DIR ?? join(cacheFolder(), 'run'))
-  .showHelpAfterError()
-  .exitOverride();
+  .option(
+    '--state-dir <folder>',
+    'where the cluster lives (CLUSTER_STATE_DIR)',
+    callerPath,
+    CLUSTER_STATE_DIR ? callerPath(CLUSTER_STATE_DIR) : join(cacheFolder(), 'run'),
+  );
 
 const folder = () => program.opts<{ stateDir: string }>().stateDir;
 
@@ -39,7 +42,17 @@ program
       chosen: 'api' | 'node',
       { apiServerFlag, ...flags }: { dualStack: boolean; certManager: boolean; apiServerFlag: string[] },
     ) => {
-      const options = { ...flags, mode: chosen, apiServerFlags: apiServerFlag, folder: folder(), report };
+      await prepareCluster(chosen, new Cache(undefined, report));
+      // its programs have sessions of their own, which Ctrl-C does not reach
+      const signal = untilInterrupted();
+      const options = {
+        ...flags,
+        mode: chosen,
+        apiServerFlags: apiServerFlag,
+        folder: folder(),
+        report,
+        signal,
+      };
       console.log((await startCluster(options)).kubeconfig);
     },
   );
@@ -71,18 +84,16 @@ program
     await prepareCluster(chosen, new Cache(undefined, report));
   });
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  } else if (error instanceof ClusterUnavailable) {
-    console.error(`not run: ${error.message}`);
-    process.exitCode = unavailableStatus;
-  } else {
-    console.error(error instanceof Error ? error.message : error);
-    if (error instanceof Error && error.cause instanceof Error)
-      console.error(`because: ${error.cause.message}`);
-    process.exitCode = 1;
+/** Aborted by the first signal that asks this process to end; the second ends it at once. */
+function untilInterrupted(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      report('ending what was started ...');
+      controller.abort(new Error(`interrupted (${signal}): nothing is left running`));
+    });
   }
+  return controller.signal;
 }
+
+await runScript(program);

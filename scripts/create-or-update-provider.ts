@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemEffects } from '../server/core/effects.ts';
-import { Fault } from '../server/core/fault.ts';
 import { keySetCommand, readClusterIssuer } from './provider/cluster-issuer.ts';
 import { shellLine } from './provider/command-line.ts';
 import { converge, readEnabledState } from './provider/converge.ts';
@@ -12,11 +11,11 @@ import { Gcloud } from './provider/gcloud.ts';
 import { plan, type Wanted } from './provider/plan.ts';
 import type { GoogleState, ProviderNames } from './provider/provider-state.ts';
 import { run as runProgram } from './run.ts';
+import { BAD_USE, callerPath, runScript } from './script.ts';
 
-const BAD_USE = 2;
 const JWKS_FILE = 'cluster-jwks.json';
 // where the person is: paths of kubeconfigs are theirs
-const { CALLED_FROM: cwd = process.cwd() } = process.env;
+const cwd = callerPath('.');
 const run = (program: readonly string[]) => runProgram(program, { cwd });
 const tell = (line: string) => console.error(line);
 
@@ -61,10 +60,7 @@ const command = new Command('scripts/create-or-update-provider')
       'print the gcloud commands that are needed, and change nothing; without a login, those that create everything',
     ).default(false),
   )
-  .addOption(new Option('--check', 'compare only: print what differs').default(false).conflicts('dryRun'))
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
+  .addOption(new Option('--check', 'compare only: print what differs').default(false).conflicts('dryRun'));
 
 /** The commands of a dry run, for a shell: first the file that they read. */
 function script(wanted: Wanted, kubectlFlags: readonly string[], steps: ReturnType<typeof plan>): string[] {
@@ -133,14 +129,4 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-try {
-  await main(command.parse().opts<Options>());
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  } else {
-    console.error(error instanceof Error ? error.message : error);
-    if (error instanceof Fault) console.error(error.remedy);
-    process.exitCode = 1;
-  }
-}
+await runScript(command.action(main));

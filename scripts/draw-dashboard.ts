@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { substituted } from '../tests/monitoring/grafana-query.ts';
 import { Installation } from '../tests/monitoring/installation.ts';
 import { prepareMonitoringTools, type Series } from '../tests/monitoring/prometheus.ts';
@@ -11,9 +11,9 @@ import { type DrawnPanel, drawPage } from './dashboard-picture/page.ts';
 import type { Line } from './dashboard-picture/panel-drawing.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { runOrThrow } from './run.ts';
+import { callerPath, runScript } from './script.ts';
 import { Cache } from './test-cluster/cache.ts';
 
-const BAD_USE = 2;
 const STEP_SECONDS = 2;
 const report = (line: string) => console.error(line);
 
@@ -24,26 +24,21 @@ const program = new Command('scripts/draw-dashboard')
   )
   .option('--seconds <number>', 'how long the load lasts, 60 or more', parseSeconds, 240)
   .option('--chromium <program>', 'Chromium or Chrome', 'chromium')
-  .option('--output <file>', 'where the picture goes', 'docs/monitoring.png')
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
+  .option('--output <file>', 'where the picture goes', callerPath, resolve('docs/monitoring.png'))
+  .action(draw);
 
-try {
-  program.parse();
-  const { seconds, chromium, output } = program.opts<{ seconds: number; chromium: string; output: string }>();
+interface Options {
+  readonly seconds: number;
+  readonly chromium: string;
+  readonly output: string;
+}
+
+async function draw({ seconds, chromium, output }: Options): Promise<void> {
   if (Bun.which(chromium) === null)
     throw new Error(`there is no ${chromium} on PATH: install it, or see --chromium`);
   const { html, width, height } = drawPage(await measure(seconds), seconds);
-  await screenshot(chromium, html, `${width},${height}`, resolve(output));
+  await screenshot(chromium, html, `${width},${height}`, output);
   console.log(output);
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  } else {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
 }
 
 /** Each panel with what Prometheus answers to its queries, at the end of such a load. */
@@ -99,3 +94,5 @@ function parseSeconds(value: string): number {
     throw new InvalidArgumentError('Give a whole number, 60 or more.');
   return seconds;
 }
+
+await runScript(program);

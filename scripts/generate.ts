@@ -1,24 +1,19 @@
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { chartFolder, generatedChartFiles } from './module/chart.ts';
 import { configFields } from './module/config-fields.ts';
 import { ModuleRenderer } from './module/render.ts';
 import { installSchemas, moduleFolder } from './module/schemas.ts';
 import { withValuesTable } from './module/values-table.ts';
+import { runScript } from './script.ts';
 import { Cache } from './test-cluster/cache.ts';
-
-const BAD_USE = 2;
 
 const cache = new Cache(undefined, (line) => console.error(line));
 
-const command = new Command('scripts/generate')
-  .description(
-    'Writes what is made of the Timoni module, or for it, and prints where it is. It needs Go, which compiles cue ' +
-      'the first time. The expected files of tests/module are written by `UPDATE_GOLDEN=1 scripts/bun test tests/module`.',
-  )
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
+const command = new Command('scripts/generate').description(
+  'Writes what is made of the Timoni module, or for it, and prints where it is. It needs Go, which compiles cue ' +
+    'the first time. The expected files of tests/module are written by `UPDATE_GOLDEN=1 scripts/bun test ./tests/module/`.',
+);
 
 command
   .command('schemas')
@@ -46,10 +41,4 @@ command
     console.log(chartFolder);
   });
 
-try {
-  await command.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : BAD_USE);
-  console.error(error instanceof Error ? error.message : error);
-  process.exit(1);
-}
+await runScript(command);

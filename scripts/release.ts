@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CommanderError } from 'commander';
 import { version as packageVersion } from '../package.json';
 import { sourceVersion } from './image/source-version.ts';
 import { buildHere } from './publish/provenance.ts';
@@ -16,9 +15,8 @@ import {
   releaseCommand,
   type SignerOptions,
 } from './publish/signer-options.ts';
+import { callerKey, describeError, runScript } from './script.ts';
 import { Cache } from './test-cluster/cache.ts';
-
-const BAD_USE = 2;
 
 const command = releaseCommand('scripts/release')
   .description(
@@ -32,7 +30,15 @@ const command = releaseCommand('scripts/release')
       'never arguments. It needs Linux, Go and mmdebstrap; tools are compiled once and kept in the cache folder.',
   )
   .requiredOption('--registry <host/path>', 'where to publish', parseRegistry)
-  .option(KEY_OPTION, "sign with this private key: a file, env://VARIABLE, or a KMS's URI");
+  .option(KEY_OPTION, "sign with this private key: a file, env://VARIABLE, or a KMS's URI", callerKey)
+  .action(async (version: string, options: SignerOptions & { readonly registry: string }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'release-'));
+    try {
+      await release(version, options, folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 
 const report = (line: string) => console.error(line);
 
@@ -72,20 +78,8 @@ async function release(version: string, options: SignerOptions & { registry: str
   report(`${version} is published. For the release page: ${files}`);
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'release-'));
-try {
-  command.parse();
-  const version = command.processedArgs[0] as string; // parsed above
-  await release(version, command.opts(), folder);
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  else {
-    console.error(error instanceof Error ? error.message : error);
-    console.error(
-      'docs/releasing.md says what to do. The same command again goes on where this one stopped.',
-    );
-    process.exitCode = 1;
-  }
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+await runScript(
+  command,
+  (error) =>
+    `${describeError(error)}\ndocs/releasing.md says what to do. The same command again goes on where this one stopped.`,
+);

@@ -1,10 +1,10 @@
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { writeChart } from './module/chart.ts';
 import { manifestsOf } from './module/manifests.ts';
 import { ModuleRenderer, type ModuleValues, ValuesRefused } from './module/render.ts';
+import { BAD_USE, callerPath, describeError, runScript } from './script.ts';
 import { Cache } from './test-cluster/cache.ts';
 
-const BAD_USE = 2;
 const report = (line: string) => console.error(line);
 
 interface Options {
@@ -25,16 +25,13 @@ const program = new Command('scripts/render')
       `\${PROJECT_ID} and \${WORKLOAD_IDENTITY_PROVIDER} for the postBuild.substitute of a Flux Kustomization.\n\n` +
       `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use.`,
   )
-  .option('--values <file>', "YAML as Helm's values: what the module's README lists")
+  .option('--values <file>', "YAML as Helm's values: what the module's README lists", callerPath)
   .option('--name <name>', 'of the instance', 'gke-metadata-server')
   .option('--namespace <namespace>', 'of the instance', 'gke-metadata-server')
   .option('--create-namespace', 'the Namespace too, allowing host-network Pods', false)
   .option('--module-version <version>', 'that the objects, or the chart, are labelled with', '0.0.0-devel')
-  .option('--output <file>', 'where the manifests go instead of standard output')
-  .option('--chart <folder>', 'writes the Helm chart into this folder, and no manifests')
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride()
+  .option('--output <file>', 'where the manifests go instead of standard output', callerPath)
+  .option('--chart <folder>', 'writes the Helm chart into this folder, and no manifests', callerPath)
   .action(async (options: Options, command: Command) => {
     const ofManifests = ['values', 'name', 'namespace', 'createNamespace', 'output'] as const;
     const given = ofManifests.filter((name) => command.getOptionValueSource(name) === 'cli');
@@ -49,8 +46,9 @@ const program = new Command('scripts/render')
       return;
     }
     const { name, namespace, moduleVersion, createNamespace, output } = options;
+    const values = await readValues(options.values);
     const renderer = await ModuleRenderer.prepare(new Cache(undefined, report));
-    const manifests = await manifestsOf(renderer, await readValues(options.values), {
+    const manifests = await manifestsOf(renderer, values, {
       instance: { name, namespace, moduleVersion },
       createNamespace,
     });
@@ -60,22 +58,18 @@ const program = new Command('scripts/render')
 
 async function readValues(file: string | undefined): Promise<ModuleValues> {
   if (file === undefined) return {};
-  const values: unknown = Bun.YAML.parse(await Bun.file(file).text());
-  if (typeof values !== 'object' || Array.isArray(values))
-    throw new Error(`${file}: expected a mapping of values`);
-  return Object(values);
+  const values = await Bun.file(file)
+    .text()
+    .then((text): unknown => Bun.YAML.parse(text))
+    .catch((error) => {
+      throw new Error(`cannot read the values in ${file}: ${error.message}`);
+    });
+  if (typeof values === 'object' && !Array.isArray(values)) return Object(values);
+  throw new Error(`cannot read the values in ${file}: it is not a mapping`);
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  } else {
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(
-      error instanceof ValuesRefused ? `the module does not accept the values:\n${message}` : message,
-    );
-    process.exitCode = 1;
-  }
-}
+await runScript(program, (error) =>
+  error instanceof ValuesRefused
+    ? `the module does not accept the values:\n${error.message}`
+    : describeError(error),
+);

@@ -18,9 +18,38 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** Runs a program to its end. Throws where there is no such program. */
+/** A program is not on PATH. */
+export class ProgramMissing extends Error {
+  override readonly name = 'ProgramMissing';
+
+  constructor(program: string, cause?: unknown) {
+    super(`cannot run ${program}: it is not on PATH. Install it, and run this again.`, { cause });
+  }
+}
+
+/** Runs a program to its end. Throws {@link ProgramMissing} if there is no such program. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const child = Bun.spawn([...command], {
+  const child = start(command, options);
+  const [stdout, stderr] = await Promise.all([
+    child.stdout.text(),
+    textByLine(child.stderr, options.onErrorLine),
+  ]);
+  await child.exited;
+  return { exitCode: child.exitCode ?? undefined, stdout, stderr };
+}
+
+function start(command: readonly string[], options: RunOptions) {
+  try {
+    return spawn(command, options);
+  } catch (error) {
+    const [program = ''] = command;
+    if (Object(error).code === 'ENOENT' && Bun.which(program) === null) throw new ProgramMissing(program);
+    throw error;
+  }
+}
+
+function spawn(command: readonly string[], options: RunOptions) {
+  return Bun.spawn([...command], {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     env: options.env ?? process.env,
     stdin: typeof options.stdin === 'string' ? Bun.file(options.stdin) : (options.stdin ?? 'ignore'),
@@ -29,12 +58,6 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     timeout: options.timeout ?? 600_000,
     killSignal: 'SIGKILL',
   });
-  const [stdout, stderr] = await Promise.all([
-    child.stdout.text(),
-    textByLine(child.stderr, options.onErrorLine),
-  ]);
-  await child.exited;
-  return { exitCode: child.exitCode ?? undefined, stdout, stderr };
 }
 
 /** Its standard output. Throws, with all that it printed, where it ends in any way but exit code 0. */

@@ -1,4 +1,6 @@
 import { Command, CommanderError } from 'commander';
+import { endWithReader } from '../server/commands/process.ts';
+import { strict } from '../server/settings/strict-command.ts';
 import {
   type Check,
   checks,
@@ -8,9 +10,9 @@ import {
   type Outcome,
   releaseChecks,
 } from './checks.ts';
+import { BAD_USE, describeError } from './script.ts';
 import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
-const BAD_USE = 2;
 const HEARTBEAT = 15_000;
 
 const command = new Command('scripts/test')
@@ -36,13 +38,10 @@ const command = new Command('scripts/test')
     '--e2e',
     'tests/e2e: a release by Flux and Timoni on a Node (Linux, root, Go), or on the cluster of kind E2E_KIND_CLUSTER',
     false,
-  )
-  .allowExcessArguments(false)
-  .showHelpAfterError()
-  .exitOverride();
-
+  );
+endWithReader(process.stdout);
 try {
-  command.parse();
+  strict(command).parse();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exit(error.exitCode === 0 ? 0 : BAD_USE);
@@ -57,7 +56,7 @@ async function report({ name, run }: Check): Promise<Outcome> {
   const start = performance.now();
   running.add(name);
   const outcome = await run().catch(
-    (error): Outcome => ({ passed: 0, failed: 1, output: Bun.inspect(error) }),
+    (error): Outcome => ({ passed: 0, failed: 1, output: describeError(error) }),
   );
   running.delete(name);
   const { passed, failed, output, notes = [] } = outcome;

@@ -1,4 +1,3 @@
-import { CommanderError } from 'commander';
 import { releaseTools } from './publish/release-tools.ts';
 import {
   certificateSigner,
@@ -8,9 +7,8 @@ import {
   type SignerOptions,
 } from './publish/signer-options.ts';
 import { verifyRelease } from './publish/verification.ts';
+import { callerKey, runScript } from './script.ts';
 import { Cache } from './test-cluster/cache.ts';
-
-const BAD_USE = 2;
 
 const command = releaseCommand('scripts/verify-release')
   .description(
@@ -21,12 +19,10 @@ const command = releaseCommand('scripts/verify-release')
       'folder (XDG_CACHE_HOME) lacks them: some five minutes.',
   )
   .requiredOption('--registry <host/path>', 'where it was published', parseRegistry)
-  .option(KEY_OPTION, "the signer's public key: a file, or a URI that cosign knows");
+  .option(KEY_OPTION, "the signer's public key: a file, or a URI that cosign knows", callerKey)
+  .action(verify);
 
-try {
-  command.parse();
-  const version = command.processedArgs[0] as string; // parsed above
-  const options = command.opts<SignerOptions & { readonly registry: string }>();
+async function verify(version: string, options: SignerOptions & { readonly registry: string }) {
   const tools = await releaseTools(new Cache(undefined, (line) => console.error(line)), process.env);
   const { key } = options;
   const signer = key === undefined ? certificateSigner(version, options) : { key };
@@ -39,10 +35,6 @@ try {
   const bad = checks.filter(({ isGood }) => !isGood).length;
   console.log(bad === 0 ? `${version} is good.` : `${version} is NOT to be trusted: ${bad} checks failed.`);
   process.exitCode = bad === 0 ? 0 : 1;
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-  else {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
 }
+
+await runScript(command);

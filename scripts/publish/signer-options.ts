@@ -24,10 +24,7 @@ export function releaseCommand(name: string): Command {
     .option(
       '--certificate-oidc-issuer <url>',
       'without --key: who vouches for that identity (default: GitHub)',
-    )
-    .allowExcessArguments(false)
-    .showHelpAfterError()
-    .exitOverride();
+    );
 }
 
 /** Who must have signed without a key. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { exists, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { run } from '../run.ts';
 import { Cache } from './cache.ts';
 
 const report = () => {};
@@ -32,10 +33,17 @@ onLinux('what fails half made is not there, and is made anew from nothing', asyn
     await Bun.write(join(path, 'half'), 'half');
     throw new Error('no network');
   };
-  await expect(cache.get('thing', fails)).rejects.toThrow('no network');
+  await expect(cache.get('thing', fails)).rejects.toThrow('cannot make thing: no network\n');
   const path = await cache.get('thing', (partial) => Bun.write(join(partial, 'whole'), '').then(() => {}));
   expect(await exists(join(path, 'half'))).toBe(false);
   expect(await exists(join(path, 'whole'))).toBe(true);
+});
+
+onLinux('a program that is missing is named by itself', async () => {
+  const make = () => run(['no-such-program']).then(() => {});
+  await expect(new Cache(folder, report).get('thing', make)).rejects.toThrow(
+    'cannot run no-such-program: it is not on PATH. Install it, and run this again.',
+  );
 });
 
 test('of what was made before yesterday, only what is named is removed', async () => {

@@ -1,15 +1,31 @@
 import { exists, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { ProgramMissing } from '../run.ts';
+import { ClusterUnavailable } from './cluster-unavailable.ts';
 
 export type Report = (line: string) => void;
 
+const STILL = 30_000;
 const A_DAY = 24 * 3600 * 1000;
 
 /** Where what takes long to make is kept, outside the repository. */
 export function cacheFolder(): string {
   const { XDG_CACHE_HOME } = process.env;
   return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'gke-metadata-server', 'cluster');
+}
+
+/** Something that the cache lacks could not be made. */
+export class NotMade extends Error {
+  override readonly name = 'NotMade';
+
+  constructor(what: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message.trim() : String(cause);
+    super(
+      `cannot make ${what}: ${reason}\n` +
+        'It is made of Go modules or Debian packages: check that this machine reaches their servers or a proxy for them.',
+    );
+  }
 }
 
 /** A folder of things that take long to make; `report` is told while one is made. */
@@ -35,7 +51,17 @@ export class Cache {
     await rm(partial, { recursive: true, force: true });
     const begin = performance.now();
     this.report(`making ${name}`);
-    await make(partial);
+    const since = () => seconds(performance.now() - begin);
+    // what compiles and downloads says nothing for minutes, least of all without a network
+    const waiting = setInterval(() => this.report(`still making ${name}, ${since()}`), STILL);
+    try {
+      await make(partial);
+    } catch (cause) {
+      if (cause instanceof ClusterUnavailable || cause instanceof ProgramMissing) throw cause;
+      throw new NotMade(name, cause);
+    } finally {
+      clearInterval(waiting);
+    }
     await rename(partial, path);
     this.report(`made ${name} in ${seconds(performance.now() - begin)}`);
     return path;
@@ -57,6 +83,7 @@ export function seconds(milliseconds: number): string {
 
 /** The kernel's lock on a file, held by a child: it ends with this process, however that ends. */
 async function lock(file: string, onWait: () => void): Promise<AsyncDisposable> {
+  if (Bun.which('flock') === null) throw new ProgramMissing('flock');
   const holder = Bun.spawn(['flock', file, 'sh', '-c', 'echo held; exec cat >/dev/null'], {
     stdin: 'pipe',
     stdout: 'pipe',

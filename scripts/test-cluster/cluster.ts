@@ -119,8 +119,14 @@ export class Cluster implements AsyncDisposable {
 }
 
 /** Waits until `/readyz` is ok. Throws with the end of its log where it has ended or takes minutes. */
-export async function apiServerReady(api: ApiClient, process: ProcessIdentity, log: string): Promise<void> {
-  await until(`kube-apiserver is ready`, log, process, async () => (await api.fetch('GET', '/readyz')).ok);
+export async function apiServerReady(
+  api: ApiClient,
+  process: ProcessIdentity,
+  log: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const isReady = async () => (await api.fetch('GET', '/readyz')).ok;
+  await until(`kube-apiserver is ready`, log, process, signal, isReady);
 }
 
 /** Asks every 50 ms, taking an error for a no, for two minutes at most and while the process runs. */
@@ -128,11 +134,13 @@ export async function until(
   what: string,
   log: string,
   process: ProcessIdentity,
+  signal: AbortSignal | undefined,
   isSo: () => Promise<boolean>,
 ): Promise<void> {
   const deadline = performance.now() + 120_000;
   let last: unknown;
   while (performance.now() < deadline && isRunning(process)) {
+    signal?.throwIfAborted();
     try {
       if (await isSo()) return;
     } catch (error) {

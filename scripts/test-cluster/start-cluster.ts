@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly folder?: string;
   /** Told what is being made and started. */
   readonly report?: Report;
+  /** Stops it on its way: nothing is left of it, and its reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -45,6 +47,7 @@ export interface ClusterOptions {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const files = await prepareCluster(options.mode, new Cache(undefined, options.report));
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'gke-metadata-server-cluster-')));
+  options.signal?.throwIfAborted();
   if (await readRecord(folder)) throw new Error(`a cluster is up already in ${folder}`);
   try {
     return await new Starting(folder, files, options).start();
@@ -82,7 +85,7 @@ class Starting {
     const apiServer = [files.kubeApiServer, ...apiServerFlags(plane)];
     const process = await this.#daemon('kube-apiserver', apiServer);
     const api = new ApiClient(this.#record.kubeconfig);
-    await apiServerReady(api, process, this.#log('kube-apiserver'));
+    await apiServerReady(api, process, this.#log('kube-apiserver'), this.options.signal);
     this.options.report?.('kube-apiserver is ready');
     if (this.options.certManager) await this.#startCertManager(api);
     if (files.node && machine) {
@@ -154,7 +157,8 @@ class Starting {
 
   /** Until the Node takes Pods and the default ServiceAccount, which they need, is there. */
   async #nodeReady(api: ApiClient, controllerManager: ProcessIdentity): Promise<void> {
-    await until('the Node is Ready', this.#log('kubelet'), controllerManager, async () => {
+    const { signal } = this.options;
+    await until('the Node is Ready', this.#log('kubelet'), controllerManager, signal, async () => {
       const node = await api.json<NodeStatus>('GET', `/api/v1/nodes/${this.#name}`);
       const ready = node.status.conditions.find(({ type }) => type === 'Ready');
       if (ready?.status !== 'True') throw new Error(`the Node is not Ready: ${ready?.message}`);
@@ -162,9 +166,15 @@ class Starting {
     });
     this.options.report?.('the Node is Ready');
     const account = '/api/v1/namespaces/default/serviceaccounts/default';
-    await until('Pods can be made', this.#log('kube-controller-manager'), controllerManager, async () => {
-      return (await api.fetch('GET', account)).ok;
-    });
+    await until(
+      'Pods can be made',
+      this.#log('kube-controller-manager'),
+      controllerManager,
+      signal,
+      async () => {
+        return (await api.fetch('GET', account)).ok;
+      },
+    );
   }
 
   async #startCertManager(api: ApiClient): Promise<void> {
@@ -179,7 +189,9 @@ class Starting {
 
   async #daemon(name: string, command: readonly string[]): Promise<ProcessIdentity> {
     const process = await startDaemon(command, this.#log(name));
+    // recorded first, so that it is ended too
     await this.#save({ processes: { ...this.#record.processes, [name]: process } });
+    this.options.signal?.throwIfAborted();
     return process;
   }
 

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Finished, run } from './run.ts';
+import { callerKey, callerPath } from './script.ts';
+
+/** A shell script for each that a person runs, with its logic beside it. */
+const NAMES = [...new Bun.Glob('*.ts').scanSync(import.meta.dir)]
+  .map((file) => file.replace(/\.ts$/, ''))
+  .filter((name) => Bun.file(join(import.meta.dir, name)).size > 0)
+  .sort();
+
+/** Where a person is who calls a script by its path. */
+let folder: string;
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'script-test-')));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const script = (name: string, ...args: readonly string[]): Promise<Finished> =>
+  run([join(import.meta.dir, name), ...args], { cwd: folder });
+
+test('there are scripts', () => {
+  expect(NAMES).toContain('test');
+  expect(NAMES).toContain('verify-release');
+});
+
+test.each(NAMES)('%s has a help, and one line for an option that it does not know', async (name) => {
+  const [help, unknown] = await Promise.all([script(name, '--help'), script(name, '--bogus')]);
+  expect(help).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(`Usage: scripts/${name} `) });
+  expect(unknown).toEqual({ exitCode: 2, stdout: '', stderr: "error: unknown option '--bogus'\n" });
+});
+
+test.each([
+  ['bench', ['--rounds=0'], 'Expected a number from 1.'],
+  ['build', ['--target=mips'], 'Allowed choices are'],
+  ['build-image', ['--platform=linux/mips'], 'It must be one or more of'],
+  ['build-image', ['--rootfs=root'], '--rootfs wants one --platform'],
+  ['cluster', ['up', 'both'], 'Allowed choices are api, node.'],
+  ['create-or-update-provider', [], 'missing --project, --pool'],
+  [
+    'create-or-update-provider',
+    ['--project=p', '--pool=pool', '--check', '--dry-run'],
+    'cannot be used with',
+  ],
+  ['release', ['1.2.3'], 'missing --source, --registry'],
+  ['release', [], "missing required argument 'version'"],
+  ['render', ['--chart=chart', '--values=values.yaml'], 'no --chart beside values'],
+  ['render', ['more'], 'too many arguments'],
+  ['test', ['more'], 'too many arguments'],
+  ['verify-release', ['v1.2.3'], 'It must be a semantic version'],
+])('%s %p: one line that says what is wrong, and exit code 2', async (name, args, text) => {
+  const { exitCode, stdout, stderr } = await script(name, ...args);
+  expect({ exitCode, stdout, stderr }).toEqual({
+    exitCode: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/^error: .+\n$/),
+  });
+  expect(stderr).toContain(text);
+});
+
+test('a path is looked up where the person is', async () => {
+  await mkdir(join(folder, 'full/file'), { recursive: true });
+  const here = [
+    await script('render', '--values', 'missing.yaml'),
+    await script('build-image', '--platform=linux/amd64', '--rootfs=full'),
+    await script('cluster', '--state-dir=state', 'status'),
+  ];
+  const texts = here.map(({ exitCode, stderr }) => [exitCode, stderr]);
+  expect(texts).toEqual([
+    [1, expect.stringContaining(join(folder, 'missing.yaml'))],
+    [1, expect.stringContaining(`${join(folder, 'full')} is not empty`)],
+    [1, expect.stringContaining(`no cluster is up in ${join(folder, 'state')}`)],
+  ]);
+});
+
+test('a key is a path, or a URI', () => {
+  expect(callerKey('cosign.key')).toBe(callerPath('cosign.key'));
+  expect(callerKey('./cosign.key')).toBe(callerPath('cosign.key'));
+  for (const uri of ['env://KEY', 'gcpkms://projects/p', 'pkcs11:token=t']) expect(callerKey(uri)).toBe(uri);
+});
+
+test('no option of a script takes a path that is looked up elsewhere', async () => {
+  const found: string[] = [];
+  for (const name of NAMES) {
+    const text = await Bun.file(join(import.meta.dir, `${name}.ts`)).text();
+    for (const [option] of text.matchAll(
+      /option\(\s*(?:'--[\w-]+ <(?:file|folder|key)>'|KEY_OPTION)[^;]*?\)\n/g,
+    )) {
+      if (!/callerPath|callerKey/.test(option)) found.push(`${name}: ${option.trim()}`);
+    }
+  }
+  // kubectl, which is run where the person is, looks it up
+  expect(found).toEqual([expect.stringMatching(/^create-or-update-provider: option\('--kubeconfig <file>'/)]);
+});

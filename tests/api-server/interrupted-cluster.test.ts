@@ -1,0 +1,37 @@
+import { expect, test } from 'bun:test';
+import { exists, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isRunning } from '../../scripts/process/process-identity.ts';
+import { readRecord } from '../../scripts/test-cluster/cluster-state.ts';
+import { waitUntil } from '../wait-until.ts';
+
+const SCRIPT = join(import.meta.dir, '../../scripts/cluster.ts');
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s during `cluster up` ends what it has started',
+  async (signal) => {
+    const folder = await mkdtemp(join(tmpdir(), 'interrupted-cluster-'));
+    const state = join(folder, 'state');
+    try {
+      const child = Bun.spawn([process.execPath, SCRIPT, '--state-dir', state, 'up', 'api'], {
+        stdin: 'ignore',
+        stdout: 'pipe',
+        stderr: 'pipe',
+      });
+      const etcd = await waitUntil(
+        'etcd runs',
+        async () => (await readRecord(state))?.processes['etcd'] ?? false,
+      );
+      child.kill(signal);
+      expect(await child.exited).toBe(1);
+      expect(await child.stderr.text()).toContain(`interrupted (${signal}): nothing is left running`);
+      expect(await child.stdout.text()).toBe('');
+      expect(isRunning(etcd)).toBe(false);
+      expect(await exists(state)).toBe(false);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+  120_000,
+);
