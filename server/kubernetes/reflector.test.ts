@@ -244,7 +244,7 @@ describe('Reflector', () => {
     expect(resource.lists).toBe(2);
   });
 
-  test('ends a watch that is silent for too long', async () => {
+  test('asks for a watch again that is silent for too long: at once, from where it was, and without a warning', async () => {
     await start();
     await clock.advance(149_000);
     resource.latest.send(HEARD);
@@ -253,10 +253,31 @@ describe('Reflector', () => {
     await clock.advance(2000);
     const [first] = resource.watches;
     expect(first?.signal.aborted).toBe(true);
-    expect(restarts).toEqual(['failed']);
-    await clock.advance(1000);
+    await settled();
     expect(resource.latest.resourceVersion).toBe('9');
-    expect(resource.watches.length).toBe(2);
+    expect(resource.latest).not.toBe(first);
+    // a quiet hour, as an API server without bookmarks for this watch has it
+    for (let minute = 0; minute < 60; minute++) await clock.advance(60_000);
+    expect({ lists: resource.lists, version: resource.latest.resourceVersion }).toEqual({
+      lists: 1,
+      version: '9',
+    });
+    expect(resource.watches.length).toBeGreaterThan(20);
+    expect(new Set(restarts)).toEqual(new Set(['silent']));
+    expect(warnings).toEqual([]);
+    resource.latest.send({ type: 'ADDED', object: { uid: 'a' }, resourceVersion: '10' });
+    await settled();
+    expect([...objects]).toEqual(['a']);
+  });
+
+  test('a connection that died unseen is a failure as soon as the watch is asked for again', async () => {
+    await start();
+    await clock.advance(150_000);
+    await settled();
+    resource.latest.send(gone());
+    await settled();
+    expect(restarts).toEqual(['silent', 'failed']);
+    expect(warnings.length).toBe(1);
   });
 
   test('at rest it asks for nothing', async () => {

@@ -4,7 +4,12 @@ import { Fault } from '../core/fault.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
 import { type Resource, ResourceVersionExpired, type Unreadable, type WatchEvent } from './client.ts';
 
-/** API servers send a bookmark about once a minute: this much silence is a connection that died unseen. */
+/**
+ * After this much silence the watch is asked for again, from where it was, for its connection may have died unseen.
+ * Silence alone is no failure: an API server has a bookmark for each watch about once a minute, but sends it only if it
+ * is newer than the version that the watch began at (cacheWatcher.process of k8s.io/apiserver). So a watch hears
+ * nothing for as long as no Pod of the whole cluster changes.
+ */
 const LONGEST_SILENCE_MILLISECONDS = 150_000;
 /** A watch that ends sooner, and without a word, is a failure: were it not, it would be asked for in a loop. */
 const SHORTEST_WATCH_MILLISECONDS = 1_000;
@@ -39,6 +44,8 @@ export interface ReflectorOptions<T extends Identified> {
 }
 
 class RelistWanted extends Error {}
+
+class WatchSilent extends Error {}
 
 /**
  * Keeps a replica of one resource by list and watch, as client-go's reflector does: resumes where a watch ended,
@@ -100,6 +107,10 @@ export class Reflector<T extends Identified> {
       this.#options.events.watchRestarted(this.#options.name, 'ended');
     } catch (error) {
       if (signal.aborted || error instanceof RelistWanted) return;
+      if (error instanceof WatchSilent) {
+        this.#options.events.watchRestarted(this.#options.name, 'silent');
+        return;
+      }
       const expired = error instanceof ResourceVersionExpired;
       this.#options.events.watchRestarted(this.#options.name, expired ? 'expired' : 'failed');
       if (expired) this.#version = undefined;
@@ -143,7 +154,7 @@ export class Reflector<T extends Identified> {
     }
     interruption.signal.throwIfAborted();
     if (heardAt === undefined && effects.now() - startedAt < SHORTEST_WATCH_MILLISECONDS) {
-      throw silent('ended at once, without an event');
+      throw endedAtOnce();
     }
     this.#failures = 0;
   }
@@ -173,7 +184,7 @@ export class Reflector<T extends Identified> {
     );
   }
 
-  /** Aborts the watch once nothing was heard for too long. */
+  /** Aborts the watch by {@link WatchSilent} once nothing was heard for too long. */
   async #endSilence(watch: AbortController, over: AbortSignal, heardAt: () => number): Promise<void> {
     const { now, sleep } = this.#options.effects;
     try {
@@ -182,7 +193,7 @@ export class Reflector<T extends Identified> {
         if (left <= 0) break;
         await sleep(left, over);
       }
-      watch.abort(silent(`was silent for ${LONGEST_SILENCE_MILLISECONDS / 1000} s`));
+      watch.abort(new WatchSilent());
     } catch {
       // the watch was over first
     }
@@ -226,8 +237,8 @@ export class Reflector<T extends Identified> {
   }
 }
 
-function silent(what: string): Fault {
-  return new Fault('kubernetes-unavailable', `the watch ${what}`, {
+function endedAtOnce(): Fault {
+  return new Fault('kubernetes-unavailable', 'the watch ended at once, without an event', {
     remedy: 'It is taken up again; check the API server and what stands before it.',
   });
 }

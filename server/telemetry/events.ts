@@ -17,8 +17,11 @@ export interface DomainEvents {
   exchanged(kind: ExchangeKind, result: ExchangeResult, seconds: number): void;
   exchangeThrottled(reason: ThrottleReason): void;
   cacheLookedUp(kind: CachedKind, outcome: 'hit' | 'miss'): void;
-  /** `reason`: the server ended it in its time, its version had expired (410), or it failed. */
-  watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'expired' | 'failed'): void;
+  /**
+   * `reason`: the server ended it in its time, nothing was heard for minutes, its version had expired (410), or it
+   * failed.
+   */
+  watchRestarted(resource: 'pods' | 'nodes', reason: 'ended' | 'silent' | 'expired' | 'failed'): void;
   /** An object of a list or a watch was left out, because it cannot be read. */
   objectUnreadable(resource: 'pods' | 'nodes'): void;
   /** Whether the cluster's public keys are others than at the start of this program. */

@@ -48,7 +48,7 @@ export class Metrics implements DomainEvents {
     });
     this.#watchRestarts = new Counter({
       name: `${PREFIX}_watch_restarts_total`,
-      help: 'Watches that were started again: ended by the API server in its time, expired (410) or failed.',
+      help: 'Watches that were started again: ended by the API server in its time, silent, expired (410) or failed.',
       labelNames: ['resource', 'reason'],
       registers,
     });
