@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeChart } from '../../scripts/module/chart.ts';
+import type { ReleasedImage } from '../../scripts/module/released-image.ts';
 import type { Instance, KubernetesObject, ModuleValues } from '../../scripts/module/render.ts';
 import { run } from '../../scripts/run.ts';
 
@@ -15,10 +16,12 @@ export class Helm {
   private constructor(
     private readonly program: string,
     readonly folder: string,
+    private readonly image?: ReleasedImage,
   ) {}
 
-  static async prepare(program: string): Promise<Helm> {
-    return new Helm(program, await mkdtemp(join(tmpdir(), 'gkems-chart-')));
+  /** `image` is that of a release. */
+  static async prepare(program: string, image?: ReleasedImage): Promise<Helm> {
+    return new Helm(program, await mkdtemp(join(tmpdir(), 'gkems-chart-')), image);
   }
 
   /** What would be installed. Throws {@link RefusedByHelm}. */
@@ -42,7 +45,7 @@ export class Helm {
   ): Promise<string> {
     const folder = await mkdtemp(join(this.folder, 'run-'));
     const [chart, file] = [join(folder, 'gke-metadata-server'), join(folder, 'values.json')];
-    await writeChart(chart, moduleVersion);
+    await writeChart(chart, moduleVersion, this.image);
     await Bun.write(file, JSON.stringify(values));
     const { exitCode, stdout, stderr } = await run([this.program, ...command(chart, file)], {
       env: { ...process.env, HOME: folder, HELM_NO_PLUGINS: '1' },
