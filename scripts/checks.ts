@@ -163,7 +163,7 @@ async function clusterTests(mode: 'api' | 'node', folder: string, report: Report
   } catch (error) {
     return unavailable(`tests/${folder}`, error);
   }
-  await ModuleRenderer.prepare(cache);
+  await Promise.all([ModuleRenderer.prepare(cache), goProgram('helm', cache)]);
   if (mode === 'api') await kubernetesPrometheus(cache);
   return { ...(await bunTest(folder, [`tests/${folder}/*.test.ts`])), notes: [installer()] };
 }
