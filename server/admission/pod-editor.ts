@@ -1,4 +1,5 @@
 import { ListEditor, MapEditor } from './field-editors.ts';
+import { InjectionRefused } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import type {
   Container,
@@ -71,6 +72,9 @@ export class ContainerEditor {
   }
 }
 
+/** Of either list: the patch has some elements for each. Real Pods have a handful. */
+const MOST_CONTAINERS = 500;
+
 /**
  * A Pod as it came, and what injections add to it. Reading shows the additions too, so that each injection builds on
  * those before it. The patch is made of the additions alone, one element at a time: its cost is theirs, and fields
@@ -103,13 +107,13 @@ export class PodEditor {
     return this.pod.spec;
   }
 
-  /** Without the init containers. */
+  /** Without the init containers. Throws {@link InjectionRefused} if they are absurdly many. */
   get containers(): readonly ContainerEditor[] {
-    this.#containers ??= this.pod.spec.containers.map((container) => new ContainerEditor(container));
+    this.#containers ??= editorsOf(this.pod.spec.containers);
     return this.#containers;
   }
 
-  /** In the order in which they start. */
+  /** In the order in which they start. Throws {@link InjectionRefused} if they are absurdly many. */
   get initContainers(): readonly ContainerEditor[] {
     return [...this.#addedFirst, ...this.#ownInitContainers(), ...this.#addedLast];
   }
@@ -182,11 +186,18 @@ export class PodEditor {
   }
 
   #ownInitContainers(): readonly ContainerEditor[] {
-    this.#initContainers ??= (this.pod.spec.initContainers ?? []).map(
-      (container) => new ContainerEditor(container),
-    );
+    this.#initContainers ??= editorsOf(this.pod.spec.initContainers ?? []);
     return this.#initContainers;
   }
+}
+
+function editorsOf(containers: readonly Container[]): readonly ContainerEditor[] {
+  if (containers.length > MOST_CONTAINERS) {
+    throw new InjectionRefused(
+      `the Pod has ${containers.length} containers, and at most ${MOST_CONTAINERS} can be injected: split it up`,
+    );
+  }
+  return containers.map((container) => new ContainerEditor(container));
 }
 
 /** hostAliases, in which an address stands once: a name more for it goes into its element. */

@@ -127,6 +127,21 @@ const pod = (labels: Record<string, string>) => ({
 });
 
 describe('mutatePod', () => {
+  test('refuses a Pod of more containers than any has, with a text', async () => {
+    const many = (count: number) => ({
+      metadata: { labels: OPTED_IN },
+      spec: { containers: Array.from({ length: count }, () => ({ name: 'x' })) },
+    });
+    const environment = { mode: 'Environment' } as const;
+    expect(await mutate(many(18_500), undefined, environment)).toEqual({
+      allowed: false,
+      code: 403,
+      message: 'the Pod has 18500 containers, and at most 500 can be injected: split it up',
+    });
+    const answer = await mutate(many(500), undefined, environment);
+    expect(answer.allowed && answer.patch.length).toBe(500);
+  });
+
   test('never replaces a whole list of what was there', async () => {
     const before = {
       metadata: { labels: OPTED_IN },

@@ -1,3 +1,4 @@
+import { isNamespaceName } from '../kubernetes/object-name.ts';
 import { isJsonObject, type JsonPatchOperation } from './json-patch.ts';
 
 /** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that decide something here. */
@@ -43,22 +44,35 @@ export class NotAReview extends Error {}
 const API_VERSION = 'admission.k8s.io/v1';
 const KIND = 'AdmissionReview';
 
+/** Characters, of what is echoed and logged: those of a UUID are 36. */
+const LONGEST_UID = 128;
+/** Characters. The name of a new Pod is not checked before it is admitted, so it may be none that Kubernetes takes. */
+const LONGEST_NAME = 253;
+
 /** The request of a review. Throws {@link NotAReview}. */
 export function parseReview(review: unknown): AdmissionRequest {
   const { kind, apiVersion, request } = isJsonObject(review) ? review : {};
   if (kind !== KIND) throw new NotAReview(`expected an object of kind ${KIND}`);
   if (apiVersion !== API_VERSION) throw new NotAReview(`expected an ${KIND} of apiVersion ${API_VERSION}`);
   if (!isJsonObject(request)) throw new NotAReview(`the ${KIND} has no request`);
-  const { uid, operation, resource, subResource, namespace, name, userInfo, object } = request;
+  const { uid, operation, resource, subResource, userInfo, object } = request;
   if (typeof uid !== 'string' || uid === '') throw new NotAReview(`the ${KIND} has no request.uid`);
+  if (uid.length > LONGEST_UID) throw new NotAReview(`request.uid is longer than ${LONGEST_UID} characters`);
+  const [namespace, name] = [text(request['namespace']), text(request['name'])];
+  if (namespace !== '' && !isNamespaceName(namespace)) {
+    throw new NotAReview('request.namespace is not the name of a Namespace');
+  }
+  if (name.length > LONGEST_NAME) {
+    throw new NotAReview(`request.name is longer than ${LONGEST_NAME} characters`);
+  }
   const { group, resource: plural } = isJsonObject(resource) ? resource : {};
   const { username, extra } = isJsonObject(userInfo) ? userInfo : {};
   return {
     uid,
     operation: text(operation),
     resource: [text(group), text(plural), text(subResource)].filter((part) => part !== '').join('/'),
-    namespace: text(namespace),
-    name: text(name),
+    namespace,
+    name,
     username: text(username),
     extra: new Map(
       Object.entries(isJsonObject(extra) ? extra : {}).map(([key, value]) => [key, texts(value)]),

@@ -22,6 +22,8 @@ const REVIEW = {
   },
 };
 
+const withField = (field: object) => ({ ...REVIEW, request: { ...REVIEW.request, ...field } });
+
 function webhook(reviewer: Reviewer = async () => ALLOWED, sleep: Sleep = () => new Promise(() => {})) {
   const logged: object[] = [];
   const record = (fields: object) => logged.push(fields);
@@ -148,6 +150,14 @@ describe('what is no review', () => {
     ],
     ['without a request', { ...REVIEW, request: undefined }, 'has no request'],
     ['without a uid', { ...REVIEW, request: { ...REVIEW.request, uid: '' } }, 'has no request.uid'],
+    ['with an endless uid', withField({ uid: 'x'.repeat(2_800_000) }), 'request.uid is longer than 128'],
+    ['with an endless name', withField({ name: 'x'.repeat(254) }), 'request.name is longer than 253'],
+    ['of a Namespace that is a path', withField({ namespace: '..' }), 'request.namespace is not the name'],
+    [
+      'of an endless Namespace',
+      withField({ namespace: 'x'.repeat(64) }),
+      'request.namespace is not the name',
+    ],
   ])('%s gets 400 and a text', async (_, body, message) => {
     const { post, metrics } = webhook();
     const response = await post(body === undefined ? '{"kind":' : JSON.stringify(body));
@@ -155,7 +165,9 @@ describe('what is no review', () => {
       400,
       'text/plain; charset=utf-8',
     ]);
-    expect(await response.text()).toContain(message);
+    const answer = await response.text();
+    expect(answer).toContain(message);
+    expect(answer.length).toBeLessThan(200);
     expect(await outcomes(metrics)).toEqual([
       'gke_metadata_server_webhook_reviews_total{webhook="pods",outcome="malformed"} 1',
     ]);
@@ -163,7 +175,7 @@ describe('what is no review', () => {
 
   test('nested deeper than any stack is refused, not fallen over', async () => {
     const { post } = webhook();
-    expect((await post('['.repeat(MIB))).status).toBe(400);
+    expect((await post('['.repeat(MIB))).status).toBe(413);
   });
 
   test.each(['text/plain', 'application/yaml', ''])('content type %p gets 415', async (type) => {
@@ -188,6 +200,45 @@ describe('what is no review', () => {
     const response = await app.handle(new Request(`https://webhook${path}`, { method }));
     expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
   });
+});
+
+test('large reviews are looked at two at a time, and small ones meanwhile', async () => {
+  const begun: string[] = [];
+  const ends: (() => void)[] = [];
+  const { post } = webhook(async ({ name }) => {
+    begun.push(name);
+    if (name === 'large') await new Promise<void>((resolve) => ends.push(resolve));
+    return ALLOWED;
+  });
+  const large = JSON.stringify({ ...withField({ name: 'large' }), pad: 'x'.repeat(200_000) });
+  const responses = Promise.all([post(large), post(large), post(large)]);
+  while (begun.length < 2) await Bun.sleep(0);
+  expect((await post(JSON.stringify(withField({ name: 'small' })))).status).toBe(200);
+  expect(begun).toEqual(['large', 'large', 'small']);
+  ends.shift()?.();
+  while (begun.length < 4) await Bun.sleep(0);
+  for (const end of ends) end();
+  expect((await responses).map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
+test('a large review that waits too long gets 503 and a text', async () => {
+  const limits: (() => void)[] = [];
+  const { post } = webhook(
+    () => new Promise(() => {}),
+    () => new Promise((resolve) => limits.push(resolve)),
+  );
+  const large = JSON.stringify({ ...REVIEW, pad: 'x'.repeat(200_000) });
+  for (const _ of [1, 2]) post(large).catch(() => {});
+  // each has a limit for its body, one for its turn and one for its answer
+  while (limits.length < 6) await Bun.sleep(0);
+  const waiting = post(large);
+  while (limits.length < 8) await Bun.sleep(0);
+  limits[7]?.();
+  const response = await waiting;
+  expect([response.status, await response.text()]).toEqual([
+    503,
+    'too many large reviews at a time: retry\n',
+  ]);
 });
 
 test('a body of 3 MiB is taken, one byte more gets 413', async () => {

@@ -1,6 +1,8 @@
 import { Elysia } from 'elysia';
-import type { Effects } from '../core/effects.ts';
+import type { Effects, Sleep } from '../core/effects.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
+import { LARGE_BODY } from '../http/body-budget.ts';
+import { BodyRefused } from '../http/body-refused.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { AdmissionEvents, ReviewOutcome, Webhook } from './admission-metrics.ts';
 import {
@@ -11,7 +13,8 @@ import {
   refusedForNow,
   renderReview,
 } from './review.ts';
-import { BodyRefused, ReviewBodies } from './review-body.ts';
+import { readReview } from './review-body.ts';
+import { Turns } from './turns.ts';
 
 /** The answer to a review. What it throws is answered with a refusal for now, and a fixed text. */
 export type Reviewer = (request: AdmissionRequest, signal: AbortSignal) => Promise<Answer>;
@@ -26,16 +29,18 @@ export interface AdmissionRoutesDependencies {
 
 /** Below any `timeoutSeconds` a person would set, so that the API server hears why, not that nothing came. */
 const TIME_LIMIT_MILLISECONDS = 5000;
+/** What is made of a large body takes many times its memory: so many are looked at together, the others wait. */
+const LARGE_REVIEWS_AT_A_TIME = 2;
 
 /**
  * `POST /mutate/pods` and `POST /validate/token-requests`, AdmissionReview v1. A review always gets an answer with
  * its uid; what is none gets 4xx and a text.
  */
 export function admissionRoutes(dependencies: AdmissionRoutesDependencies): Elysia {
-  const bodies = new ReviewBodies(dependencies.effects.sleep);
+  const largeReviews = new Turns(LARGE_REVIEWS_AT_A_TIME);
   const app = new Elysia({ strictPath: true });
   const route = (path: string, webhook: Webhook, reviewer: Reviewer) =>
-    app.post(path, ({ request }) => respond(request, webhook, reviewer, bodies, dependencies), {
+    app.post(path, ({ request }) => respond(request, webhook, reviewer, largeReviews, dependencies), {
       parse: 'none', // the body is read here, as far as it may be
     });
   route('/mutate/pods', 'pods', dependencies.mutatePod);
@@ -50,12 +55,12 @@ async function respond(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  bodies: ReviewBodies,
+  largeReviews: Turns,
   dependencies: AdmissionRoutesDependencies,
 ): Promise<Response> {
   const { events, effects } = dependencies;
   const startedAt = effects.now();
-  const [outcome, response] = await review(request, webhook, reviewer, bodies, dependencies);
+  const [outcome, response] = await review(request, webhook, reviewer, largeReviews, dependencies);
   events.reviewed(webhook, outcome, (effects.now() - startedAt) / 1000);
   return response;
 }
@@ -64,17 +69,43 @@ async function review(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  bodies: ReviewBodies,
-  { log, effects }: AdmissionRoutesDependencies,
+  largeReviews: Turns,
+  dependencies: AdmissionRoutesDependencies,
 ): Promise<[ReviewOutcome, Response]> {
-  let admission: AdmissionRequest;
+  const { sleep } = dependencies.effects;
   try {
-    admission = parseReview(parseJson(await bodies.read(request)));
+    const json = await readReview(request, sleep);
+    if (json.length <= LARGE_BODY) return await reviewOf(json, webhook, reviewer, dependencies);
+    const late = () => new BodyRefused(503, 'too many large reviews at a time: retry');
+    return await inTurn(largeReviews, sleep, late, () => reviewOf(json, webhook, reviewer, dependencies));
   } catch (error) {
     if (error instanceof BodyRefused) return ['malformed', text(error.status, error.message)];
     if (error instanceof NotAReview) return ['malformed', text(400, error.message)];
     throw error;
   }
+}
+
+/** The work when its turn comes, unless that is too late. */
+async function inTurn<T>(turns: Turns, sleep: Sleep, late: () => Error, work: () => Promise<T>): Promise<T> {
+  const waiting = new AbortController();
+  const started = new AbortController();
+  sleep(TIME_LIMIT_MILLISECONDS, started.signal).then(
+    () => waiting.abort(late()),
+    () => {}, // its turn came in time
+  );
+  return turns.take(() => {
+    started.abort();
+    return work();
+  }, waiting.signal);
+}
+
+async function reviewOf(
+  json: Uint8Array,
+  webhook: Webhook,
+  reviewer: Reviewer,
+  { log, effects }: AdmissionRoutesDependencies,
+): Promise<[ReviewOutcome, Response]> {
+  const admission = parseReview(parseJson(json));
   const [outcome, answer] = await answerOf(admission, reviewer, { log, effects });
   const { uid, namespace, name } = admission;
   const fields = { webhook, uid, namespace, name, outcome };
@@ -102,13 +133,15 @@ async function answerOf(
   }
 }
 
-function parseJson(body: string): unknown {
+function parseJson(json: Uint8Array): unknown {
   try {
-    return JSON.parse(body);
+    return JSON.parse(utf8.decode(json));
   } catch {
     throw new NotAReview('expected an AdmissionReview in JSON');
   }
 }
+
+const utf8 = new TextDecoder();
 
 function text(status: number, message: string): Response {
   return new Response(`${message}\n`, {

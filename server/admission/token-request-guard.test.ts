@@ -153,6 +153,38 @@ describe('a token request of the server', () => {
       BLIND,
       'by apiVersion v1',
     ],
+    ...['..', '../../nodes/node-a', 'a/b', 'a..b', 'A', `${'x'.repeat(300)}`].map(
+      (name): [string, AdmissionRequest, Cluster, string] => [
+        `bound to a Pod of the name ${name.slice(0, 20)}`,
+        { ...forPod, object: tokenRequest({ ...boundToPod, name }) },
+        BLIND,
+        'by apiVersion v1, name and uid',
+      ],
+    ),
+    [
+      'bound by an endless uid',
+      { ...forPod, object: tokenRequest({ ...boundToPod, uid: 'x'.repeat(2_800_000) }) },
+      BLIND,
+      'by apiVersion v1, name and uid',
+    ],
+    [
+      'for a ServiceAccount that is a path',
+      { ...forPod, name: '..' },
+      BLIND,
+      'does not name a ServiceAccount',
+    ],
+    [
+      'for a ServiceAccount of no Namespace',
+      { ...forPod, namespace: '' },
+      BLIND,
+      'does not name a ServiceAccount',
+    ],
+    [
+      'with a Node that is a path',
+      { ...forPod, extra: new Map([[NODE_NAME, ['..']]]) },
+      BLIND,
+      "the caller's token names no Node",
+    ],
     ['without an object', { ...forPod, object: null }, BLIND, 'must be bound'],
     [
       'for another Node',

@@ -1,6 +1,7 @@
 import { Fault } from '../core/fault.ts';
 import type { AdmissionClient } from '../kubernetes/admission-client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
+import { isNamespaceName, isObjectName } from '../kubernetes/object-name.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import { isJsonObject } from './json-patch.ts';
 import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';
@@ -14,6 +15,9 @@ export interface TokenRequestGuardOptions {
 
 /** Since Kubernetes 1.30 in every token that is bound to a Pod: the Node that the Pod runs on. */
 const NODE_NAME_EXTRA = 'authentication.kubernetes.io/node-name';
+
+/** A UUID by an API server; others may write theirs otherwise. */
+const UID = /^[-\w]{1,128}$/;
 
 /** Anything that is not a request of the server is let through untouched. */
 export async function guardTokenRequest(
@@ -30,7 +34,7 @@ export async function guardTokenRequest(
     return ALLOWED;
   }
   const [node, ...others] = request.extra.get(NODE_NAME_EXTRA) ?? [];
-  if (node === undefined || node === '' || others.length > 0) {
+  if (node === undefined || !isObjectName(node) || others.length > 0) {
     return refused(
       `the caller's token names no Node (${NODE_NAME_EXTRA}): the server may only use the token that the kubelet ` +
         'mounts into its Pod, on Kubernetes 1.30 or newer',
@@ -57,14 +61,15 @@ async function checkBinding(
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
   const { kind, apiVersion, name, uid } = boundObjectOf(request.object);
-  if (
-    apiVersion !== 'v1' ||
-    typeof name !== 'string' ||
-    name === '' ||
-    typeof uid !== 'string' ||
-    uid === ''
-  ) {
-    return refused('the token must be bound to a Pod or a Node by apiVersion v1, name and uid');
+  const isBound =
+    apiVersion === 'v1' &&
+    typeof name === 'string' &&
+    isObjectName(name) &&
+    typeof uid === 'string' &&
+    UID.test(uid);
+  if (!isBound) return refused('the token must be bound to a Pod or a Node by apiVersion v1, name and uid');
+  if (!isNamespaceName(request.namespace) || !isObjectName(request.name)) {
+    return refused('the request does not name a ServiceAccount');
   }
   const serviceAccount = { namespace: request.namespace, name: request.name };
   if (kind === 'Pod') return checkPod(name, uid, serviceAccount, node, options, signal);

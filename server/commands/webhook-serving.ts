@@ -1,16 +1,17 @@
 import { version } from '../../package.json';
 import { AdmissionMetrics } from '../admission/admission-metrics.ts';
-import { type Certificate, readCertificate } from '../admission/certificate.ts';
 import { keepCertificateRenewed } from '../admission/certificate-renewal.ts';
 import { Namespaces } from '../admission/namespaces.ts';
 import { mutatePod } from '../admission/pod-mutation.ts';
+import { LARGEST_REVIEW } from '../admission/review-body.ts';
 import { admissionRoutes } from '../admission/routes.ts';
-import { TlsListener } from '../admission/tls-listener.ts';
 import { guardTokenRequest } from '../admission/token-request-guard.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { type Certificate, readCertificate } from '../http/certificate.ts';
 import { healthRoutes } from '../http/health.ts';
 import { listen } from '../http/listener.ts';
+import { TlsListener } from '../http/tls-listener.ts';
 import { AdmissionRestClient } from '../kubernetes/admission-client.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
@@ -53,7 +54,12 @@ export async function startWebhook(
   metrics.certificateServed(certificate.notAfter);
   const listener = await started('--webhook-port', settings.webhookPort, () =>
     TlsListener.start(
-      { port: settings.webhookPort, fetch: (request) => routes.fetch(request), sleep: effects.sleep },
+      {
+        port: settings.webhookPort,
+        fetch: (request) => routes.fetch(request),
+        largestBody: LARGEST_REVIEW,
+        effects,
+      },
       certificate,
     ),
   );

@@ -6,6 +6,7 @@ import { OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import type { Certificate } from './certificate.ts';
 import { TlsListener } from './tls-listener.ts';
 
+const MIB = 1024 * 1024;
 const UNTRUSTED = { tls: { rejectUnauthorized: false } };
 
 async function issue(commonName: string): Promise<Certificate> {
@@ -43,7 +44,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
       return new Response('answered');
     };
     const listener = await TlsListener.start(
-      { port: 0, sleep: atOnce, fetch: fetched },
+      { port: 0, largestBody: MIB, effects: { now: Date.now, sleep: atOnce }, fetch: fetched },
       await issue('first'),
     );
     expect(await shown(listener.port)).toBe('first');
@@ -61,7 +62,12 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
     async (keepalive) => {
       const [first, second] = [await issue('first'), await issue('second')];
       const listener = await TlsListener.start(
-        { port: 0, sleep: atOnce, fetch: async (request) => new Response(await request.text()) },
+        {
+          port: 0,
+          largestBody: MIB,
+          effects: { now: Date.now, sleep: atOnce },
+          fetch: async (request) => new Response(await request.text()),
+        },
         first,
       );
       let done = false;
@@ -95,7 +101,8 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
     const listener = await TlsListener.start(
       {
         port: 0,
-        sleep: drainUntil(drained.promise),
+        largestBody: MIB,
+        effects: { now: Date.now, sleep: drainUntil(drained.promise) },
         fetch: async ({ url }) => {
           if (url.endsWith('/slow')) {
             begun.resolve();
@@ -127,7 +134,12 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
 
   test('hangs up on who speaks no TLS, and listens on', async () => {
     const listener = await TlsListener.start(
-      { port: 0, sleep: atOnce, fetch: () => new Response('answered') },
+      {
+        port: 0,
+        largestBody: MIB,
+        effects: { now: Date.now, sleep: atOnce },
+        fetch: () => new Response('answered'),
+      },
       await issue('first'),
     );
     const plain = connectPlain(listener.port, '127.0.0.1');
@@ -141,7 +153,12 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
 
   test('says that a port cannot be had', async () => {
     const taken = Bun.serve({ port: 0, hostname: '::', fetch: () => new Response('mine') });
-    const options = { port: taken.port ?? 0, sleep: atOnce, fetch: () => new Response('ours') };
+    const options = {
+      port: taken.port ?? 0,
+      largestBody: MIB,
+      effects: { now: Date.now, sleep: atOnce },
+      fetch: () => new Response('ours'),
+    };
     await expect(TlsListener.start(options, await issue('first'))).rejects.toThrow();
     await taken.stop(true);
   });

@@ -1,0 +1,54 @@
+import { SharedBudget } from './shared-budget.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes above which a body is a large one. A usual Pod with its managedFields has 4 to 20 KiB. */
+export const LARGE_BODY = 128 * KIB;
+
+/**
+ * The memory for request bodies, from their first byte until they are answered. Large bodies have a budget of their
+ * own: however many come, and also if all clients share one address, there is room for those of usual size.
+ */
+export class BodyBudget {
+  readonly #small = new SharedBudget({ all: 16 * MIB, onePeer: 4 * MIB });
+  readonly #large = new SharedBudget({ all: 24 * MIB, onePeer: 12 * MIB });
+
+  /** What one body takes. */
+  open(peer: string): BodyShare {
+    return new BodyShare(peer, this.#small, this.#large);
+  }
+}
+
+export class BodyShare {
+  #bytes = 0;
+  #isClosed = false;
+
+  constructor(
+    private readonly peer: string,
+    private readonly small: SharedBudget,
+    private readonly large: SharedBudget,
+  ) {}
+
+  /** False if there is no room for `bytes` more, or it is closed. */
+  grow(bytes: number): boolean {
+    if (this.#isClosed) return false;
+    const grown = this.#bytes + bytes;
+    const moves = this.#bytes <= LARGE_BODY && grown > LARGE_BODY;
+    const isTaken =
+      grown <= LARGE_BODY
+        ? this.small.take(this.peer, bytes)
+        : this.large.take(this.peer, moves ? grown : bytes);
+    if (!isTaken) return false;
+    if (moves) this.small.give(this.peer, this.#bytes);
+    this.#bytes = grown;
+    return true;
+  }
+
+  /** Gives everything back. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    (this.#bytes > LARGE_BODY ? this.large : this.small).give(this.peer, this.#bytes);
+  }
+}
