@@ -12,11 +12,18 @@ export interface Program extends AsyncDisposable {
 const MAIN = join(import.meta.dir, '../server/main.ts');
 const READY_TIMEOUT = 60_000;
 
-/** Starts a command whose health port is `healthPort`. */
-export function startProgram(args: readonly string[], home: string, healthPort: number): Program {
+// it must not outlive a test that is killed
+const FROM_SOURCE = [process.execPath, '--no-orphans', MAIN];
+
+/** Starts a command whose health port is `healthPort`; `program` is what runs it. */
+export function startProgram(
+  args: readonly string[],
+  home: string,
+  healthPort: number,
+  program: readonly string[] = FROM_SOURCE,
+): Program {
   const { PATH } = process.env;
-  // it must not outlive a test that is killed
-  const child = Bun.spawn([process.execPath, '--no-orphans', MAIN, ...args], {
+  const child = Bun.spawn([...program, ...args], {
     env: { PATH, HOME: home },
     stdin: 'ignore',
     stdout: 'pipe',

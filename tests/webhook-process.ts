@@ -16,6 +16,8 @@ export interface WebhookWorld {
   readonly namespace: string;
   /** The content of a kubeconfig. */
   readonly kubeconfig: string;
+  /** What the webhook is run by: from source if undefined. */
+  readonly command?: readonly string[];
 }
 
 /** An authority, and the certificate for 127.0.0.1 that it signs: what cert-manager mounts, as the kubelet mounts it. */
@@ -86,6 +88,7 @@ export async function startWebhook(
     ['webhook', ...Object.entries(flags).flat(), ...flagsOfTest],
     folder,
     healthPort,
+    world.command,
   );
   const webhook = {
     ...program,

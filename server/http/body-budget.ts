@@ -30,6 +30,10 @@ export class BodyShare {
     private readonly large: SharedBudget,
   ) {}
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** False if there is no room for `bytes` more, or it is closed. */
   grow(bytes: number): boolean {
     if (this.#isClosed) return false;

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Now } from '../core/effects.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { BodyRefused } from './body-refused.ts';
+import { RequestGate } from './request-gate.ts';
 
 export interface TlsConnectionOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
@@ -18,22 +19,23 @@ export interface TlsConnectionOptions {
 // Above the 90 s after which an API server itself closes a silent connection, so that it never sends a review into
 // one that is just being closed here.
 const IDLE = 120_000;
-/** From the first byte of a request to the end of its headers. */
-const HEADERS = 10_000;
-/** From there until the answer is sent: the body's limit and that of the answer lie below it. */
+/** From the first byte of a request to the end of its head. */
+const HEAD = 10_000;
+/** From there until the answer is sent: the limits for the body and for the answer are below it. */
 const EXCHANGE = 20_000;
 /** For a client to close, once it has its last answer. */
 const LINGER = 1000;
 
-type State = 'idle' | 'headers' | 'exchange' | 'closing';
+type State = 'idle' | 'head' | 'exchange' | 'closing';
 
 /**
- * One connection: one request at a time, each step with a deadline, and nothing of a body kept that is not in the
- * budget. A request that is answered before its body has come ends the connection, so that the rest is not read.
+ * One connection: one request at a time, each step with a deadline, and nothing of a body or an answer kept that is
+ * not in the budget. A request that is answered before its body has come ends the connection: the rest is not read.
  */
 export class TlsConnection {
   #state: State = 'idle';
   #deadline: number;
+  #gate: RequestGate | undefined;
   /** Of the request that is being answered. */
   #share: BodyShare | undefined;
   #answered: (() => void) | undefined;
@@ -51,8 +53,18 @@ export class TlsConnection {
     });
   }
 
+  /** After the handshake: what node:http reads. */
+  open(): RequestGate {
+    const gate = new RequestGate(this.socket, {
+      begun: () => this.#enter('head', HEAD),
+      headTooLarge: () => this.refuse('431 Request Header Fields Too Large'),
+    });
+    this.#gate = gate;
+    return gate;
+  }
+
   get isIdle(): boolean {
-    return this.#state === 'idle' || this.#state === 'headers';
+    return this.#state === 'idle' || this.#state === 'head';
   }
 
   destroy(): void {
@@ -63,12 +75,7 @@ export class TlsConnection {
     if (this.options.now() > this.#deadline) this.destroy();
   }
 
-  /** Bytes have come. */
-  received(): void {
-    if (this.#state === 'idle') this.#enter('headers', HEADERS);
-  }
-
-  /** What came is not HTTP, or too much of it. */
+  /** What came is not a request that can be answered. */
   refuse(status: string): void {
     if (this.isIdle && this.socket.writable) {
       this.#end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -77,40 +84,39 @@ export class TlsConnection {
     }
   }
 
-  /** Ends it once it is idle. */
+  /** Ends it unless it is answering. */
   endIfIdle(): void {
     if (this.isIdle) this.#end();
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // no API server sends a request before it has read the last answer
-    if (!this.isIdle || this.socket.writableLength > 0) {
-      this.destroy();
-      return;
-    }
     this.#enter('exchange', EXCHANGE);
     const share = this.options.bodies.open(this.peer);
     this.#share = share;
     try {
-      const answer = await this.#answerTo(request, share);
-      const body = Buffer.from(await answer.arrayBuffer());
+      let answer = await this.#answerTo(request, share);
+      let body = Buffer.from(await answer.arrayBuffer());
+      // it takes the place of the body, and waits for a client that does not read it
+      if (body.length > share.bytes && !share.grow(body.length - share.bytes)) {
+        answer = new Response(null, { status: 503 });
+        body = Buffer.alloc(0);
+      }
       const isLast = !request.complete || this.options.isEnding();
       if (isLast) answer.headers.set('connection', 'close');
       answer.headers.set('content-length', `${body.length}`);
-      response.writeHead(answer.status, Object.fromEntries(answer.headers));
-      const sent = new Promise<void>((resolve) => {
-        this.#answered = resolve;
-      });
-      response.end(body, this.#answered);
-      await sent;
+      if (isLast) this.#gate?.close();
+      else this.#gate?.next();
+      await this.#send(answer, body, response);
       if (isLast) this.#end();
-      else this.#enter('idle', IDLE);
     } finally {
       share.close();
     }
   }
 
   async #answerTo(incoming: IncomingMessage, share: BodyShare): Promise<Response> {
+    if (incoming.headers['transfer-encoding'] !== undefined) {
+      return new Response('expected a Content-Length\n', { status: 411 });
+    }
     const body = this.#bodyOf(incoming, share);
     let request: Request;
     try {
@@ -127,38 +133,50 @@ export class TlsConnection {
 
   /** Keeps what comes within the budget. What comes after a refusal is let go. */
   #bodyOf(incoming: IncomingMessage, share: BodyShare): ReadableStream<Uint8Array> {
-    let length = 0;
+    const length = Number(incoming.headers['content-length'] ?? 0);
+    const { largestBody } = this.options;
     let isOver = false;
     return new ReadableStream({
       start: (controller) => {
         const fail = (error: BodyRefused) => {
+          if (!isOver) controller.error(error);
           isOver = true;
-          controller.error(error);
         };
+        if (length > largestBody) {
+          fail(new BodyRefused(413, `the body is larger than ${largestBody} bytes`));
+          this.#gate?.close();
+          return;
+        }
         incoming.on('data', (chunk: Buffer) => {
           if (isOver) return;
-          length += chunk.length;
-          if (length > this.options.largestBody) {
-            fail(new BodyRefused(413, `the body is larger than ${this.options.largestBody} bytes`));
-          } else if (!share.grow(chunk.length)) {
-            fail(new BodyRefused(503, 'too many bodies at a time: retry'));
-          } else {
-            controller.enqueue(chunk);
-          }
+          if (share.grow(chunk.length)) controller.enqueue(chunk);
+          else fail(new BodyRefused(503, 'too many bodies at a time: retry'));
         });
         incoming.on('end', () => {
           if (!isOver) controller.close();
           isOver = true;
         });
         incoming.on('error', () => {});
-        incoming.on('close', () => {
-          if (!isOver) fail(new BodyRefused(400, 'the connection ended before the body'));
-        });
+        incoming.on('close', () => fail(new BodyRefused(400, 'the connection ended before the body')));
+        this.#gate?.expectBody(length);
       },
       cancel: () => {
         isOver = true;
       },
     });
+  }
+
+  /** Resolves when the client has taken it, or has gone. */
+  async #send(answer: Response, body: Buffer, response: ServerResponse): Promise<void> {
+    const isSent = new Promise<void>((resolve) => {
+      this.#answered = () => {
+        if (this.#state === 'exchange') this.#enter('idle', IDLE);
+        resolve();
+      };
+    });
+    response.writeHead(answer.status, Object.fromEntries(answer.headers));
+    response.end(body, this.#answered);
+    await isSent;
   }
 
   #enter(state: State, limit: number): void {
@@ -168,6 +186,7 @@ export class TlsConnection {
 
   #end(last?: string): void {
     this.#enter('closing', LINGER);
+    this.#gate?.close();
     if (last === undefined) this.socket.end();
     else this.socket.end(last);
   }

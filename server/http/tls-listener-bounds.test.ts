@@ -96,12 +96,12 @@ describe.skipIf(OPENSSL_MISSING)(
         '415',
       ],
       [
-        'of chunks that is refused unread',
+        'of chunks',
         'POST /refused HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n',
-        '415',
+        '411',
       ],
       ['that is too long', `${POST}Content-Length: 900000000\r\n\r\n`, '413'],
-      ['of chunks that is too long', `${POST}Transfer-Encoding: chunked\r\n\r\nfffffff\r\n`, '413'],
+      ['of chunks, otherwise right,', `${POST}Transfer-Encoding: chunked\r\n\r\nfffffff\r\n`, '411'],
     ])(
       'a body %s ends the connection with the answer, though more is sent',
       async (_, head, status) => {

@@ -6,6 +6,7 @@ import type { Effects } from '../core/effects.ts';
 import { BodyBudget } from './body-budget.ts';
 import type { Certificate } from './certificate.ts';
 import { OpenConnections } from './open-connections.ts';
+import { LARGEST_HEAD } from './request-gate.ts';
 import { TlsConnection, type TlsConnectionOptions } from './tls-connection.ts';
 
 export interface TlsListenerOptions extends Pick<TlsConnectionOptions, 'fetch' | 'largestBody'> {
@@ -17,7 +18,6 @@ export interface TlsListenerOptions extends Pick<TlsConnectionOptions, 'fetch' |
 // An API server opens one for each review that it waits for, and waits for 200 changes at a time by default. If a
 // proxy is in front of the API servers (konnectivity, a load balancer), all of them are one peer.
 const CONNECTIONS = { all: 1024, onePeer: 256 };
-const LARGEST_HEADERS = 16 * 1024;
 
 // Milliseconds.
 const HANDSHAKE = 10_000;
@@ -47,7 +47,7 @@ export class TlsListener {
   private constructor(options: TlsListenerOptions, certificate: Certificate) {
     this.#options = options;
     this.#http = createHttpServer(
-      { maxHeaderSize: LARGEST_HEADERS, keepAliveTimeout: 0 },
+      { maxHeaderSize: LARGEST_HEAD, keepAliveTimeout: 0 },
       (request, response) => {
         this.#connections
           .get(request.socket)
@@ -55,11 +55,7 @@ export class TlsListener {
           .catch(() => request.socket.destroy());
       },
     );
-    this.#http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-      const status = isTooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request';
-      this.#connections.get(socket)?.refuse(status);
-    });
+    this.#http.on('clientError', (_, gate) => this.#connections.get(gate)?.refuse('400 Bad Request'));
     this.#tls = createServer({ ...contextOf(certificate), handshakeTimeout: HANDSHAKE }, (socket) =>
       this.#serve(socket),
     );
@@ -124,14 +120,16 @@ export class TlsListener {
     socket.on('close', () => this.#open.remove(peer, connection));
   }
 
+  /** After the handshake. */
   #serve(socket: TLSSocket): void {
     const connection = this.#connections.get(socket);
     if (connection === undefined) {
       socket.destroy();
       return;
     }
-    socket.on('data', () => connection.received());
-    this.#http.emit('connection', socket);
+    const gate = connection.open();
+    this.#connections.set(gate, connection);
+    this.#http.emit('connection', gate);
   }
 
   /** Ends connections that are late, each second until the listener has stopped. */
