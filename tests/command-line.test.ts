@@ -15,10 +15,16 @@ const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   sandbox: [],
 };
 
-/** As a person types it, with nothing in the environment. */
-function program(...args: readonly string[]): Promise<Finished> {
+/** As a person types it, with nothing else in the environment. */
+function program(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): Promise<Finished> {
   const { PATH } = process.env;
-  return run([process.execPath, MAIN, ...args], { env: { PATH, HOME: tmpdir() }, timeout: 60_000 });
+  return run([process.execPath, MAIN, ...args], {
+    env: { PATH, HOME: tmpdir(), ...environment },
+    timeout: 60_000,
+  });
 }
 
 const DEFAULT_NODE =
@@ -40,7 +46,7 @@ test.each([
     [command, ['one', 'more'], 'too many arguments'] as const,
   ]),
 ] as const)('%s %p: one line that says what is wrong, and exit code 2', async (command, args, text) => {
-  const { exitCode, stdout, stderr } = await program(command, ...(REQUIRED[command] ?? []), ...args);
+  const { exitCode, stdout, stderr } = await program([command, ...(REQUIRED[command] ?? []), ...args]);
   expect({ exitCode, stdout, stderr }).toEqual({
     exitCode: 2,
     stdout: '',
@@ -52,14 +58,57 @@ test.each([
 test.each(Object.keys(REQUIRED).filter((command) => command !== 'sandbox'))(
   '%s: a misspelt option is reported before those that are missing',
   async (command) => {
-    const { exitCode, stderr } = await program(command, '--server-prot=1');
+    const { exitCode, stderr } = await program([command, '--server-prot=1']);
     expect(stderr).toBe("error: unknown option '--server-prot=1' (Did you mean --server-port?)\n");
     expect(exitCode).toBe(2);
   },
 );
 
+test.each([
+  [
+    'serve',
+    { SERVER_PORT: 'http' },
+    "value 'http' from env 'SERVER_PORT' is invalid. Expected a port, 1 to 65535.",
+  ],
+  ['webhook', { INJECTION_MODE: 'Sidecar' }, "value 'Sidecar' from env 'INJECTION_MODE' is invalid."],
+  ['serve', {}, 'no Kubernetes cluster'],
+  ['webhook', { KUBECONFIG: '/nowhere' }, '/nowhere'],
+])('%s with %p in its environment: the same', async (command, environment, text) => {
+  const { exitCode, stderr } = await program([command, ...(REQUIRED[command] ?? [])], environment);
+  expect(stderr).toMatch(/^error: .+\n$/);
+  expect(stderr).toContain(text);
+  expect(exitCode).toBe(2);
+});
+
+test('webhook without a certificate says so in one line', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'command-line-'));
+  try {
+    const kubeconfig = join(folder, 'kubeconfig');
+    const named = { name: 'a' };
+    await Bun.write(
+      kubeconfig,
+      JSON.stringify({
+        clusters: [{ ...named, cluster: { server: 'https://127.0.0.1:1' } }],
+        users: [{ ...named, user: {} }],
+        contexts: [{ ...named, context: { cluster: 'a', user: 'a' } }],
+        'current-context': 'a',
+      }),
+    );
+    const flags = [
+      `--kubeconfig=${kubeconfig}`,
+      `--certificate-directory=${folder}/none`,
+      '--log-level=error',
+    ];
+    const { exitCode, stdout, stderr } = await program(['webhook', ...(REQUIRED['webhook'] ?? []), ...flags]);
+    expect(stderr).toMatch(new RegExp(`^error: .*${folder}/none.*\\n$`));
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 test('all that is missing is named at once, with the variables that can give it', async () => {
-  const { exitCode, stderr } = await program('webhook');
+  const { exitCode, stderr } = await program(['webhook']);
   expect(stderr).toBe(
     'error: missing --namespace (NAMESPACE), --init-network-image (INIT_NETWORK_IMAGE), --host-ip (HOST_IP)\n',
   );
@@ -69,12 +118,12 @@ test('all that is missing is named at once, with the variables that can give it'
 test('a sandbox does not share its port with what listens there already, even if that would share', async () => {
   using other = Bun.serve({ port: 0, reusePort: true, fetch: () => new Response() });
   const [healthPort] = await freePorts(1);
-  const { exitCode, stderr } = await program(
+  const { exitCode, stderr } = await program([
     'sandbox',
     '--once',
     `--server-port=${other.port}`,
     `--health-port=${healthPort}`,
-  );
+  ]);
   expect(stderr).toMatch(new RegExp(`^error: cannot listen on port ${other.port}: .+--server-port\\.\\n$`));
   expect(exitCode).toBe(2);
 });
