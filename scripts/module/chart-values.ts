@@ -22,17 +22,14 @@ function treeOf(fields: readonly ConfigField[]): Branch {
   return root;
 }
 
-/** Fields whose default depends on another: the templates have it. */
-const computed = new Set(['webhook.injectionMode']);
-
 /**
  * Whether the default is one of values.yaml's. Helm merges maps, so that a default label there could not be replaced;
  * and a default in an optional struct would make that struct set.
  */
-function isInValues({ path, default: value, within }: ConfigField): boolean {
+function isInValues({ default: value, within }: ConfigField): boolean {
   const isFilledMap =
     typeof value === 'object' && !Array.isArray(value) && Object.keys(Object(value)).length > 0;
-  return value !== undefined && within === undefined && !isFilledMap && !computed.has(path);
+  return value !== undefined && within === undefined && !isFilledMap;
 }
 
 /** What a user may set, with the module's comments and defaults; what has no default is a comment. */

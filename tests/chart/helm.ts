@@ -26,9 +26,9 @@ export class Helm {
 
   /** What would be installed. Throws {@link RefusedByHelm}. */
   async template(values: ModuleValues, instance: Instance): Promise<readonly KubernetesObject[]> {
-    const { name, namespace } = instance;
+    const { name, namespace, kubeVersion = '1.30.0' } = instance;
     const output = await this.run(values, instance, (chart, file) => [
-      ...['template', name, chart, '--namespace', namespace, '--kube-version', '1.30.0', '--values', file],
+      ...['template', name, chart, '--namespace', namespace, '--kube-version', kubeVersion, '--values', file],
     ]);
     return objectsIn(output);
   }

@@ -50,6 +50,9 @@ const samples: Readonly<Record<string, Sample>> = {
     effect: 'NoExecute',
     tolerationSeconds: 30,
   }),
+  EnvVar: (number) => ({ name: word(number), value: printable(number) }),
+  ID: (number) => (number % 3 === 0 ? null : 1000 + number),
+  ImagePullSecret: (number) => (number % 2 === 0 ? word(number) : { name: word(number) }),
   Affinity: (number) =>
     number % 4 === 0
       ? {}
@@ -62,14 +65,14 @@ const samples: Readonly<Record<string, Sample>> = {
         },
   Replicas: (number) => 1 + (number % 10),
   ReviewTimeout: (number) => 1 + (number % 30),
-  'integer | Percent': (number) => (number % 2 === 0 ? 1 + (number % 9) : `${1 + (number % 99)}%`),
+  Surge: (number) => (number % 2 === 0 ? 1 + (number % 9) : `${1 + (number % 99)}%`),
 };
 
 function sampleValue(field: ConfigField, next: () => number, below: (end: number) => number): unknown {
   const { path, type, choices } = field;
-  if (type === 'boolean') return below(10) < 7;
+  if (type === 'Boolean' || type === 'boolean') return below(10) < 7;
   if (choices !== undefined) return choices[below(choices.length)] ?? '';
-  if (field.schema.anyOf?.some((one) => one.const === '') && below(2) === 0) return '';
+  if (['ImageTag', 'ImageDigest'].includes(type) && below(2) === 0) return '';
   // to cue an empty map is the default
   const least = isMap(field.default) && Object.keys(field.default).length > 0 ? 1 : 0;
   if (type === 'Labels') return sampleMap(sampleOf('LabelValue', path), next, least + below(4 - least));

@@ -12,7 +12,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- /* a label may have no "+" */ -}}
 {{- $_ := set $own "app.kubernetes.io/version" ($.Chart.AppVersion | replace "+" "_") -}}
 {{- $more := gt (len .) 2 | ternary (last .) dict -}}
-{{ merge $own $more $.Values.metadata.labels | toYaml }}
+{{ merge $own $more $.Values.metadata.labels (dict "app.kubernetes.io/managed-by" $.Release.Service) | toYaml }}
 {{- end }}
 
 {{/* Annotations of every object, and more of one: (list $ (dict "key" "value")). */}}
@@ -52,24 +52,22 @@ releases never share a name.
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . | quote }}
+  - name: {{ kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Without the webhook nothing redirects Pods. */}}
-{{- define "gke-metadata-server.injectionMode" -}}
-{{ .Values.webhook.injectionMode | default (ternary "Redirect" "Environment" .Values.webhook.enabled) }}
-{{- end }}
-
 {{/*
-Pod Security level "restricted", with a UID of the project's own: processes of one UID on the host network can share a
-port.
+Pod Security level "restricted", with a UID of the project's own unless the platform assigns one: processes of one UID on
+the host network can share a port.
 */}}
 {{- define "gke-metadata-server.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 16321
-runAsGroup: 16321
+{{- range $field := list "runAsUser" "runAsGroup" }}
+{{- with get $.Values.podSecurityContext $field }}
+{{ $field }}: {{ int64 . }}
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
@@ -92,6 +90,18 @@ livenessProbe:
   httpGet:
     path: /healthz
     port: {{ . }}
+{{- end }}
+
+{{/* Variables that a user adds to those of a container, which has none twice: (list "server.env" $own $extra). */}}
+{{- define "gke-metadata-server.extraEnvironment" -}}
+{{- $names := list }}
+{{- range index . 1 }}{{ $names = append $names .name }}{{ end }}
+{{- $both := list }}
+{{- range index . 2 }}{{ if has .name $names }}{{ $both = append $both .name }}{{ end }}{{ end }}
+{{- if $both }}
+{{- fail (printf "%s sets %s, which the module sets: use the value of that setting" (index . 0) (join ", " $both)) }}
+{{- end }}
+{{- with index . 2 }}{{ toYaml . }}{{ end }}
 {{- end }}
 
 {{/* The same for server and webhook, as the guard believes what the server does. */}}
