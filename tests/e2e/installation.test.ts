@@ -2,14 +2,15 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
 import { Registry } from '../../scripts/publish/registry.ts';
-import { repositoryOf } from '../../scripts/publish/release-names.ts';
+import { type ArtifactName, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { runOrThrow } from '../../scripts/run.ts';
 import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { untilAll } from '../../scripts/test-cluster/object-health.ts';
+import { unhealthy, untilAll } from '../../scripts/test-cluster/object-health.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { example, ofKind, withSpec } from '../flux/examples.ts';
 import { VERSION } from './e2e-release.ts';
 import { E2EWorld } from './e2e-world.ts';
+import { pushTimoniImage } from './timoni-image.ts';
 
 setDefaultTimeout(900_000);
 const PATIENCE = 420_000;
@@ -24,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => world?.[Symbol.asyncDispose]());
 
 /** An example with a key, of the release; Flux is given the key. In order. */
-async function keyed(artifact: 'manifests' | 'chart'): Promise<readonly KubernetesObject[]> {
+async function keyed(artifact: Exclude<ArtifactName, 'image'>): Promise<readonly KubernetesObject[]> {
   const documents = await example(`flux/${artifact}-with-key.yaml`);
   const { namespace = '' } = ofKind('OCIRepository', documents).metadata;
   const url = `oci://${repositoryOf(artifact, world.parts.inCluster)}`;
@@ -141,6 +142,53 @@ test('Flux installs the signed chart, and a labelled Pod gets its token', async 
   await world.expectToken('by-chart');
   await remove(installed);
 });
+
+test.skipIf(timoni === null)(
+  'Flux verifies the module, the Job installs what was verified, and a labelled Pod gets its token',
+  async () => {
+    const { registry, folder, cluster } = world.parts;
+    const image = await pushTimoniImage(timoni ?? '', registry, join(folder, 'timoni-image'));
+    const all = await keyed('module');
+    const settings = `values: settings: ${JSON.stringify(world.settings)}`;
+    const installed = all
+      .filter(({ kind }) => kind !== 'CronJob')
+      .map((object) => (object.kind === 'ConfigMap' ? withSettings(object, settings) : object));
+    await apply(installed);
+    await ready(ofKind('OCIRepository', all));
+    const { jobTemplate } = Object(ofKind('CronJob', all)['spec']);
+    const { containers, ...pod } = jobTemplate.spec.template.spec;
+    const [container] = containers;
+    // the registry speaks plain HTTP
+    const command = [...container.command, '--registry-insecure'];
+    const job: KubernetesObject = {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: `${NAME}-timoni`, namespace: 'flux-system' },
+      spec: {
+        ...jobTemplate.spec,
+        template: { spec: { ...pod, containers: [{ ...container, command, image }] } },
+      },
+    };
+    await apply([job]);
+    await untilAll('the Job is done', [job], PATIENCE, async (reference) =>
+      unhealthy((await world.objects.get(reference)) ?? job),
+    );
+    await world.expectToken('by-job');
+    await remove([...installed.filter(({ kind }) => kind !== 'Namespace'), job]);
+    await runOrThrow(
+      [timoni ?? '', 'bundle', 'delete', NAME, '--timeout=7m', `--kubeconfig=${cluster.kubeconfig}`],
+      {
+        env: { ...process.env, HOME: folder },
+      },
+    );
+  },
+);
+
+function withSettings(configMap: KubernetesObject, settings: string): KubernetesObject {
+  const data = Object(configMap['data']);
+  const bundle = data['bundle.cue'].replace(/values: settings: \{[^}]*\}/, settings);
+  return { ...configMap, data: { ...data, 'bundle.cue': bundle } };
+}
 
 test.skipIf(timoni === null)(
   'timoni bundle apply installs the module, and a labelled Pod gets its token',
