@@ -73,7 +73,7 @@ export class ContainerEditor {
 }
 
 /** Of either list: the patch has some elements for each. Real Pods have a handful. */
-const MOST_CONTAINERS = 500;
+const MOST_CONTAINERS = 200;
 
 /**
  * A Pod as it came, and what injections add to it. Reading shows the additions too, so that each injection builds on

@@ -66,7 +66,7 @@ describe('the body of a review', () => {
 
   test.each([
     ['nested too deep', `${'['.repeat(65)}${']'.repeat(65)}`, 'it is nested deeper than 64'],
-    ['of too many values', `[${'{},'.repeat(150_000)}{}]`, 'it has more than 250000 values'],
+    ['of too many values', `[${'{},'.repeat(80_000)}{}]`, 'it has more than 150000 values'],
   ])('that is %s is refused before it is parsed', async (_, body, excess) => {
     await expect(text(request(body))).rejects.toMatchObject({
       status: 413,

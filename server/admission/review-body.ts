@@ -6,7 +6,7 @@ import { excessOf } from '../http/json-bounds.ts';
 /** Bytes. An object is at most 1.5 MiB in etcd; a review holds two of them at most, and little else. */
 export const LARGEST_REVIEW = 3 * 1024 * 1024;
 /** A Pod with 100 containers of 100 variables each, with its managedFields, has 100,000 values at a depth of 12. */
-const JSON_BOUNDS = { depth: 64, values: 250_000 };
+const JSON_BOUNDS = { depth: 64, values: 150_000 };
 /** Milliseconds. */
 const TIME_LIMIT = 5000;
 

@@ -29,18 +29,32 @@ export interface AdmissionRoutesDependencies {
 
 /** Below any `timeoutSeconds` a person would set, so that the API server hears why, not that nothing came. */
 const TIME_LIMIT_MILLISECONDS = 5000;
-/** What is made of a large body takes many times its memory: so many are looked at together, the others wait. */
+/**
+ * What is made of a review takes many times its memory: of its JSON, and of a Pod with many containers the patch. So
+ * many are looked at together, the others wait.
+ */
+const REVIEWS_AT_A_TIME = 32;
 const LARGE_REVIEWS_AT_A_TIME = 2;
+const NO_SIGNAL = new AbortController().signal;
+
+interface ReviewTurns {
+  readonly usual: Turns;
+  /** Of bodies above {@link LARGE_BODY}. */
+  readonly large: Turns;
+}
 
 /**
  * `POST /mutate/pods` and `POST /validate/token-requests`, AdmissionReview v1. A review always gets an answer with
  * its uid; what is none gets 4xx and a text.
  */
 export function admissionRoutes(dependencies: AdmissionRoutesDependencies): Elysia {
-  const largeReviews = new Turns(LARGE_REVIEWS_AT_A_TIME);
+  const turns: ReviewTurns = {
+    usual: new Turns(REVIEWS_AT_A_TIME),
+    large: new Turns(LARGE_REVIEWS_AT_A_TIME),
+  };
   const app = new Elysia({ strictPath: true });
   const route = (path: string, webhook: Webhook, reviewer: Reviewer) =>
-    app.post(path, ({ request }) => respond(request, webhook, reviewer, largeReviews, dependencies), {
+    app.post(path, ({ request }) => respond(request, webhook, reviewer, turns, dependencies), {
       parse: 'none', // the body is read here, as far as it may be
     });
   route('/mutate/pods', 'pods', dependencies.mutatePod);
@@ -55,12 +69,12 @@ async function respond(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  largeReviews: Turns,
+  turns: ReviewTurns,
   dependencies: AdmissionRoutesDependencies,
 ): Promise<Response> {
   const { events, effects } = dependencies;
   const startedAt = effects.now();
-  const [outcome, response] = await review(request, webhook, reviewer, largeReviews, dependencies);
+  const [outcome, response] = await review(request, webhook, reviewer, turns, dependencies);
   events.reviewed(webhook, outcome, (effects.now() - startedAt) / 1000);
   return response;
 }
@@ -69,15 +83,14 @@ async function review(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  largeReviews: Turns,
+  turns: ReviewTurns,
   dependencies: AdmissionRoutesDependencies,
 ): Promise<[ReviewOutcome, Response]> {
   const { sleep } = dependencies.effects;
   try {
     const json = await readReview(request, sleep);
-    if (json.length <= LARGE_BODY) return await reviewOf(json, webhook, reviewer, dependencies);
-    const late = () => new BodyRefused(503, 'too many large reviews at a time: retry');
-    return await inTurn(largeReviews, sleep, late, () => reviewOf(json, webhook, reviewer, dependencies));
+    const turn = json.length > LARGE_BODY ? turns.large : turns.usual;
+    return await inTurn(turn, sleep, () => reviewOf(json, webhook, reviewer, dependencies));
   } catch (error) {
     if (error instanceof BodyRefused) return ['malformed', text(error.status, error.message)];
     if (error instanceof NotAReview) return ['malformed', text(400, error.message)];
@@ -85,12 +98,13 @@ async function review(
   }
 }
 
-/** The work when its turn comes, unless that is too late. */
-async function inTurn<T>(turns: Turns, sleep: Sleep, late: () => Error, work: () => Promise<T>): Promise<T> {
+/** The work when its turn comes; refused if that takes too long. */
+async function inTurn<T>(turns: Turns, sleep: Sleep, work: () => Promise<T>): Promise<T> {
+  if (turns.isFree) return turns.take(work, NO_SIGNAL);
   const waiting = new AbortController();
   const started = new AbortController();
   sleep(TIME_LIMIT_MILLISECONDS, started.signal).then(
-    () => waiting.abort(late()),
+    () => waiting.abort(new BodyRefused(503, 'too many reviews at a time: retry')),
     () => {}, // its turn came in time
   );
   return turns.take(() => {

@@ -5,6 +5,11 @@ export class Turns {
 
   constructor(private readonly atATime: number) {}
 
+  /** Whether the next work starts at once. */
+  get isFree(): boolean {
+    return this.#running < this.atATime;
+  }
+
   /** Does the work when its turn comes. Rejects as the work does, or with the signal's reason if it waits still. */
   async take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     await this.#turn(signal);
@@ -19,7 +24,7 @@ export class Turns {
 
   #turn(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#running < this.atATime) {
+    if (this.isFree) {
       this.#running++;
       return Promise.resolve();
     }
