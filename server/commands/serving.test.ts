@@ -325,6 +325,75 @@ describe('a rolling update', () => {
   });
 });
 
+/** A process of this user that shares a port with whoever else does, and answers all requests so. */
+async function stranger(answer: string): Promise<{ port: number } & AsyncDisposable> {
+  const program = `
+    const server = Bun.serve({ port: 0, hostname: '::', reusePort: true, fetch: () => ${answer} });
+    console.log(server.port);`;
+  const child = Bun.spawn([process.execPath, '-e', program], { stdout: 'pipe' });
+  const { value } = await child.stdout.getReader().read();
+  return {
+    port: Number(new TextDecoder().decode(value)),
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+describe('a port that somebody of the same user listens on already', () => {
+  const failureOf = (starting: Promise<Serving>) =>
+    starting.then(
+      async (serving) => {
+        await serving[Symbol.asyncDispose]();
+        return new Error('it started');
+      },
+      (error: unknown) => error,
+    );
+
+  test.each(['serverPort', 'healthPort'] as const)(
+    'another instance, by %s: refused with its name',
+    async (port) => {
+      await using other = await startSandboxWorld();
+      const cluster = { server: other.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
+      const settings = sandboxSettings(other, {});
+      await using first = await startServing(settings, { cluster, effects: systemEffects, log: silent });
+      const failure = await failureOf(start({ [port]: first[port] }));
+      expect(failure).toMatchObject({
+        code: 'setting-invalid',
+        message: expect.stringMatching(
+          new RegExp(`^cannot listen on port ${first[port]}: the instance user@[0-9a-f]{12} has it$`),
+        ),
+      });
+      // and it is served on alone
+      expect((await fetch(`http://127.0.0.1:${first.healthPort}/healthz`)).status).toBe(200);
+    },
+    SLOW_MACHINE,
+  );
+
+  test.each([
+    ["new Response('not found', { status: 404 })"],
+    ["new Response('anything')"],
+    ["new Response('x'.repeat(100_000))"],
+    ['new Promise(() => {})'],
+  ])(
+    'another program (%s): refused',
+    async (answer) => {
+      await using other = await stranger(answer);
+      const failure = await failureOf(start({ serverPort: other.port }));
+      expect(failure).toMatchObject({ code: 'setting-invalid' });
+      expect(String(failure)).toContain(`cannot listen on port ${other.port}: `);
+    },
+    SLOW_MACHINE,
+  );
+
+  test('the same instance shares it', async () => {
+    await using old = await start();
+    await using successor = await start({ serverPort: old.serverPort, healthPort: old.healthPort });
+    expect(successor.serverPort).toBe(old.serverPort);
+  });
+});
+
 function addLatecomer(): void {
   world.kubernetes.put(
     pod({

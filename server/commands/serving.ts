@@ -6,9 +6,11 @@ import { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { googleAnnotations } from '../google/google-account.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { healthRoutes } from '../http/health.ts';
+import { requireOwnPort } from '../http/instance.ts';
 import { type App, drain, listen } from '../http/listener.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import type { Cluster } from '../kubernetes/configuration.ts';
+import { instanceName } from '../kubernetes/instance-name.ts';
 import { KeyRotation } from '../kubernetes/key-rotation.ts';
 import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
@@ -33,7 +35,8 @@ export interface Serving extends AsyncDisposable {
 
 /**
  * Starts the metadata API and the health port of one Node. Resolves when both listen, which is before the Pods are
- * known: `/readyz` says when that is so. Throws `setting-invalid` where a port cannot be had.
+ * known: `/readyz` says when that is so. Throws `setting-invalid` if another program, or another instance of this
+ * project, has a port.
  */
 export async function startServing(
   settings: ServeSettings,
@@ -63,6 +66,10 @@ export async function startServing(
     log,
   });
 
+  const instance = await instanceName(cluster);
+  await requireOwnPort(settings.serverPort, '--server-port', instance, effects.sleep);
+  await requireOwnPort(settings.healthPort, '--health-port', instance, effects.sleep);
+
   const draining = new AbortController();
   const metadata = metadataRoutes({
     settings,
@@ -70,6 +77,7 @@ export async function startServing(
     tokens,
     node: () => callers.node(),
     metrics,
+    instance,
     log,
     effects,
     draining: draining.signal,
@@ -80,7 +88,7 @@ export async function startServing(
     return callers.inSync() ? [] : [`the Pods of Node ${nodeName} are not known yet`];
   };
   const server = listenOn(metadata, settings.serverPort, '--server-port');
-  const health = listenOn(healthRoutes({ metrics, missing }), settings.healthPort, '--health-port');
+  const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
 
   const ending = new AbortController();
   const parts = [callers, tokens, keys].map((part) => part.run(ending.signal));
@@ -103,7 +111,7 @@ function listenOn(app: App, port: number, flag: string): ReturnType<typeof liste
   try {
     return listen(app, port);
   } catch (cause) {
-    throw new Fault('setting-invalid', `port ${port} cannot be listened on: another program has it`, {
+    throw new Fault('setting-invalid', `cannot listen on port ${port}: another program has it`, {
       remedy: `End that program, or choose another port with ${flag}.`,
       cause,
     });

@@ -1,7 +1,10 @@
 import { Elysia } from 'elysia';
+import { INSTANCE_PATH } from './instance.ts';
 
 export interface HealthDependencies {
   readonly metrics: { exposition(): Promise<{ readonly contentType: string; readonly text: string }> };
+  /** For {@link INSTANCE_PATH}; undefined if no other process can share the port. */
+  readonly instance?: string;
   /** What is missing before requests may come, in words; empty when ready. */
   missing(): readonly string[];
 }
@@ -13,12 +16,13 @@ function text(status: number, lines: readonly string[]): Response {
 }
 
 /** The health port: `/healthz` while the process lives, `/readyz` when requests may come, `/metrics`. */
-export function healthRoutes({ metrics, missing }: HealthDependencies): Elysia {
+export function healthRoutes({ metrics, instance, missing }: HealthDependencies): Elysia {
   const app = new Elysia({ strictPath: true });
   // before the routes: a hook covers only those that follow it, and without it an error's message is sent
   app.onError(({ code }) =>
     code === 'NOT_FOUND' ? text(404, ['Not Found']) : text(500, ['Internal Server Error']),
   );
+  if (instance !== undefined) app.get(INSTANCE_PATH, () => text(200, [instance]));
   app.get('/healthz', () => text(200, ['ok']));
   app.get('/readyz', () => {
     const reasons = missing();

@@ -2,6 +2,7 @@ import type { Server } from 'bun';
 import { Elysia } from 'elysia';
 import { Fault } from '../core/fault.ts';
 import { hostCheck } from '../http/host-check.ts';
+import { INSTANCE_PATH } from '../http/instance.ts';
 import { IDLE_TIMEOUT } from '../http/listener.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { RepeatLimit } from '../telemetry/repeat-limit.ts';
@@ -19,6 +20,8 @@ export type Carrier = Server<unknown> | null;
 
 export interface MetadataRoutesDependencies extends MetadataDependencies {
   readonly metrics: Pick<Metrics, 'route'>;
+  /** Which instance of this project it is, for another one that is started on this Node. */
+  readonly instance: string;
   /** The address of a request's peer, as the socket spells it; undefined once it has gone. */
   peerOf(request: Request, server: Carrier): string | undefined;
 }
@@ -99,6 +102,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   // Values have routes of their own, which Bun finds faster; directories would have theirs without the slash at
   // the end, as Elysia hands them to Bun.
   for (const path of VALUE_PATHS) app.get(path, ({ request }) => answer(request));
+  app.get(INSTANCE_PATH, () => new Response(`${dependencies.instance}\n`));
   app.all('/*', ({ request }) => answer(request));
   return app;
 }

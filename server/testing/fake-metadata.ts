@@ -73,6 +73,7 @@ export class TestMetadata {
       tokens: this.#tokens(),
       node: () => this.node,
       metrics: this.metrics,
+      instance: 'test',
       log: this.#log(),
       effects: { now: () => this.time, sleep: (milliseconds, signal) => this.sleep(milliseconds, signal) },
       draining: this.draining.signal,
