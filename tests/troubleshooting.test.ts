@@ -12,6 +12,12 @@ const OF_OTHERS = [
   'timeout waiting for: [',
   'client rate limiter Wait',
   'namespaces "…" not found',
+  // the API server's, which tests/api-server/pod-resources.test.ts has it say
+  'exceeded quota:',
+  'must specify limits.cpu for: init-network',
+  'cpu usage per Container is',
+  'must be greater than or equal to aggregate container requests of',
+  'pod updates may not change fields',
 ];
 /** What stands where the sources have a value in its place. */
 const VALUE =

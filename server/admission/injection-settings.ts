@@ -9,12 +9,27 @@ export interface ContainerResources {
   readonly limits: Readonly<Record<string, string>>;
 }
 
+/**
+ * The resources of `init-network`: as those of the Pod's largest container, none, or these in every Pod.
+ */
+export type InitNetworkResources = 'auto' | 'none' | ContainerResources;
+
+/** Which Pods opt in: those that say so themselves or by their Namespace, or all that do not say otherwise. */
+export type OptIn = 'Labels' | 'All';
+
 /** What decides how a Pod is changed. */
 export interface InjectionSettings {
   /** Where neither the Pod nor its Namespace says. */
   readonly mode: InjectionMode;
   readonly initNetworkImage: string;
-  readonly initNetworkResources: ContainerResources;
+  readonly initNetworkResources: InitNetworkResources;
+  /** Whether in mode Environment an init container waits until the server knows the Pod, if the Pod does not say. */
+  readonly environmentWait: boolean;
+  /** Whether `google.internal` is added to the DNS search domains of injected Pods. */
+  readonly searchGoogleInternal: boolean;
+  readonly optIn: OptIn;
+  /** Namespaces in which `optIn: All` means nothing. */
+  readonly excludedNamespaces: readonly string[];
   /** Port of the metadata API on each Node. */
   readonly serverPort: number;
   /** Whether the Nodes' first addresses (`status.hostIP` of a Pod) are IPv6. */

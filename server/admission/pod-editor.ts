@@ -29,6 +29,15 @@ export class ContainerEditor {
     return this.container.args ?? [];
   }
 
+  /** Its requests and limits as they came. */
+  get resources(): {
+    requests: Readonly<Record<string, unknown>>;
+    limits: Readonly<Record<string, unknown>>;
+  } {
+    const { requests, limits } = this.container.resources ?? {};
+    return { requests: requests ?? {}, limits: limits ?? {} };
+  }
+
   hasVariable(name: string): boolean {
     return this.#names().has(name);
   }
@@ -90,6 +99,7 @@ export class PodEditor {
   readonly #addedLast: ContainerEditor[] = [];
   readonly #volumes: ListEditor<Volume>;
   readonly #hostAliases: HostAliases;
+  readonly #dnsSearches: ListEditor<string>;
   readonly #warnings: string[] = [];
 
   /** `pod` is never written to. */
@@ -100,10 +110,14 @@ export class PodEditor {
     this.nodeSelector = new MapEditor(spec.nodeSelector);
     this.#volumes = new ListEditor(spec.volumes);
     this.#hostAliases = new HostAliases(spec.hostAliases);
+    this.#dnsSearches = new ListEditor(spec.dnsConfig?.searches);
   }
 
   /** The fields of the specification that no injection changes. */
-  get spec(): Pick<PodManifest['spec'], 'serviceAccountName' | 'hostNetwork' | 'os'> {
+  get spec(): Pick<
+    PodManifest['spec'],
+    'serviceAccountName' | 'hostNetwork' | 'os' | 'resources' | 'securityContext'
+  > {
     return this.pod.spec;
   }
 
@@ -152,6 +166,12 @@ export class PodEditor {
     this.#hostAliases.add(address, hostname);
   }
 
+  /** Adds a domain in which names are looked up, after the Pod's own. */
+  addDnsSearch(domain: string): void {
+    if (this.#dnsSearches.find((search) => search === domain) === undefined)
+      this.#dnsSearches.addAfter(domain);
+  }
+
   /** Tells whoever creates the Pod, in one line: `kubectl` prints it. */
   warn(warning: string): void {
     this.#warnings.push(warning);
@@ -183,6 +203,15 @@ export class PodEditor {
     for (const container of this.#addedLast) initContainers.addAfter(container.edited());
     yield* initContainers.operations('/spec/initContainers');
     yield* this.#hostAliases.operations('/spec/hostAliases');
+    yield* this.#dnsConfigOperations('/spec/dnsConfig');
+  }
+
+  *#dnsConfigOperations(path: string): Generator<JsonPatchOperation> {
+    const { dnsConfig } = this.pod.spec;
+    const hasConfig = dnsConfig !== undefined && dnsConfig !== null;
+    const searches = [...this.#dnsSearches];
+    if (hasConfig) yield* this.#dnsSearches.operations(`${path}/searches`);
+    else if (searches.length > 0) yield { op: 'add', path, value: { searches } };
   }
 
   #ownInitContainers(): readonly ContainerEditor[] {

@@ -18,12 +18,20 @@ export interface PodManifest {
     readonly serviceAccountName?: string;
     readonly hostNetwork?: boolean;
     readonly os?: { readonly name: string } | null;
+    /** Of the whole Pod. */
+    readonly resources?: Readonly<Record<string, unknown>> | null;
+    readonly securityContext?: { readonly runAsUser?: unknown } | null;
+    readonly dnsConfig?: { readonly searches?: readonly string[] | null } | null;
   };
 }
 
 export interface Container {
   readonly name: string;
   readonly args?: readonly string[] | null;
+  readonly resources?: {
+    readonly requests?: Readonly<Record<string, unknown>> | null;
+    readonly limits?: Readonly<Record<string, unknown>> | null;
+  } | null;
   readonly env?: readonly EnvironmentVariable[] | null;
   readonly volumeMounts?: readonly VolumeMount[] | null;
   readonly [field: string]: unknown;
@@ -62,6 +70,9 @@ export function readPod(object: unknown): PodManifest | undefined {
     isAbsentOr(isJsonObject, metadata['annotations']) &&
     isAbsentOr(isJsonObject, spec['nodeSelector']) &&
     isAbsentOr(isJsonObject, spec['os']) &&
+    isAbsentOr(isJsonObject, spec['resources']) &&
+    isAbsentOr(isJsonObject, spec['securityContext']) &&
+    isAbsentOr(isDnsConfig, spec['dnsConfig']) &&
     Array.isArray(containers) &&
     isListOf(isContainer, containers) &&
     isListOf(isContainer, initContainers) &&
@@ -75,8 +86,21 @@ function isContainer(value: unknown): boolean {
   return (
     isJsonObject(value) &&
     isAbsentOr(Array.isArray, value['args']) &&
+    isAbsentOr(isResources, value['resources']) &&
     isListOf(isJsonObject, value['env']) &&
     isListOf(isJsonObject, value['volumeMounts'])
+  );
+}
+
+function isDnsConfig(value: unknown): boolean {
+  return isJsonObject(value) && isAbsentOr(Array.isArray, value['searches']);
+}
+
+function isResources(value: unknown): boolean {
+  return (
+    isJsonObject(value) &&
+    isAbsentOr(isJsonObject, value['requests']) &&
+    isAbsentOr(isJsonObject, value['limits'])
   );
 }
 

@@ -24,10 +24,11 @@ const KNOWN_FILES = [
 const SETTINGS: InjectionSettings = {
   mode: 'Redirect',
   initNetworkImage: 'ghcr.io/example/gke-metadata-server:1.2.3',
-  initNetworkResources: {
-    requests: { cpu: '10m', memory: '64Mi' },
-    limits: { cpu: '1', memory: '128Mi' },
-  },
+  initNetworkResources: 'auto',
+  environmentWait: true,
+  searchGoogleInternal: false,
+  optIn: 'Labels',
+  excludedNamespaces: ['kube-system', 'gke-metadata-server'],
   serverPort: 16_321,
   nodesAreIPv6: false,
   nodeSelector: {},
@@ -139,20 +140,23 @@ describe('mutatePod', () => {
       message: 'the Pod has 18500 containers, and at most 200 can be injected: split it up',
     });
     const answer = await mutate(many(200), undefined, environment);
-    expect(answer.allowed && answer.patch.length).toBe(200);
+    // init-network, and the variables of each
+    expect(answer.allowed && answer.patch.length).toBe(201);
   });
 
   test('never replaces a whole list of what was there', async () => {
     const before = {
       metadata: { labels: OPTED_IN },
       spec: {
-        containers: [{ name: 'app' }],
-        initContainers: [{ name: 'a' }],
+        containers: [{ name: 'app', env: [{ name: 'A' }] }],
+        initContainers: [{ name: 'a', env: [{ name: 'A' }] }],
         hostAliases: [{ ip: '1.1.1.1' }],
       },
     };
     const answer = await mutate(before);
     expect(answer.allowed && answer.patch.map(({ op, path }) => `${op} ${path}`)).toEqual([
+      ...[1, 2, 3].map((index) => `add /spec/containers/0/env/${index}`),
+      ...[1, 2, 3].map((index) => `add /spec/initContainers/0/env/${index}`),
       'add /spec/initContainers/0',
       'add /spec/hostAliases/1',
     ]);

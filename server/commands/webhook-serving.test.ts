@@ -50,7 +50,11 @@ function settings(certificateDirectory: string): WebhookSettings {
     injection: {
       mode: 'Redirect',
       initNetworkImage: 'image',
-      initNetworkResources: { requests: {}, limits: {} },
+      initNetworkResources: 'auto',
+      environmentWait: true,
+      searchGoogleInternal: false,
+      optIn: 'Labels',
+      excludedNamespaces: [],
       serverPort: 16_321,
       nodesAreIPv6: false,
       nodeSelector: {},

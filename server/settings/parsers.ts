@@ -1,5 +1,9 @@
 import { InvalidArgumentError } from 'commander';
-import type { ContainerResources } from '../admission/injection-settings.ts';
+import type { InitNetworkResources } from '../admission/injection-settings.ts';
+import {
+  parseInitNetworkResources,
+  RESOURCES_EXPECTED,
+} from '../admission/injections/init-network-resources.ts';
 import { Fault } from '../core/fault.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
@@ -132,31 +136,16 @@ export function parseLabels(value: string): Record<string, string> {
 const LABEL =
   /^((?:[a-z0-9][-a-z0-9.]{0,251}[a-z0-9]\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)=([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?|)$/;
 
-/** `{"requests": {…}, "limits": {…}}` in JSON: quantities of resources, by name. */
-export function parseContainerResources(value: string): ContainerResources {
-  const { requests = {}, limits = {}, ...others } = parseJsonObject(value);
-  if (!isQuantities(requests) || !isQuantities(limits) || Object.keys(others).length > 0) {
-    throw new InvalidArgumentError(RESOURCES_EXPECTED);
-  }
-  return { requests, limits };
+/** {@link parseInitNetworkResources} with the error the command line shows. */
+export function parseResources(value: string): InitNetworkResources {
+  const resources = parseInitNetworkResources(value);
+  if (resources === undefined) throw new InvalidArgumentError(`Expected ${RESOURCES_EXPECTED}.`);
+  return resources;
 }
 
-const RESOURCES_EXPECTED = 'Expected JSON: {"requests": {"cpu": "10m", …}, "limits": {…}}.';
-
-function parseJsonObject(value: string): Record<string, unknown> {
-  try {
-    return { ...JSON.parse(value) };
-  } catch {
-    throw new InvalidArgumentError(RESOURCES_EXPECTED);
-  }
-}
-
-function isQuantities(value: unknown): value is Record<string, string> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    Object.values(value).every((quantity) => typeof quantity === 'string' && /^[0-9]/.test(quantity))
-  );
+/** Names of Namespaces separated by commas; empty for none. */
+export function parseNamespaces(value: string): string[] {
+  return value === '' ? [] : value.split(',').map(parseObjectName);
 }
 
 /** {@link WorkloadIdentityProvider.parse} with the error the command line shows. */

@@ -36,10 +36,11 @@ describe('webhook settings', () => {
         injection: {
           mode: 'Redirect',
           initNetworkImage: 'ghcr.io/x/gms:1',
-          initNetworkResources: {
-            requests: { cpu: '10m', memory: '64Mi' },
-            limits: { cpu: '1', memory: '128Mi' },
-          },
+          initNetworkResources: 'auto',
+          environmentWait: true,
+          searchGoogleInternal: false,
+          optIn: 'Labels',
+          excludedNamespaces: ['gms', 'kube-system', 'kube-public', 'kube-node-lease'],
           serverPort: 16_321,
           nodesAreIPv6: false,
           nodeSelector: {},
@@ -62,6 +63,10 @@ describe('webhook settings', () => {
       '--injection-mode=Environment',
       '--node-selector=example.com/metadata-server=,pool=a',
       '--init-network-resources={"limits":{"memory":"200Mi"}}',
+      '--environment-wait=false',
+      '--search-google-internal=true',
+      '--opt-in=All',
+      '--excluded-namespaces=cni,storage',
       '--default-node-service-account-name=node',
       '--default-node-service-account-namespace=infra',
     );
@@ -72,6 +77,10 @@ describe('webhook settings', () => {
       nodesAreIPv6: true,
       nodeSelector: { 'example.com/metadata-server': '', pool: 'a' },
       initNetworkResources: { requests: {}, limits: { memory: '200Mi' } },
+      environmentWait: false,
+      searchGoogleInternal: true,
+      optIn: 'All',
+      excludedNamespaces: ['gms', 'cni', 'storage'],
     });
   });
 
@@ -82,9 +91,9 @@ describe('webhook settings', () => {
     ['--node-selector=pool', 'Expected labels'],
     ['--node-selector=pool=a=b', 'Expected labels'],
     ['--node-selector=-=a', 'Expected labels'],
-    ['--init-network-resources=64Mi', 'Expected JSON'],
-    ['--init-network-resources={"limits":{"memory":64}}', 'Expected JSON'],
-    ['--init-network-resources={"limit":{}}', 'Expected JSON'],
+    ['--init-network-resources=64Mi', 'Expected auto, none, or JSON'],
+    ['--init-network-resources={"limits":{"memory":64}}', 'Expected auto, none, or JSON'],
+    ['--init-network-resources={"limit":{}}', 'Expected auto, none, or JSON'],
     ['--default-node-service-account-name=node', 'go together'],
   ])('refuse %s', (arg, expected) => {
     expect(parse(...REQUIRED, arg).error).toContain(expected);

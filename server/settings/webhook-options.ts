@@ -1,16 +1,17 @@
 import { type Command, Option } from 'commander';
-import type { ContainerResources, InjectionMode } from '../admission/injection-settings.ts';
+import type { InitNetworkResources, InjectionMode, OptIn } from '../admission/injection-settings.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
 import {
   parseBoolean,
-  parseContainerResources,
   parseIPAddress,
   parseLabels,
   parseName,
+  parseNamespaces,
   parseObjectName,
   parseOptionalObjectName,
   parsePort,
+  parseResources,
 } from './parsers.ts';
 import { logOptions } from './serve-options.ts';
 import type { WebhookSettings } from './webhook-settings.ts';
@@ -28,7 +29,11 @@ interface WebhookOptionValues {
   defaultNodeServiceAccountNamespace: string;
   injectionMode: InjectionMode;
   initNetworkImage: string;
-  initNetworkResources: ContainerResources;
+  initNetworkResources: InitNetworkResources;
+  environmentWait: boolean;
+  searchGoogleInternal: boolean;
+  optIn: OptIn;
+  excludedNamespaces: readonly string[];
   serverPort: number;
   hostIp: IPAddress;
   nodeSelector: Readonly<Record<string, string>>;
@@ -39,11 +44,8 @@ interface WebhookOptionValues {
 
 const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
 
-// A quota on a Namespace refuses containers without them. Bun needs some 50 MB, and is gone in a second.
-const INIT_NETWORK_RESOURCES: ContainerResources = {
-  requests: { cpu: '10m', memory: '64Mi' },
-  limits: { cpu: '1', memory: '128Mi' },
-};
+const OPT_INS: readonly OptIn[] = ['Labels', 'All'];
+const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease'];
 
 /** The flags of `webhook`, each with its environment variable. */
 export function webhookOptions(): Option[] {
@@ -100,10 +102,38 @@ export function webhookOptions(): Option[] {
       .env('INIT_NETWORK_IMAGE')
       .argParser(parseName)
       .makeOptionMandatory(),
-    new Option('--init-network-resources <json>', "the init container's requests and limits")
+    new Option(
+      '--init-network-resources <resources>',
+      "the init container's: auto (as the Pod's largest container has), none, or JSON",
+    )
       .env('INIT_NETWORK_RESOURCES')
-      .argParser(parseContainerResources)
-      .default(INIT_NETWORK_RESOURCES, JSON.stringify(INIT_NETWORK_RESOURCES)),
+      .argParser(parseResources)
+      .default('auto'),
+    new Option(
+      '--environment-wait <boolean>',
+      'in mode Environment, add an init container that waits until the server knows the Pod',
+    )
+      .env('ENVIRONMENT_WAIT')
+      .argParser(parseBoolean)
+      .default(true),
+    new Option(
+      '--search-google-internal <boolean>',
+      'add google.internal to the DNS search domains of injected Pods',
+    )
+      .env('SEARCH_GOOGLE_INTERNAL')
+      .argParser(parseBoolean)
+      .default(false),
+    new Option('--opt-in <who>', 'Pods that opt in: by label, or all that do not opt out')
+      .env('OPT_IN')
+      .choices(OPT_INS)
+      .default('Labels'),
+    new Option(
+      '--excluded-namespaces <names>',
+      'comma-separated Namespaces, besides its own, in which --opt-in=All means nothing',
+    )
+      .env('EXCLUDED_NAMESPACES')
+      .argParser(parseNamespaces)
+      .default(SYSTEM_NAMESPACES, SYSTEM_NAMESPACES.join(',')),
     new Option('--server-port <port>', 'port of the metadata API on each Node')
       .env('SERVER_PORT')
       .argParser(parsePort)
@@ -158,6 +188,10 @@ export function webhookSettings(command: Command): WebhookSettings {
       mode: options.injectionMode,
       initNetworkImage: options.initNetworkImage,
       initNetworkResources: options.initNetworkResources,
+      environmentWait: options.environmentWait,
+      searchGoogleInternal: options.searchGoogleInternal,
+      optIn: options.optIn,
+      excludedNamespaces: [namespace, ...options.excludedNamespaces],
       serverPort: options.serverPort,
       nodesAreIPv6: options.hostIp.includes(':'),
       nodeSelector: options.nodeSelector,

@@ -46,7 +46,11 @@ export function injected(pod: PodObject, mode: InjectionMode = 'Redirect'): PodO
   const settings = {
     mode,
     initNetworkImage: 'example.org/gke-metadata-server:1',
-    initNetworkResources: { requests: {}, limits: {} },
+    initNetworkResources: 'none' as const,
+    environmentWait: false,
+    searchGoogleInternal: false,
+    optIn: 'Labels' as const,
+    excludedNamespaces: [],
     serverPort: 16_321,
     nodesAreIPv6: false,
     nodeSelector: {},

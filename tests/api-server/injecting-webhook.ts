@@ -7,11 +7,13 @@ import { RegisteredWebhook } from './registered-webhook.ts';
 /** A Pod as the API server would store it, as far as the tests look at it. */
 export interface CreatedPod {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+  readonly status?: { readonly qosClass?: string };
   readonly spec: {
     readonly nodeSelector?: Readonly<Record<string, string>>;
-    readonly initContainers?: readonly { readonly name: string }[];
+    readonly initContainers?: readonly { readonly name: string; readonly resources?: unknown }[];
     readonly containers: readonly {
       readonly name: string;
+      readonly resources?: { readonly limits?: { readonly cpu?: string } };
       readonly env?: readonly { readonly name: string; readonly value?: string }[];
     }[];
   };

@@ -136,7 +136,7 @@ describe('Pod Security', () => {
     expect(created.spec.containers[0]?.env?.map(({ name }) => name)).toEqual(
       expect.arrayContaining(VARIABLES),
     );
-    expect(created.spec.initContainers).toBeUndefined();
+    expect(created.spec.initContainers?.map(({ name }) => name)).toEqual(['init-network']);
   });
 
   test('Redirect is admitted by privileged alone: init-network needs NET_ADMIN and NET_RAW', async () => {

@@ -1,5 +1,7 @@
 import type { InjectionSettings } from '../injection-settings.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
+import { METADATA_IPV4, METADATA_IPV6 } from './google-redirect.ts';
+import { isInitNetwork } from './init-network.ts';
 
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
 export const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
@@ -9,17 +11,32 @@ const HOST_IP_VARIABLE = 'GKE_METADATA_SERVER_HOST_IP';
 
 /** Tells the clients in each container where the Node's server is, unless the container tells them itself. */
 export function addMetadataVariables(pod: PodEditor, settings: InjectionSettings): void {
-  for (const container of pod.allContainers) addToContainer(container, settings);
-}
-
-function addToContainer(container: ContainerEditor, { serverPort, nodesAreIPv6 }: InjectionSettings): void {
-  if (METADATA_VARIABLES.every((name) => container.hasVariable(name))) return;
-  container.addVariable({
-    name: HOST_IP_VARIABLE,
-    valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } },
-  });
+  const { serverPort, nodesAreIPv6 } = settings;
   // the kubelet expands $(NAME) of a variable that comes earlier in the list, and cannot add brackets as needed
   const reference = `$(${HOST_IP_VARIABLE})`;
   const value = `${nodesAreIPv6 ? `[${reference}]` : reference}:${serverPort}`;
-  for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
+  for (const container of containersOfThePod(pod)) {
+    if (METADATA_VARIABLES.every((name) => container.hasVariable(name))) continue;
+    container.addVariable({
+      name: HOST_IP_VARIABLE,
+      valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } },
+    });
+    for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
+  }
+}
+
+/**
+ * Tells the clients in each container the address that is redirected. They would find it by themselves, but some race
+ * it against a name that a DNS server may not know (google-auth-library 7 to 9 for Node.js) and lose.
+ */
+export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: InjectionSettings): void {
+  const value = nodesAreIPv6 ? `[${METADATA_IPV6}]` : METADATA_IPV4;
+  for (const container of containersOfThePod(pod)) {
+    for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
+  }
+}
+
+/** All but ours, which asks what it is told to. */
+function containersOfThePod(pod: PodEditor): readonly ContainerEditor[] {
+  return pod.allContainers.filter(({ args }) => !isInitNetwork(args));
 }

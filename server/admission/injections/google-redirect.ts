@@ -4,8 +4,8 @@ import type { PodEditor } from '../pod-editor.ts';
 const METADATA_HOSTNAME = 'metadata.google.internal';
 
 /** The addresses that `init-network` redirects. */
-const METADATA_IPV4 = '169.254.169.254';
-const METADATA_IPV6 = 'fd20:ce::254';
+export const METADATA_IPV4 = '169.254.169.254';
+export const METADATA_IPV6 = 'fd20:ce::254';
 
 /** Gives the metadata server its name, unless the Pod gives that name to another address. */
 export function addMetadataHostAlias(pod: PodEditor, settings: InjectionSettings): void {

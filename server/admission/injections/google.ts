@@ -1,16 +1,21 @@
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
 import type { InjectionMode, InjectionSettings } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
-import { addMetadataVariables } from './google-environment.ts';
+import { addMetadataVariables, addRedirectedVariables } from './google-environment.ts';
 import { addMetadataHostAlias } from './google-redirect.ts';
 import { addInitNetwork } from './init-network.ts';
 
 export const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
 const MODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io/mode';
+/** Whether in mode Environment an init container waits until the server knows the Pod. */
+const WAIT_ANNOTATION = 'gke-metadata-server.matheuscscp.io/wait';
 const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
 
 /** The label GKE puts on Nodes that have Workload Identity; manifests written for GKE select it. */
 const GKE_NODE_LABEL = 'iam.gke.io/gke-metadata-server-enabled';
+
+/** In which `metadata` is the metadata server, as it is for Pods on GKE. */
+const SEARCH_DOMAIN = 'google.internal';
 
 /** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
@@ -22,8 +27,9 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
  *   1. the Pod's label: `Mutate` or `Skip`
  *   2. the Pod's nodeSelector, where it is GKE's: in
  *   3. the Namespace's label: `Mutate` or `Skip`
- * and out where none does. A Pod on the host network is in only if the settings say so as well; but GKE's
- * nodeSelector is replaced there too, or it would never be scheduled.
+ * else as the settings say: out, or in unless the Namespace is excluded or the Pod is on the host network. A Pod on the
+ * host network is in only if the settings say so as well; but GKE's nodeSelector is replaced there too, or it would
+ * never be scheduled.
  *
  * How: the Pod's annotation, then the Namespace's, then the settings; on the host network always by
  * environment, since a redirect there would be the whole Node's.
@@ -46,12 +52,17 @@ export const googleInjection: Injection = {
     replaceGkeNodeSelector(pod, settings);
     if (pod.spec.hostNetwork === true && !settings.injectHostNetwork) {
       pod.warn("not injected: on the host network a Pod has its Node's identity and network");
-    } else if (modeOf(pod, context) === 'Environment') {
+      return;
+    }
+    if (modeOf(pod, context) === 'Environment') {
+      if (pod.spec.hostNetwork !== true && waits(pod, context)) addInitNetwork(pod, 'wait', context);
       addMetadataVariables(pod, settings);
     } else {
-      addInitNetwork(pod, settings);
+      addInitNetwork(pod, 'redirect', context);
+      addRedirectedVariables(pod, settings);
       addMetadataHostAlias(pod, settings);
     }
+    if (settings.searchGoogleInternal) pod.addDnsSearch(SEARCH_DOMAIN);
   },
 };
 
@@ -65,7 +76,7 @@ function isOwn({ spec }: PodEditor, namespace: string, { ownServiceAccounts }: I
   );
 }
 
-function isOptedIn(pod: PodEditor, { namespace }: InjectionContext): boolean {
+function isOptedIn(pod: PodEditor, { namespace, settings }: InjectionContext): boolean {
   const said = [
     { by: 'Pod', value: pod.labels.get(OPT_IN_LABEL) },
     { by: "Pod's nodeSelector", value: hasGkeNodeSelector(pod) ? 'Mutate' : undefined },
@@ -78,7 +89,18 @@ function isOptedIn(pod: PodEditor, { namespace }: InjectionContext): boolean {
       pod.warn(`the label ${OPT_IN_LABEL} of the ${by} is neither Mutate nor Skip: it is ignored`);
     }
   }
-  return false;
+  const isExcluded = pod.spec.hostNetwork === true || settings.excludedNamespaces.includes(namespace.name);
+  return settings.optIn === 'All' && !isExcluded;
+}
+
+/** What the annotation says, of the Pod, then of its Namespace, then the settings. */
+function waits(pod: PodEditor, { namespace, settings }: InjectionContext): boolean {
+  const said = pod.annotations.get(WAIT_ANNOTATION) ?? namespace.annotations[WAIT_ANNOTATION];
+  if (said === undefined) return settings.environmentWait;
+  if (said === 'true' || said === 'false') return said === 'true';
+  throw new InjectionRefused(
+    `the annotation ${WAIT_ANNOTATION} of the Pod or its Namespace is neither true nor false: set it to one of them`,
+  );
 }
 
 function modeOf(pod: PodEditor, { namespace, settings }: InjectionContext): InjectionMode {
