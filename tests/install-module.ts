@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Instance, type ModuleValues, renderModule } from '../scripts/module/render.ts';
 import { installSchemas, moduleFolder } from '../scripts/module/schemas.ts';
-import { run } from '../scripts/run.ts';
+import { run, runOrThrow } from '../scripts/run.ts';
 import type { AnyCluster } from '../scripts/test-cluster/any-cluster.ts';
 import { applySets } from '../scripts/test-cluster/apply-sets.ts';
 import { Cache } from '../scripts/test-cluster/cache.ts';
@@ -34,6 +34,20 @@ export async function installModule(
   if (timoni !== null) return byTimoni(timoni, cluster.kubeconfig, installation);
   const sets = await renderModule(installation.values, installation);
   return (await applySets(cluster.api, sets, installation)).warnings;
+}
+
+/** Removes what {@link installModule} has installed. */
+export async function uninstallModule(
+  cluster: Pick<AnyCluster, 'api' | 'kubeconfig'>,
+  { name, namespace, hasNodes }: Omit<Installation, 'values'>,
+): Promise<void> {
+  const timoni = Bun.which('timoni');
+  if (timoni === null) {
+    await applySets(cluster.api, [], { name, namespace, hasNodes });
+    return;
+  }
+  const flags = [`--namespace=${namespace}`, `--kubeconfig=${cluster.kubeconfig}`, '--log-color=false'];
+  await runOrThrow([timoni, 'delete', name, ...flags]);
 }
 
 async function byTimoni(

@@ -1,5 +1,5 @@
 import type { KubernetesObject, ObjectSet } from '../module/render.ts';
-import type { ApiClient } from './api-client.ts';
+import { type ApiClient, ApiError } from './api-client.ts';
 import { untilAll, untilHealthy, workloadKinds } from './object-health.ts';
 import { describe, type ObjectReference, Objects } from './objects.ts';
 
@@ -52,12 +52,32 @@ async function applySet(objects: Objects, set: ObjectSet, options: ApplyOptions)
   const ordered = set.objects.toSorted(byKind);
   const changed: KubernetesObject[] = [];
   for (const object of ordered) {
-    const wanted = await objects.apply(object, { dryRun: true });
-    if (!Bun.deepEquals(ownPart(wanted), ownPart(await objects.get(object)))) changed.push(object);
+    const wanted = await dryRun(objects, object, options);
+    if (wanted === undefined || !Bun.deepEquals(ownPart(wanted), ownPart(await objects.get(object))))
+      changed.push(object);
   }
   for (const object of changed) await objects.apply(object);
   const waitedFor = ordered.filter(({ kind }) => options.hasNodes || !workloadKinds.has(kind));
   await untilHealthy(objects, waitedFor, options.patience);
+}
+
+/** What applying would make of an object; undefined if it is made anew, as it cannot change and says that it may be replaced. */
+async function dryRun(
+  objects: Objects,
+  object: KubernetesObject,
+  { patience }: ApplyOptions,
+): Promise<KubernetesObject | undefined> {
+  try {
+    return await objects.apply(object, { dryRun: true });
+  } catch (error) {
+    const { 'action.timoni.sh/force': force } = Object(object.metadata['annotations']);
+    if (force !== 'enabled' || !(error instanceof ApiError) || error.status !== 422) throw error;
+    await objects.delete(object);
+    await untilAll('what is replaced is gone', [object], patience, async (reference) => {
+      return (await objects.get(reference)) === undefined ? undefined : 'is still there';
+    });
+    return undefined;
+  }
 }
 
 /** What an apply may change of an object: the rest is the API server's and the controllers'. */
