@@ -38,13 +38,13 @@ describe('the body of a review', () => {
   test('that only says it is too large is refused unread', async () => {
     const { body, taken } = stream(1, 10);
     const reading = text(request(body, { 'content-length': `${4 * MIB}` }));
-    await expect(reading).rejects.toMatchObject({ status: 413 });
+    await expect(reading).rejects.toMatchObject({ status: 403 });
     expect(taken()).toBeLessThanOrEqual(1);
   });
 
   test('without a length is read no further than the limit', async () => {
     const { body, taken } = stream(1000, MIB);
-    await expect(text(request(body))).rejects.toMatchObject({ status: 413 });
+    await expect(text(request(body))).rejects.toMatchObject({ status: 403 });
     expect(taken()).toBeLessThan(8);
   });
 
@@ -69,7 +69,7 @@ describe('the body of a review', () => {
     ['of too many values', `[${'{},'.repeat(80_000)}{}]`, 'it has more than 150000 values'],
   ])('that is %s is refused before it is parsed', async (_, body, excess) => {
     await expect(text(request(body))).rejects.toMatchObject({
-      status: 413,
+      status: 403,
       message: `the review is too large: ${excess}`,
     });
   });

