@@ -21,9 +21,14 @@ test('its image starts as that of scripts/build-image, as the user of the module
   const { user, entrypoint, environment } = serverImageSettings({ version: '1', created: new Date(0) });
   expect(await instruction('USER')).toBe(user);
   const pods = await Bun.file(
-    join(REPOSITORY, 'timoni/gke-metadata-server/templates/config/container.cue'),
+    join(REPOSITORY, 'timoni/gke-metadata-server/templates/config/types.cue'),
   ).text();
-  expect(`${/runAsUser: +(\d+)/.exec(pods)?.[1]}:${/runAsGroup: +(\d+)/.exec(pods)?.[1]}`).toBe(user);
+  expect(`${idIn(pods, 'runAsUser')}:${idIn(pods, 'runAsGroup')}`).toBe(user);
   expect(await instruction('ENTRYPOINT')).toBe(JSON.stringify(entrypoint));
   expect(await instruction('ENV')).toBe(Object.entries(environment).flat().join('='));
 });
+
+/** The default of an ID that the module gives its Pods. */
+function idIn(module: string, name: string): string | undefined {
+  return new RegExp(`${name}: +#ID & \\(\\*(\\d+)`).exec(module)?.[1];
+}
