@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, copyFile, exists, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 // The script in a clone of its own, with an npm and a Bun that say what they do.
 

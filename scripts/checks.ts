@@ -240,7 +240,8 @@ async function runTests(
   const report = join(RESULTS, `${name}.xml`);
   await mkdir(RESULTS, { recursive: true });
   await rm(report, { force: true });
-  const flags = ['--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
+  // generous for a slow machine: a test that hangs is a failure all the same
+  const flags = ['--timeout=60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
   const command = [process.execPath, '--no-orphans', 'test', ...flags, ...args];
   // no test is told of a person's own cluster
   const env = { ...process.env, KUBECONFIG: undefined, ...environment };

@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SandboxWorld, startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { StandInIAM } from './provider/iam-stand-in.ts';
 import { ATTRIBUTE_MAPPING } from './provider/plan.ts';
 import { Programs } from './provider/programs.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const SLOW_MACHINE = 120_000;
 const POOL = 'pool';

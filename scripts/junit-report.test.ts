@@ -1,9 +1,12 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countsOf, filesOf } from './junit-report.ts';
 import { run } from './run.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 test('counts what bun test reports', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'gkems-junit-'));

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, run } from './run.ts';
 import { callerKey, callerPath } from './script.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 /** A shell script for each that a person runs, with its logic beside it. */
 const NAMES = [...new Bun.Glob('*.ts').scanSync(import.meta.dir)]

@@ -1,9 +1,12 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, run } from '../scripts/run.ts';
 import { freePorts } from '../scripts/test-cluster/free-ports.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const MAIN = join(import.meta.dir, '../server/main.ts');
 const PROVIDER = 'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster';

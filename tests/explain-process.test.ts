@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type SandboxWorld, startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { type ServeProcess, startServe } from './serve-process.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const MAIN = join(import.meta.dir, '../server/main.ts');
 const SLOW_MACHINE = 120_000;

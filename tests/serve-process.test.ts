@@ -1,8 +1,11 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { ask } from '../server/sandbox/ask.ts';
 import { startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { freePorts, startServe } from './serve-process.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
 const MAIN = join(import.meta.dir, '../server/main.ts');

@@ -1,7 +1,10 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { ATTRIBUTE_MAPPING } from '../scripts/provider/plan.ts';
 import { run } from '../scripts/run.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const FOLDER = join(import.meta.dir, '../docs/terraform');
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,9 @@ import { compileServer } from '../scripts/compile-server.ts';
 import { MemoryGroup, whyNoMemoryGroup } from './memory-group.ts';
 import { Attacker, BODIES, FLOODS, manyContainers, podReview } from './webhook-attacks.ts';
 import { startWebhook, WebhookCertificate, type WebhookProcess } from './webhook-process.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 // The compiled program with the memory that the module gives it: `resources.limits` of the webhook.
 const LIMIT = 256 * 1024 * 1024;

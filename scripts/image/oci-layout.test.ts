@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdir, mkdtemp, readdir, rm, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,9 @@ import { runOrThrow } from '../run.ts';
 import { blobPath, digestOf, makeLayer } from './layer.ts';
 import type { Descriptor } from './layout-writer.ts';
 import { type ImageSettings, type WrittenLayout, writeOciLayout } from './oci-layout.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const settings: ImageSettings = {
   user: '1:2',

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { type SandboxWorld, startSandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { readClusterIssuer } from './cluster-issuer.ts';
@@ -7,6 +7,9 @@ import { Gcloud } from './gcloud.ts';
 import { gcloud } from './gcloud-stand-in.ts';
 import { StandInIAM } from './iam-stand-in.ts';
 import { Programs } from './programs.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 const SLOW_MACHINE = 120_000;
 const NAME = 'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster';

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { Server } from 'bun';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/events.ts';
 import { type Exec, systemExec } from './exec.ts';
 import { redirect, redirectsOf } from './redirect.ts';
 import { type Backend, redirectSteps } from './redirect-rules.ts';
+
+// each starts programs, on a machine that may have other things to do
+setDefaultTimeout(120_000);
 
 // A real Pod network in small: a network namespace, a veth pair, the server at the other end.
 const missing = [
