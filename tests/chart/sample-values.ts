@@ -27,6 +27,7 @@ const samples: Readonly<Record<string, Sample>> = {
   ImageTag: word,
   ImageDigest: (number) => `sha256:${number.toString(16).padStart(64, 'f')}`,
   Port: (number) => 20_000 + number,
+  Rate: (number) => 10_000 + number,
   Duration: duration,
   ProjectID: (number) => `${word(number)}-project`,
   WorkloadIdentityProvider: (number) =>

@@ -157,6 +157,18 @@ describe('an alert fires when its cause is made, and no other does', () => {
   );
 
   test(
+    'a Pod asks for a new scope all the time',
+    async () => {
+      await using installation = await start({ startServer: startServe });
+      const alerts = ['GKEMetadataServerExchangesThrottled', 'GKEMetadataServerRequestsFailing'];
+      await expectAlerts(installation, alerts, () =>
+        Promise.all(Array.from({ length: 20 }, () => installation.askForNewToken(ANNOTATED))),
+      );
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
     'the server cannot watch',
     async () => {
       await using installation = await start();

@@ -69,6 +69,10 @@ const causes: Readonly<Record<string, Case>> = {
     ],
     detectedAfter: 2,
   },
+  GKEMetadataServerExchangesThrottled: {
+    series: [grows(`${METRIC}_exchanges_throttled_total{${place}, reason="pod-rate"}`, 0, 600)],
+    detectedAfter: 1,
+  },
   GKEMetadataServerWatchFailing: {
     series: [grows(`${METRIC}_watch_restarts_total{${place}, resource="pods", reason="failed"}`, 0, 3)],
     detectedAfter: 2,
@@ -121,6 +125,11 @@ const rests: Readonly<Record<string, readonly InputSeries[]>> = {
   GKEMetadataServerExchangesUnavailable: [
     grows(`${exchanges}{${place}, kind="sts", result="ok"}`, 10, 9),
     grows(`${exchanges}{${place}, kind="sts", result="unavailable"}`, 0, 1),
+  ],
+  // while Google fails, callers back off: that has an alert of its own
+  GKEMetadataServerExchangesThrottled: [
+    grows(`${METRIC}_exchanges_throttled_total{${place}, reason="pod-rate"}`, 0, 20),
+    grows(`${METRIC}_exchanges_throttled_total{${place}, reason="backing-off"}`, 0, 600),
   ],
   GKEMetadataServerWatchFailing: [
     grows(`${METRIC}_watch_restarts_total{${place}, resource="pods", reason="ended"}`, 2, 2),
