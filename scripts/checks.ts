@@ -1,6 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
+import { installLanguages } from '../tests/clients/languages/language-programs.ts';
+import { installOthers } from '../tests/clients/others/other-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
 import { prepareE2E } from '../tests/e2e/prepare.ts';
 import { prepareFlux } from '../tests/flux/prepare.ts';
@@ -229,6 +231,24 @@ async function bunTest(name: string, patterns: readonly string[]): Promise<Outco
   // with none, bun test would take every test of the repository
   if (files.length === 0) throw new Error(`no test matches ${patterns.join(', ')}`);
   return runTests(name, ['--path-ignore-patterns=', ...files.map((file) => `./${file}`)]);
+}
+
+/** The clients of languages that take minutes to bring, and the libraries of others that look at the same address. */
+export const languagesCheck: Check = { name: 'tests/clients/{languages,others}', run: languageTests };
+
+async function languageTests(): Promise<Outcome> {
+  const [network, clients, others] = await Promise.all([
+    choosePodNetwork(),
+    installLanguages(),
+    installOthers(),
+  ]);
+  const missing = [...clients, ...others].flatMap((client) =>
+    'notRun' in client ? [`not run: ${client.name} (${client.notRun})`] : [],
+  );
+  return {
+    ...(await bunTest('languages', ['tests/clients/*/*.test.ts'])),
+    notes: [network.description, ...missing],
+  };
 }
 
 /** Counted from the report that bun test writes for machines, as what it prints is for people. */

@@ -6,8 +6,17 @@ import { run, runOrThrow } from '../../scripts/run.ts';
 export interface ClientProgram {
   readonly name: string;
   readonly command: readonly string[];
-  /** False where it has no way to ask for other scopes than the default. */
+  /** False if it has no way to ask for other scopes than the default. */
   readonly asksForScopes: boolean;
+  /** What it has no call for; nothing by default. */
+  readonly lacks?: readonly ('projectID' | 'universe' | 'email' | 'idToken')[];
+  /**
+   * What it finds by the three variables alone, as in mode Environment: everything by default, everything but the
+   * project, or not even the server.
+   */
+  readonly byVariables?: 'no project' | 'nothing';
+  /** Variables that it needs beside them. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** How its own error reads where the ServiceAccount has no annotation: the answer is 404, with the text E2 of GKE. */
   readonly noIDToken: RegExp;
   /** How it reads where IAM denies: the answer is 403, with IAM's message. */
@@ -21,8 +30,8 @@ export interface MissingClient {
 }
 
 const HERE = import.meta.dir;
-const NOT_ANNOTATED = /\(default\/direct\) is not annotated with a target Google service account/;
-const DENIED = /IAM returned 403 Forbidden: Permission .*iam\.serviceAccounts\.get\w+.* denied/;
+export const NOT_ANNOTATED = /\(default\/direct\) is not annotated with a target Google service account/;
+export const DENIED = /IAM returned 403 Forbidden: Permission .*iam\.serviceAccounts\.get\w+.* denied/;
 const CACHE = join(HERE, '../../.cache/clients');
 
 /** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
@@ -132,8 +141,10 @@ async function gcloudClient(): Promise<ClientProgram | MissingClient> {
   };
 }
 
-/** The folder in the cache that `install` has filled for just these sources; older ones are removed. */
-async function installed(client: string, install: (target: string) => Promise<void>): Promise<string> {
+/**
+ * The folder in the cache that `install` has filled for just these sources, in a folder here; older ones are removed.
+ */
+export async function installed(client: string, install: (target: string) => Promise<void>): Promise<string> {
   const target = join(CACHE, client, await fingerprint(join(HERE, client)));
   const done = Bun.file(join(target, '.installed'));
   if (await done.exists()) return target;

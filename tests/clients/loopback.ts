@@ -11,6 +11,7 @@ export async function loopback(): Promise<PodPlace> {
   let host = ADDRESS;
   return {
     address: ADDRESS,
+    nodeAddress: ADDRESS,
     get origin() {
       return `http://${host}`;
     },

@@ -7,6 +7,8 @@ import { type Finished, run } from '../../scripts/run.ts';
 export interface PodPlace extends AsyncDisposable {
   /** The address that the metadata server sees. */
   readonly address: string;
+  /** The address of its Node, as it sees it. */
+  readonly nodeAddress: string;
   /** Where the metadata server is from here, for a client that is told: `http://HOST[:PORT]`. */
   readonly origin: string;
   /** From now on the metadata server of this place is the one on this port of the host. */

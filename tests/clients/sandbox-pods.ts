@@ -2,8 +2,9 @@ import { pod } from '../../server/sandbox/kubernetes/objects.ts';
 import { type Inhabitant, type SandboxWorld, startSandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { startServe } from '../serve-process.ts';
 import { loopback } from './loopback.ts';
+import { INJECTED } from './network-namespace.ts';
 import type { PodNetwork } from './pod-network.ts';
-import type { PodPlace } from './pod-place.ts';
+import { type PodPlace, variablesFor } from './pod-place.ts';
 
 /** Somebody of the sandbox's world, and where to run clients as that one. */
 export interface SandboxPod {
@@ -12,7 +13,10 @@ export interface SandboxPod {
   readonly world: SandboxWorld;
 }
 
-export type SandboxPods = ReadonlyMap<Inhabitant['name'], SandboxPod> & AsyncDisposable;
+/** The sandbox's inhabitants, and one that is `annotated` in mode Environment: it has only the variables. */
+export type Resident = Inhabitant['name'] | 'environment';
+
+export type SandboxPods = ReadonlyMap<Resident, SandboxPod> & AsyncDisposable;
 
 /**
  * The sandbox's inhabitants on the given network, with `serve` behind them: one server for all where
@@ -20,28 +24,50 @@ export type SandboxPods = ReadonlyMap<Inhabitant['name'], SandboxPod> & AsyncDis
  */
 export async function startSandboxPods(network: PodNetwork): Promise<SandboxPods> {
   await using stack = new AsyncDisposableStack();
-  const pods = new Map<Inhabitant['name'], SandboxPod>();
-  const everybody: Inhabitant['name'][] = ['annotated', 'direct', 'denied', 'node'];
+  const pods = new Map<Resident, SandboxPod>();
+  const everybody: Resident[] = ['annotated', 'direct', 'denied', 'node', 'environment'];
   for (const names of network.podsHaveAddresses ? [everybody] : everybody.map((name) => [name])) {
     const world = stack.use(await startSandboxWorld());
-    const residents: SandboxPod[] = [];
-    for (const [index, inhabitant] of world.inhabitants.entries()) {
-      if (!names.includes(inhabitant.name)) continue;
-      const isNode = inhabitant.name === 'node';
-      const place = stack.use(isNode ? await loopback() : await network.place(index));
-      if (!isNode) {
-        const { name, namespace, serviceAccountName } = inhabitant;
+    const server = stack.use(await startServe(world));
+    for (const [index, name] of names.entries()) {
+      const inhabitant = inhabitantOf(world, name);
+      const place = stack.use(await placeOf(name, index, network));
+      if (name !== 'node') {
+        const { namespace, serviceAccountName } = inhabitant;
         const ips = [place.address];
         world.kubernetes.put(pod({ name, namespace, serviceAccountName, nodeName: world.nodeName, ips }));
       }
-      residents.push({ inhabitant, place, world });
-    }
-    const server = stack.use(await startServe(world));
-    for (const resident of residents) {
-      await resident.place.connect(server.port);
-      pods.set(resident.inhabitant.name, resident);
+      if (name === 'environment') {
+        pods.set(name, { inhabitant, place: onlyTold(place, server.port), world });
+      } else {
+        await place.connect(server.port);
+        pods.set(name, { inhabitant, place, world });
+      }
     }
   }
   const owned = stack.move();
   return Object.assign(pods, { [Symbol.asyncDispose]: () => owned.disposeAsync() });
+}
+
+function inhabitantOf(world: SandboxWorld, resident: Resident): Inhabitant {
+  const name = resident === 'environment' ? 'annotated' : resident;
+  const found = world.inhabitants.find((inhabitant) => inhabitant.name === name);
+  if (found === undefined) throw new Error(`the sandbox has no '${name}'`);
+  return found;
+}
+
+function placeOf(resident: Resident, index: number, network: PodNetwork): Promise<PodPlace> {
+  if (resident === 'node') return loopback();
+  const names = { ...INJECTED, hostsEntry: false, variables: false };
+  return resident === 'environment' ? network.place(index, names) : network.place(index);
+}
+
+/** A place that is not redirected: its clients are told where on the Node the server is. */
+function onlyTold(place: PodPlace, serverPort: number): PodPlace {
+  const host = `${place.nodeAddress}:${serverPort}`;
+  return {
+    ...place,
+    origin: `http://${host}`,
+    run: (command, variables) => place.run(command, { ...variablesFor(host), ...variables }),
+  };
 }
