@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { installClients } from '../tests/clients/client-programs.ts';
+import { coreDnsProgram } from '../tests/clients/core-dns/core-dns-program.ts';
 import { installLanguages } from '../tests/clients/languages/language-programs.ts';
 import { installOthers } from '../tests/clients/others/other-programs.ts';
 import { choosePodNetwork } from '../tests/clients/pod-network.ts';
@@ -234,20 +235,28 @@ async function bunTest(name: string, patterns: readonly string[]): Promise<Outco
 }
 
 /** The clients of languages that take minutes to bring, and the libraries of others that look at the same address. */
-export const languagesCheck: Check = { name: 'tests/clients/{languages,others}', run: languageTests };
+export const languagesCheck: Check = {
+  name: 'tests/clients/{core-dns,languages,others}',
+  run: languageTests,
+};
 
 async function languageTests(): Promise<Outcome> {
-  const [network, clients, others] = await Promise.all([
+  const [network, clients, others, coreDns] = await Promise.all([
     choosePodNetwork(),
     installLanguages(),
     installOthers(),
+    coreDnsProgram(),
   ]);
   const missing = [...clients, ...others].flatMap((client) =>
     'notRun' in client ? [`not run: ${client.name} (${client.notRun})`] : [],
   );
   return {
     ...(await bunTest('languages', ['tests/clients/*/*.test.ts'])),
-    notes: [network.description, ...missing],
+    notes: [
+      network.description,
+      ...missing,
+      ...(coreDns === undefined ? ['not run: CoreDNS (no go on PATH)'] : []),
+    ],
   };
 }
 

@@ -6,6 +6,7 @@ import {
   checks,
   clusterCheck,
   e2eCheck,
+  languagesCheck,
   moduleChecks,
   type Outcome,
   releaseChecks,
@@ -29,6 +30,11 @@ const command = new Command('scripts/test')
   .option(
     '--module',
     'tests/{module,chart,monitoring}: what is deployed, by cue, Helm and Prometheus (Go)',
+    false,
+  )
+  .option(
+    '--clients',
+    "tests/clients/*/: clients in Java, Rust and Ruby, and Azure's, AWS's and OpenTelemetry's libraries",
     false,
   )
   .option('--release', 'tests/{image,release,flux}: what is published, signed and pulled (Linux, Go)', false)
@@ -68,13 +74,14 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { module, release, apiServer, node, e2e } =
-  command.opts<Record<'module' | 'release' | 'apiServer' | 'node' | 'e2e', boolean>>();
+const { module, clients, release, apiServer, node, e2e } =
+  command.opts<Record<'module' | 'clients' | 'release' | 'apiServer' | 'node' | 'e2e', boolean>>();
 const progress = (line: string) => console.error(`  ${line}`);
 const outcomes: Outcome[] = [];
-if (!module && !release && !apiServer && !node && !e2e)
+if (!module && !clients && !release && !apiServer && !node && !e2e)
   outcomes.push(...(await Promise.all(checks.map(report))));
 if (module) for (const check of moduleChecks(progress)) outcomes.push(await report(check));
+if (clients) outcomes.push(await report(languagesCheck));
 if (release) for (const check of releaseChecks(progress)) outcomes.push(await report(check));
 // each alone: a cluster is as much as a small machine can carry
 if (apiServer) outcomes.push(await report(clusterCheck('api', progress)));

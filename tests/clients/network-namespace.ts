@@ -12,7 +12,8 @@ const SEARCH_DOMAINS = ['default.svc.cluster.local', 'svc.cluster.local', 'clust
 
 /** What of a Pod makes clients find the server, beside the redirect of its address. */
 export interface PodNames {
-  readonly dns: DnsBehavior;
+  /** How its DNS answers, or what starts a DNS server on the address that it asks. */
+  readonly dns: DnsBehavior | ((address: string) => Promise<AsyncDisposable>);
   /** Whether `metadata.google.internal` is in its /etc/hosts, as in an injected Pod. */
   readonly hostsEntry: boolean;
   /** Whether its containers have the three variables, as in an injected Pod. */
@@ -44,7 +45,8 @@ export async function networkNamespace(index: number, names: PodNames = INJECTED
   stack.defer(() => remove(process.pid, index));
   await writeFiles(name, hostAddress, names);
   await create(name, linkName(process.pid, index), hostAddress, address);
-  stack.use(await clusterDns(hostAddress, names.dns));
+  const { dns } = names;
+  stack.use(await (typeof dns === 'string' ? clusterDns(hostAddress, dns) : dns(hostAddress)));
   const variables = names.variables ? variablesFor(METADATA_ADDRESS) : {};
   const owned = stack.move();
   return {
