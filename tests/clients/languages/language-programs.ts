@@ -64,12 +64,14 @@ async function rustClients(): Promise<readonly (ClientProgram | MissingClient)[]
     },
     {
       name: 'Rust gcp_auth',
-      command: [program, 'gcp_auth'],
+      // else it asks a gcloud on PATH, which is another client
+      command: ['env', 'PATH=', program, 'gcp_auth'],
       asksForScopes: false,
       lacks: ['universe', 'email', 'idToken'],
       byVariables: 'nothing',
       noIDToken: NOT_ANNOTATED,
-      denied: /403/,
+      // it keeps the reason to itself
+      denied: /no available authentication method found/,
     },
   ];
 }
