@@ -10,7 +10,7 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { type Certificate, readCertificate } from '../http/certificate.ts';
 import { healthRoutes } from '../http/health.ts';
-import { listen } from '../http/listener.ts';
+import { PlainListener } from '../http/plain-listener.ts';
 import { TlsListener } from '../http/tls-listener.ts';
 import { AdmissionRestClient } from '../kubernetes/admission-client.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
@@ -65,8 +65,13 @@ export async function startWebhook(
   );
   const ending = new AbortController();
   const missing = () => (ending.signal.aborted ? ['ending'] : []);
-  const health = await started('--health-port', settings.healthPort, async () =>
-    listen(healthRoutes({ metrics, missing }), settings.healthPort),
+  const healthApp = healthRoutes({ metrics, missing });
+  const health = await started('--health-port', settings.healthPort, () =>
+    PlainListener.start({
+      port: settings.healthPort,
+      fetch: (request) => healthApp.fetch(request),
+      effects,
+    }),
   );
   const renewing = keepCertificateRenewed(
     certificate,
@@ -81,7 +86,7 @@ export async function startWebhook(
     },
     ending.signal,
   );
-  const ports = { webhookPort: listener.port, healthPort: health.port ?? 0 };
+  const ports = { webhookPort: listener.port, healthPort: health.port };
   log.info({ version, ...ports }, 'listening');
   return {
     ...ports,
@@ -89,7 +94,7 @@ export async function startWebhook(
       ending.abort();
       await renewing;
       await listener.stop();
-      await health.stop(true);
+      health.stop();
     },
   };
 }

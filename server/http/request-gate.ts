@@ -1,5 +1,5 @@
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 
 /** Bytes, of a request's line and headers. */
 export const LARGEST_HEAD = 16 * 1024;
@@ -26,7 +26,7 @@ export class RequestGate extends Duplex {
   #isHandingOn = false;
 
   constructor(
-    private readonly socket: TLSSocket,
+    private readonly socket: Socket,
     private readonly events: RequestGateEvents,
   ) {
     super();

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Now } from '../core/effects.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { BodyRefused } from './body-refused.ts';
 import { RequestGate } from './request-gate.ts';
 
-export interface TlsConnectionOptions {
+export interface HttpConnectionOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   /** Bytes. */
   readonly largestBody: number;
@@ -32,7 +32,7 @@ type State = 'idle' | 'head' | 'exchange' | 'closing';
  * One connection: one request at a time, each step with a deadline, and nothing of a body or an answer kept that is
  * not in the budget. A request that is answered before its body has come ends the connection: the rest is not read.
  */
-export class TlsConnection {
+export class HttpConnection {
   #state: State = 'idle';
   #deadline: number;
   #gate: RequestGate | undefined;
@@ -42,8 +42,8 @@ export class TlsConnection {
 
   constructor(
     readonly peer: string,
-    private readonly socket: TLSSocket,
-    private readonly options: TlsConnectionOptions,
+    private readonly socket: Socket,
+    private readonly options: HttpConnectionOptions,
   ) {
     this.#deadline = options.now() + IDLE;
     socket.on('error', () => socket.destroy());
@@ -53,7 +53,7 @@ export class TlsConnection {
     });
   }
 
-  /** After the handshake: what node:http reads. */
+  /** What node:http reads. */
   open(): RequestGate {
     const gate = new RequestGate(this.socket, {
       begun: () => this.#enter('head', HEAD),
@@ -195,5 +195,5 @@ export class TlsConnection {
 function requestOf({ method = 'GET', url = '/', headers }: IncomingMessage, body: ReadableStream): Request {
   const entries = Object.entries(headers).map(([name, value]): [string, string] => [name, `${value}`]);
   const hasBody = method !== 'GET' && method !== 'HEAD';
-  return new Request(`https://webhook${url}`, { method, headers: entries, ...(hasBody ? { body } : {}) });
+  return new Request(`http://localhost${url}`, { method, headers: entries, ...(hasBody ? { body } : {}) });
 }
