@@ -114,7 +114,8 @@ describe.skipIf(OPENSSL_MISSING)(
         await server.clock.advance(3000);
         await attacker.closed;
         await sending;
-        expect(attacker.received.toLowerCase()).toContain('connection: close');
+        const [first = ''] = attacker.received.toLowerCase().split('\r\n\r\n');
+        expect(first).toContain('connection: close');
       },
       30_000,
     );
@@ -131,9 +132,15 @@ describe.skipIf(OPENSSL_MISSING)(
     test('a request that is sent before the last is answered ends the connection', async () => {
       await using server = await listening();
       const pipelining = await client(server.port);
-      pipelining.socket.write('POST /hangs HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'.repeat(1000));
+      const hangs = 'POST /hangs HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
+      pipelining.socket.write(hangs.repeat(1000));
       await pipelining.closed;
-      expect(server.requests).toEqual(['/hangs']);
+      const later = await client(server.port);
+      later.socket.write(hangs);
+      while (server.requests.length < 2) await Bun.sleep(1);
+      later.socket.write(hangs);
+      await later.closed;
+      expect(server.requests).toEqual(['/hangs', '/hangs']);
     }, 30_000);
 
     test.each([
