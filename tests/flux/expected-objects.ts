@@ -29,7 +29,7 @@ export async function asApplied(
   return Promise.all(expected.map(async (object) => content(await objects.get(object))));
 }
 
-/** By which Flux, Helm and the API server know their own. */
+/** By which Flux, Helm and the API server know their own; each sets another app.kubernetes.io/managed-by too. */
 const MARKS =
   /^((kustomize|helm)\.toolkit\.fluxcd\.io\/|meta\.helm\.sh\/|deprecated\.daemonset\.template\.generation$)/;
 
@@ -39,8 +39,9 @@ function content(object: KubernetesObject | undefined): unknown {
   const { metadata, status: _, spec, ...rest } = object;
   const unmarked = (field: string) =>
     Object.fromEntries(
-      Object.entries(Object(metadata[field])).filter(
-        ([key, value]) => !MARKS.test(key) && !(key === 'app.kubernetes.io/managed-by' && value === 'Helm'),
+      Object.entries<string>(Object(metadata[field])).filter(
+        ([key, value]) =>
+          !MARKS.test(key) && !(key === 'app.kubernetes.io/managed-by' && ['Helm', 'timoni'].includes(value)),
       ),
     );
   // each Service has another

@@ -27,7 +27,7 @@ export interface PrometheusOptions {
   readonly ruleGroups?: readonly object[];
 }
 
-/** One series of an answer: instant queries give one sample, range queries several. */
+/** One series of an answer to an instant query. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   /** Seconds since the epoch, and the value. */
@@ -103,18 +103,10 @@ export class Prometheus implements AsyncDisposable {
 
   /** The present value of each series. */
   async query(query: string): Promise<readonly Series[]> {
-    return (await this.#vector('query', { query })).map(({ metric, value }) => ({
+    const { result } = (await this.#get('query', { query })) as { result: VectorElement[] };
+    return result.map(({ metric, value }) => ({
       labels: metric,
       samples: value === undefined ? [] : [sample(value)],
-    }));
-  }
-
-  /** The values of each series from `start` to `end`, seconds since the epoch. */
-  async queryRange(query: string, start: number, end: number, step: number): Promise<readonly Series[]> {
-    const parameters = { query, start: `${start}`, end: `${end}`, step: `${step}` };
-    return (await this.#vector('query_range', parameters)).map(({ metric, values = [] }) => ({
-      labels: metric,
-      samples: values.map(sample),
     }));
   }
 
@@ -138,11 +130,6 @@ export class Prometheus implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  async #vector(path: string, parameters: Readonly<Record<string, string>>): Promise<VectorElement[]> {
-    const { result } = (await this.#get(path, parameters)) as { result: VectorElement[] };
-    return result;
-  }
-
   /** https://prometheus.io/docs/prometheus/latest/querying/api/ says the shape of each `data`, by path. */
   async #get(path: string, parameters: Readonly<Record<string, string>>): Promise<unknown> {
     const response = await fetch(`${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
@@ -157,7 +144,6 @@ type WireSample = readonly [number, string];
 interface VectorElement {
   readonly metric: Readonly<Record<string, string>>;
   readonly value?: WireSample;
-  readonly values?: readonly WireSample[];
 }
 
 function sample([at, value]: WireSample): readonly [number, number] {
