@@ -24,6 +24,13 @@ const samples: Readonly<Record<string, Sample>> = {
   'certificates.caDuration': (number) => `${80_000 + number}h`,
   'certificates.duration': (number) => `${20_000 + number}h`,
   'certificates.renewBefore': (number) => `${10_000 + number}h`,
+  'webhook.initNetworkResources': (number) =>
+    [
+      'auto',
+      'none',
+      { requests: { memory: `${number}Mi` } },
+      { limits: { cpu: `${number}m`, memory: '1Gi' } },
+    ][number % 4],
   ImageTag: word,
   ImageDigest: (number) => `sha256:${number.toString(16).padStart(64, 'f')}`,
   Port: (number) => 20_000 + number,
