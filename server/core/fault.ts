@@ -27,6 +27,7 @@ export type FaultCode =
   | 'sts-subject-too-long'
   | 'iam-permission-denied'
   | 'quota-project-denied'
+  | 'google-api-disabled'
   | 'google-account-missing'
   | 'iam-refused'
   // what the caller asked for

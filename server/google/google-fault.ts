@@ -11,6 +11,7 @@ export type GoogleFaultCode = Extract<
   | 'sts-subject-too-long'
   | 'iam-permission-denied'
   | 'quota-project-denied'
+  | 'google-api-disabled'
   | 'google-account-missing'
   | 'iam-refused'
 >;
@@ -39,6 +40,9 @@ const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
   'quota-project-denied':
     'Grant roles/serviceusage.serviceUsageConsumer on the project in the annotation iam.gke.io/credential-quota-project to ' +
     'the principal of this Kubernetes ServiceAccount, or remove the annotation.',
+  'google-api-disabled':
+    'Enable the API in the project that the message names: gcloud services enable sts.googleapis.com ' +
+    'iamcredentials.googleapis.com --project PROJECT. It takes some minutes to have an effect.',
   'google-account-missing':
     'Create the Google service account, or correct the annotation iam.gke.io/gcp-service-account.',
   'iam-refused':

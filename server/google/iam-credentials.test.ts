@@ -78,6 +78,21 @@ describe('generateAccessToken', () => {
     });
   });
 
+  test('is not possible while the API is disabled, which no grant mends', async () => {
+    const message =
+      'IAM Service Account Credentials API has not been used in project 123456789012 before or it is disabled.';
+    const details = [
+      { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'SERVICE_DISABLED' },
+      { '@type': 'type.googleapis.com/google.rpc.LocalizedMessage' },
+    ];
+    const { outcome } = generate(Response.json({ error: { message, details } }, { status: 403 }));
+    expect(await outcome).toMatchObject({
+      code: 'google-api-disabled',
+      googleMessage: message,
+      remedy: expect.stringContaining('gcloud services enable'),
+    });
+  });
+
   test('never ends later than was asked for, whatever the clocks say', async () => {
     const { outcome } = generate(Response.json({ accessToken: 'ya29', expireTime: '2026-01-01T01:20:00Z' }));
     expect(await outcome).toMatchObject({ expiresAt: NOW + 3_600_000 });

@@ -5,7 +5,7 @@ import { expiryOf } from '../credentials/expiring.ts';
 import { member } from '../credentials/upstream.ts';
 import type { Impersonation } from './google-account.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
-import { expired, postToGoogle, unintelligible } from './post-to-google.ts';
+import { API_DISABLED, expired, postToGoogle, reasonsOf, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
 /** Google makes ID tokens for an hour. Milliseconds. */
@@ -25,8 +25,8 @@ export class IamCredentials {
   /**
    * An access token of the account, asked for by whoever `bearer` is; ends when Google says, and by this
    * machine's clock no later than `lifetimeSeconds` from now.
-   * Throws `google-unavailable`, `iam-permission-denied`, `quota-project-denied`, `google-account-missing` or
-   * `iam-refused`.
+   * Throws `google-unavailable`, `iam-permission-denied`, `quota-project-denied`, `google-api-disabled`,
+   * `google-account-missing` or `iam-refused`.
    */
   async generateAccessToken(
     bearer: Secret,
@@ -112,7 +112,7 @@ export class IamCredentials {
 }
 
 function refusalCode(status: number, body: unknown): GoogleFaultCode {
-  if (status === 403) return isQuotaProjectDenied(body) ? 'quota-project-denied' : 'iam-permission-denied';
+  if (status === 403) return denialCode(reasonsOf(body));
   return status === 404 ? 'google-account-missing' : 'iam-refused';
 }
 
@@ -127,10 +127,8 @@ function expOf(idToken: string): number | undefined {
   }
 }
 
-/** Whether the caller may not use the project of `x-goog-user-project`: an ErrorInfo, google.rpc.error_details. */
-function isQuotaProjectDenied(body: unknown): boolean {
-  const details = member(member(body, 'error'), 'details');
-  return (
-    Array.isArray(details) && details.some((detail) => member(detail, 'reason') === 'USER_PROJECT_DENIED')
-  );
+function denialCode(reasons: readonly unknown[]): GoogleFaultCode {
+  if (reasons.includes(API_DISABLED)) return 'google-api-disabled';
+  // the caller may not use the project of `x-goog-user-project`
+  return reasons.includes('USER_PROJECT_DENIED') ? 'quota-project-denied' : 'iam-permission-denied';
 }

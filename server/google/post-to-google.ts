@@ -62,6 +62,15 @@ export function expired(operation: GoogleOperation): GoogleFault {
   });
 }
 
+/** A reason of {@link reasonsOf}: the API is not enabled in the project that the call is counted against. */
+export const API_DISABLED = 'SERVICE_DISABLED';
+
+/** Why Google refused, as each ErrorInfo of the body says: google.rpc.error_details. */
+export function reasonsOf(body: unknown): readonly unknown[] {
+  const details = member(member(body, 'error'), 'details');
+  return Array.isArray(details) ? details.map((detail) => member(detail, 'reason')) : [];
+}
+
 /** IAM says `{error: {message}}` (google.rpc.Status), STS `{error, error_description}` (RFC 6749, 5.2). */
 function messageOf(json: unknown): string {
   const error = member(json, 'error');

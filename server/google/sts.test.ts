@@ -51,6 +51,18 @@ describe('Sts', () => {
     expect(outcome).toHaveProperty('token.reveal');
   });
 
+  test('is not possible while its API is disabled, which has nothing to do with the provider', async () => {
+    const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'SERVICE_DISABLED' }];
+    const { outcome } = await exchange(
+      Response.json({ error: { code: 403, message: 'words', details } }, { status: 403 }),
+    );
+    expect(outcome).toMatchObject({
+      code: 'google-api-disabled',
+      operation: 'federated token',
+      googleMessage: 'words',
+    });
+  });
+
   test.each([undefined, null])('ends with the Kubernetes token where expires_in is %p', async (value) => {
     const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: value }));
     expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });

@@ -3,7 +3,8 @@ import { Secret } from '../core/secret.ts';
 import { expiryOf } from '../credentials/expiring.ts';
 import { member } from '../credentials/upstream.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
-import { expired, postToGoogle, unintelligible } from './post-to-google.ts';
+import type { GoogleFaultCode } from './google-fault.ts';
+import { API_DISABLED, expired, postToGoogle, reasonsOf, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 
 const OPERATION = 'federated token';
@@ -23,7 +24,8 @@ export class Sts {
 
   /**
    * The federated token for a token of the cluster's (RFC 8693, 2.1); `scope` is separated by spaces.
-   * It expires no later than that one. Throws `google-unavailable`, `sts-refused` or `sts-subject-too-long`.
+   * It expires no later than that one. Throws `google-unavailable`, `sts-refused`,
+   * `sts-subject-too-long` or `google-api-disabled`.
    */
   async exchange(subject: KubernetesToken, scope: string, signal: AbortSignal): Promise<ExpiringToken> {
     const askedAt = this.#effects.now();
@@ -42,7 +44,7 @@ export class Sts {
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         }).toString(),
         credential: subject.token,
-        refusal: (_, body) => (isSubjectTooLong(body) ? 'sts-subject-too-long' : 'sts-refused'),
+        refusal: (_, body) => refusalCode(body),
       },
       signal,
     );
@@ -55,6 +57,11 @@ export class Sts {
     if (expiresAt === undefined) throw expired(OPERATION);
     return { token: new Secret(token), expiresAt };
   }
+}
+
+function refusalCode(body: unknown): GoogleFaultCode {
+  if (isSubjectTooLong(body)) return 'sts-subject-too-long';
+  return reasonsOf(body).includes(API_DISABLED) ? 'google-api-disabled' : 'sts-refused';
 }
 
 /** Google's words of 2026: 'The size of mapped attribute google.subject exceeds the 127 bytes limit. …' */

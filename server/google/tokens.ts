@@ -16,8 +16,8 @@ export interface Tokens {
   /**
    * An access token of the annotated Google account, or the federated token itself where there is no annotation.
    * `scopes` is the raw comma- or space-separated list, empty for the default.
-   * Throws `google-unavailable`, `sts-refused`, `iam-permission-denied`, `google-account-missing`, `iam-refused`,
-   * `account-annotation-invalid`, `parameter-invalid`, `caller-busy` and the Kubernetes codes of a TokenRequest.
+   * Throws `google-unavailable`, `sts-refused`, `iam-permission-denied`, `google-api-disabled`, `google-account-missing`,
+   * `iam-refused`, `account-annotation-invalid`, `parameter-invalid`, `caller-busy` and the Kubernetes codes of a TokenRequest.
    */
   accessToken(caller: Caller, scopes: string): Promise<ExpiringToken>;
   cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined;

@@ -32,6 +32,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
   'sts-subject-too-long': 403,
   'iam-permission-denied': 403,
   'quota-project-denied': 403,
+  'google-api-disabled': 403,
   'quota-project-invalid': 404,
   'google-account-missing': 404,
   'iam-refused': 403,
@@ -100,6 +101,17 @@ test('a refusal of STS says what Google said', () => {
   });
   expect(answerToFailure(refused, CALLER).body).toBe(
     'Unable to generate federated token; STS returned 400 Bad Request: The audience in ID Token does not match the expected audience.',
+  );
+});
+
+test.each([
+  ['federated token', 'STS'],
+  ['identity token', 'IAM'],
+] as const)('a disabled API, for a %s, is of %s, and no word of a missing grant', (operation, service) => {
+  const googleMessage = 'API has not been used in project 1 before or it is disabled.';
+  const disabled = new GoogleFault('google-api-disabled', { operation, status: 403, googleMessage });
+  expect(answerToFailure(disabled, CALLER).body).toBe(
+    `Unable to generate ${operation}; ${service} returned 403 Forbidden: ${googleMessage}`,
   );
 });
 

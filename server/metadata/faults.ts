@@ -117,6 +117,15 @@ For more information, refer to the Workload Identity documentation:
         message: 'Caller does not have required permission to use the quota project.',
       }),
   },
+  // GKE says here, too, that an IAM policy binding could be missing
+  'google-api-disabled': {
+    status: 403,
+    text: (fault) =>
+      refusal(fault instanceof GoogleFault && fault.operation === 'federated token' ? 'STS' : 'IAM', fault, {
+        status: 403,
+        message: 'the API is disabled.',
+      }),
+  },
   'google-account-missing': {
     status: 404,
     text: (fault) => refusal('IAM', fault, { status: 404, message: 'Requested entity was not found.' }),
