@@ -5,7 +5,7 @@ import { AddressRange } from '../kubernetes/address-range.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
-import { annotated } from '../testing/annotated.ts';
+import { annotated } from '../testing/fake-metadata.ts';
 import { FakeResource } from '../testing/fake-resource.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
 import type { Caller } from './caller.ts';

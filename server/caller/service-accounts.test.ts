@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { googleAnnotations } from '../google/google-account.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import { annotated as annotationsFor } from '../testing/annotated.ts';
+import { annotated as annotationsFor } from '../testing/fake-metadata.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
 

@@ -6,7 +6,7 @@ import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
-import { annotated } from '../testing/annotated.ts';
+import { annotated } from '../testing/fake-metadata.ts';
 import { NodeCallers } from './callers.ts';
 
 // The client, the reflectors and the callers against HTTP and a real clock: what fakes cannot show.

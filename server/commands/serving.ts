@@ -14,7 +14,7 @@ import { instanceName } from '../kubernetes/instance-name.ts';
 import { KeyRotation } from '../kubernetes/key-rotation.ts';
 import { readClusterKeys } from '../kubernetes/key-set.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
-import { warnOfLocation } from '../metadata/location-warning.ts';
+import { warnOfLocation } from '../metadata/facts.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Log } from '../telemetry/events.ts';

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { BackOffs } from './back-offs.ts';
-import { PATIENCE } from './retry.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { PATIENCE } from './exchange-steps.ts';
+import { UpstreamFault } from './failure.ts';
 
 function pod(name: string): Caller {
   return {

@@ -1,8 +1,7 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
-import { cooldown, isTransient } from './failure.ts';
-import { PATIENCE } from './retry.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { PATIENCE } from './exchange-steps.ts';
+import { cooldown, isTransient, UpstreamFault } from './failure.ts';
 
 interface Rest {
   error: unknown;

@@ -1,5 +1,5 @@
 import type { Random } from '../core/effects.ts';
-import type { Expiring } from './expiring.ts';
+import type { Expiring } from './credential.ts';
 import { cooldown } from './failure.ts';
 
 const LONGEST_LEAD = 10 * 60_000;

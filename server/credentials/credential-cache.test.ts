@@ -2,9 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
+import type { Expiring } from './credential.ts';
 import { CredentialCache, type CredentialCacheOptions } from './credential-cache.ts';
-import type { Expiring } from './expiring.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { UpstreamFault } from './failure.ts';
 
 interface ExpiringToken extends Expiring {
   readonly token: Secret;

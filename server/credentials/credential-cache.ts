@@ -1,9 +1,8 @@
 import type { Effects } from '../core/effects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
 import { CacheEntry } from './cache-entry.ts';
-import type { Expiring } from './expiring.ts';
+import type { Expiring, Identity } from './credential.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
-import type { Identity } from './identity.ts';
 
 /*
  * Max age        A token is handed out until its minimum life is reached, never after.

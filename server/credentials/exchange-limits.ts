@@ -3,7 +3,6 @@ import type { Now } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { Places } from '../core/places.ts';
 import type { DomainEvents } from '../telemetry/events.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface ExchangeLimitsSettings {
   /** Exchanges a minute that one Pod, or the Node itself, may cause; half of them at once. */
@@ -130,4 +129,40 @@ function bucket(perMinute: number, now: number): TokenBucket {
 
 function seconds(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds / 1000));
+}
+
+/** A token bucket: so many at once, and then as many as come back with time. Full at first. */
+class TokenBucket {
+  #tokens: number;
+  #countedAt: number;
+
+  constructor(
+    private readonly burst: number,
+    private readonly perMinute: number,
+    now: number,
+  ) {
+    this.#tokens = burst;
+    this.#countedAt = now;
+  }
+
+  /** Milliseconds until there is a token; 0 if there is one. */
+  wait(now: number): number {
+    this.#refill(now);
+    return this.#tokens >= 1 ? 0 : ((1 - this.#tokens) / this.perMinute) * 60_000;
+  }
+
+  /** Takes one if there is one. */
+  take(now: number): boolean {
+    this.#refill(now);
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  #refill(now: number): void {
+    // a clock that is set back takes nothing away
+    const passed = Math.max(0, now - this.#countedAt);
+    this.#countedAt = now;
+    this.#tokens = Math.min(this.burst, this.#tokens + (passed / 60_000) * this.perMinute);
+  }
 }

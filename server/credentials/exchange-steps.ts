@@ -1,7 +1,21 @@
+import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
+import { withTimeLimit } from '../core/time-limit.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
-import { isTransient } from './failure.ts';
-import { retry } from './retry.ts';
+import { isTransient, retryAfter } from './failure.ts';
+
+/**
+ * From the start of an exchange, how long another attempt may begin: google-auth waits 3 s for an answer of the
+ * metadata server (google/auth/compute_engine/_metadata.py), and an attempt takes a while itself. Milliseconds.
+ */
+export const PATIENCE = 2500;
+
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 1000;
+// A connection that some NAT has forgotten hangs: it is given up while the client still waits. Later
+// attempts get longer, so that a cloud that is merely slow is not cut off every time.
+const FIRST_TIME_LIMIT = 2000;
+const TIME_LIMIT = 5000;
 
 /** Runs the steps of exchanges: each counted, timed, limited in time and retried while its failures are transient. */
 export class ExchangeSteps {
@@ -34,5 +48,29 @@ export class ExchangeSteps {
       }
     };
     return retry(counted, late, deadline, this.effects);
+  }
+}
+
+/**
+ * What `attempt` returns, tried again after each transient failure for as long as another attempt may start
+ * before `deadline` (milliseconds since the epoch), Retry-After included. `late` is the failure of an attempt
+ * that takes too long. Throws the last failure.
+ */
+export async function retry<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  late: () => Error,
+  deadline: number,
+  { now, sleep, random }: Pick<Effects, 'now' | 'sleep' | 'random'>,
+): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    const limit = failures === 0 ? FIRST_TIME_LIMIT : TIME_LIMIT;
+    try {
+      return await withTimeLimit(sleep, limit, late, undefined, attempt);
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      const pause = Math.max(backoff(failures + 1, FIRST_PAUSE, LONGEST_PAUSE, random), retryAfter(error));
+      if (now() + pause >= deadline) throw error;
+      await sleep(pause);
+    }
   }
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { cooldown, isTransient } from './failure.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { cooldown, isTransient, UpstreamFault } from './failure.ts';
 
 const unavailable = (retryAfter?: number) =>
   new UpstreamFault('google-unavailable', 'no response', {

@@ -1,7 +1,32 @@
 import { backoff } from '../core/backoff.ts';
 import type { Random } from '../core/effects.ts';
-import { Fault } from '../core/fault.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
+
+export interface UpstreamFaultFacts {
+  readonly remedy: string;
+  /** Whether the same request may succeed when it is made again. */
+  readonly transient: boolean;
+  /** The HTTP status of the response; undefined if none came. */
+  readonly status?: number | undefined;
+  /** The `Retry-After` of the response in milliseconds, if it had one. */
+  readonly retryAfter?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A cloud refused, or did not respond. Each cloud has its own subclass, with its own words. */
+export class UpstreamFault extends Fault {
+  readonly transient: boolean;
+  readonly status: number | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor(code: FaultCode, message: string, facts: UpstreamFaultFacts) {
+    super(code, message, { remedy: facts.remedy, cause: facts.cause });
+    this.name = 'UpstreamFault';
+    this.transient = facts.transient;
+    this.status = facts.status;
+    this.retryAfter = facts.retryAfter;
+  }
+}
 
 const FIRST_COOLDOWN = 500;
 const LONGEST_COOLDOWN = 10_000;

@@ -5,13 +5,14 @@ import { printable } from '../core/printable.ts';
 import { isTransient } from '../credentials/failure.ts';
 import { member } from '../credentials/upstream.ts';
 import type { Exchanges } from '../google/exchanges.ts';
-import { type Impersonation, impersonationOf } from '../google/google-account.ts';
+import {
+  type GoogleServiceAccountEmail,
+  type Impersonation,
+  impersonationOf,
+} from '../google/google-account.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import type { GoogleServiceAccountEmail } from '../google/google-service-account-email.ts';
-import { principalOf } from '../google/principal.ts';
-import { DEFAULT_SCOPES } from '../google/scopes.ts';
-import type { ExpiringToken } from '../google/tokens.ts';
-import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import { DEFAULT_SCOPES, type ExpiringToken } from '../google/tokens.ts';
+import { principalOf, type WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 

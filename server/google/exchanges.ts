@@ -1,9 +1,8 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
-import { ExchangeSteps } from '../credentials/exchange-steps.ts';
-import { expiryOf } from '../credentials/expiring.ts';
-import { PATIENCE } from '../credentials/retry.ts';
+import { expiryOf } from '../credentials/credential.ts';
+import { ExchangeSteps, PATIENCE } from '../credentials/exchange-steps.ts';
 import type { KubernetesClient, KubernetesToken } from '../kubernetes/client.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import type { Impersonation } from './google-account.ts';

@@ -1,13 +1,15 @@
 import { expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault } from '../core/fault.ts';
-import { annotated } from '../testing/annotated.ts';
+import { annotated } from '../testing/fake-metadata.ts';
 import {
   googleAccountOf,
   googleAnnotations,
   hasPrincipalAsEmail,
   impersonationOf,
   PRINCIPAL_AS_EMAIL_ANNOTATION,
+  parseGoogleServiceAccountEmail,
+  parseQuotaProject,
   QUOTA_PROJECT_ANNOTATION,
   readGoogleAccount,
   tokenVersion,
@@ -93,4 +95,48 @@ test('the principal is the email only with the value true', () => {
   const has = (value: string) =>
     hasPrincipalAsEmail({ annotations: { [PRINCIPAL_AS_EMAIL_ANNOTATION]: value } });
   expect(['true', 'true\n', 'false', '', 'yes'].map(has)).toEqual([true, true, false, false, false]);
+});
+
+test.each([
+  'app@my-project.iam.gserviceaccount.com',
+  '123456789012-compute@developer.gserviceaccount.com',
+  'my-project@appspot.gserviceaccount.com',
+  'my-project.example.com@appspot.gserviceaccount.com',
+  'app@example.com.my-project.iam.gserviceaccount.com',
+  'service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com',
+])('%s is a Google service account', (email) => {
+  expect<string | undefined>(parseGoogleServiceAccountEmail(email)).toBe(email);
+});
+
+test.each([
+  '',
+  'app',
+  'app@example.com',
+  'app@gserviceaccount.com.evil.example',
+  'app@evilgserviceaccount.com',
+  'app/../other@my-project.iam.gserviceaccount.com',
+  'app@my-project.iam.gserviceaccount.com:generateIdToken?x=',
+  'app@my-project.iam.gserviceaccount.com\n',
+  'a b@my-project.iam.gserviceaccount.com',
+  `${'a'.repeat(300)}@my-project.iam.gserviceaccount.com`,
+])('%p is not', (email) => {
+  expect(parseGoogleServiceAccountEmail(email)).toBeUndefined();
+});
+
+test.each(['my-project', 'a12345', 'example.com:my-project', '123456789012'])('%s is a project', (value) => {
+  expect(parseQuotaProject(value)).toBe(value as never); // the brand is what is under test
+});
+
+test.each([
+  'short',
+  'My-Project',
+  '1-project',
+  'my-project-',
+  'my_project',
+  'projects/my-project',
+  'my-project\r\nx-evil: 1',
+  '0123',
+  `p${'x'.repeat(30)}`,
+])('%j is not', (value) => {
+  expect(parseQuotaProject(value)).toBeUndefined();
 });

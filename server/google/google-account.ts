@@ -3,11 +3,41 @@ import type { CloudAnnotations } from '../caller/service-accounts.ts';
 import { Fault } from '../core/fault.ts';
 import { escaped } from '../core/printable.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import {
-  type GoogleServiceAccountEmail,
-  parseGoogleServiceAccountEmail,
-} from './google-service-account-email.ts';
-import { parseQuotaProject, type QuotaProject } from './quota-project.ts';
+
+declare const brand: unique symbol;
+
+/**
+ * The email of a Google service account. Project accounts, domain-scoped projects
+ * (`NAME@DOMAIN.COM.PROJECT.iam.gserviceaccount.com`), the Compute Engine default
+ * (`NUM-compute@developer.gserviceaccount.com`) and App Engine's
+ * (`PROJECT@appspot.gserviceaccount.com`) are all valid.
+ */
+export type GoogleServiceAccountEmail = string & { readonly [brand]: 'GoogleServiceAccountEmail' };
+
+// Google's services accept any *.gserviceaccount.com account; the characters are what keeps the
+// value harmless in a URL path. At most 254 characters, RFC 5321.
+const PATTERN =
+  /^[a-z0-9](?:[a-z0-9._-]{0,126})@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}gserviceaccount\.com$/;
+
+/** The email, or undefined where `value` is not one of a Google service account. */
+export function parseGoogleServiceAccountEmail(value: string): GoogleServiceAccountEmail | undefined {
+  // the pattern is the proof of the brand
+  return value.length <= 254 && PATTERN.test(value) ? (value as GoogleServiceAccountEmail) : undefined;
+}
+
+/** The ID or number of a Google Cloud project. */
+export type QuotaProject = string & { readonly [brand]: 'QuotaProject' };
+
+// https://cloud.google.com/resource-manager/docs/creating-managing-projects: 6 to 30 characters; older projects of an
+// organisation have its domain in front. The characters are also what keeps it harmless in a header.
+const ID = /^(?:[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
+const NUMBER = /^[1-9][0-9]{0,18}$/;
+
+/** The project, or undefined if `value` cannot be the ID or number of one. */
+export function parseQuotaProject(value: string): QuotaProject | undefined {
+  // the patterns are the proof of the brand
+  return ID.test(value) || NUMBER.test(value) ? (value as QuotaProject) : undefined;
+}
 
 /** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
 export const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';

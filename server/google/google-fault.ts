@@ -1,5 +1,5 @@
 import type { FaultCode } from '../core/fault.ts';
-import { UpstreamFault } from '../credentials/upstream-fault.ts';
+import { UpstreamFault } from '../credentials/failure.ts';
 
 /** What was asked of Google. */
 export type GoogleOperation = 'federated token' | 'access token' | 'identity token';

@@ -6,10 +6,10 @@ import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/rest-client.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
-import { annotated } from '../testing/annotated.ts';
+import { annotated } from '../testing/fake-metadata.ts';
 import { QUOTA_PROJECT_ANNOTATION } from './google-account.ts';
 import { GoogleTokens } from './google-tokens.ts';
-import { principalOf } from './principal.ts';
+import { principalOf } from './workload-identity-provider.ts';
 
 // Real HTTP, real signatures and real IAM policies: what the fakes of google-tokens.test.ts take for granted.
 

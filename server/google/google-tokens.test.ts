@@ -2,13 +2,12 @@ import { describe, expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
 import { Fault } from '../core/fault.ts';
 import { ExchangeLimits } from '../credentials/exchange-limits.ts';
-import { annotated } from '../testing/annotated.ts';
 import { FakeGoogle, iamRefusal } from '../testing/fake-google.ts';
+import { annotated } from '../testing/fake-metadata.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { QUOTA_PROJECT_ANNOTATION } from './google-account.ts';
 import { GoogleTokens, type GoogleTokensSettings } from './google-tokens.ts';
-import { DEFAULT_SCOPES } from './scopes.ts';
-import type { ExpiringToken } from './tokens.ts';
+import { DEFAULT_SCOPES, type ExpiringToken } from './tokens.ts';
 import { WorkloadIdentityProvider } from './workload-identity-provider.ts';
 
 const MINUTE = 60_000;

@@ -3,10 +3,10 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
 import { BackOffs } from '../credentials/back-offs.ts';
+import { identityOf } from '../credentials/credential.ts';
 import { CredentialCache } from '../credentials/credential-cache.ts';
 import type { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { isOfOneCaller, isTransient } from '../credentials/failure.ts';
-import { identityOf } from '../credentials/identity.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
@@ -19,8 +19,7 @@ import {
   tokenVersion,
 } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
-import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
-import type { ExpiringToken, Tokens } from './tokens.ts';
+import { DEFAULT_SCOPES, type ExpiringToken, normaliseScopes, type Tokens } from './tokens.ts';
 
 export interface GoogleTokensSettings extends ExchangeSettings {
   readonly cacheTokens: boolean;

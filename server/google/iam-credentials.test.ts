@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { UnsecuredJWT } from 'jose';
 import { Secret } from '../core/secret.ts';
-import { parseGoogleServiceAccountEmail } from './google-service-account-email.ts';
+import { parseGoogleServiceAccountEmail, parseQuotaProject } from './google-account.ts';
 import { IamCredentials } from './iam-credentials.ts';
-import { parseQuotaProject } from './quota-project.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const BEARER = new Secret('federated');

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
-import { expiryOf } from '../credentials/expiring.ts';
+import { expiryOf } from '../credentials/credential.ts';
 import { member } from '../credentials/upstream.ts';
 import type { Impersonation } from './google-account.ts';
 import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';

@@ -1,6 +1,6 @@
 import type { Effects } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
-import { expiryOf } from '../credentials/expiring.ts';
+import { expiryOf } from '../credentials/credential.ts';
 import { member } from '../credentials/upstream.ts';
 import type { KubernetesToken } from '../kubernetes/client.ts';
 import type { GoogleFaultCode } from './google-fault.ts';

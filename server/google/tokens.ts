@@ -1,6 +1,6 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Secret } from '../core/secret.ts';
-import type { Expiring } from '../credentials/expiring.ts';
+import type { Expiring } from '../credentials/credential.ts';
 
 export interface ExpiringToken extends Expiring {
   readonly token: Secret;
@@ -23,4 +23,30 @@ export interface Tokens {
   cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined;
   /** A Google-signed ID token for `audience`. Throws as above, and `account-annotation-missing`, `audience-missing`. */
   idToken(caller: Caller, audience: string): Promise<ExpiringToken>;
+}
+
+/** What a token is for where the caller does not say; what GKE gives. Separated by spaces, in order. */
+export const DEFAULT_SCOPES =
+  'https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/userinfo.email';
+
+const LONGEST_LIST = 4096;
+const MOST_SCOPES = 32;
+// scope-token of RFC 6749, 3.3, without the comma that separates them here
+const SCOPE = /^[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}$/;
+
+/**
+ * The list in its one spelling: sorted, each once, separated by single spaces, so that lists which mean the same
+ * share one token; the default for an empty list. Undefined where it is too long or holds what is no scope.
+ */
+export function normaliseScopes(list: string): string | undefined {
+  if (list === '') return DEFAULT_SCOPES;
+  if (list.length > LONGEST_LIST) return undefined;
+  const scopes = new Set(list.split(/[,\s]+/));
+  scopes.delete('');
+  if (scopes.size === 0) return DEFAULT_SCOPES;
+  if (scopes.size > MOST_SCOPES) return undefined;
+  for (const scope of scopes) {
+    if (!SCOPE.test(scope)) return undefined;
+  }
+  return [...scopes].sort().join(' ');
 }

@@ -1,4 +1,5 @@
 import { Fault } from '../core/fault.ts';
+import type { ServiceAccount } from '../kubernetes/objects.ts';
 
 const FORM = 'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER';
 
@@ -37,4 +38,16 @@ export class WorkloadIdentityProvider {
   toString(): string {
     return this.name;
   }
+}
+
+/**
+ * A ServiceAccount as IAM policies name it, if the provider maps `google.subject` to `assertion.sub`:
+ * https://cloud.google.com/iam/docs/principal-identifiers
+ */
+export function principalOf(
+  { namespace, name }: Pick<ServiceAccount, 'namespace' | 'name'>,
+  { projectNumber, pool }: Pick<WorkloadIdentityProvider, 'projectNumber' | 'pool'>,
+): string {
+  const pools = `principal://iam.googleapis.com/projects/${projectNumber}/locations/global/workloadIdentityPools`;
+  return `${pools}/${pool}/subject/system:serviceaccount:${namespace}:${name}`;
 }

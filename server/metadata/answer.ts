@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Account, Instance } from './facts.ts';
+import { type Directory, entriesOf, type Row, type Value } from './tree.ts';
 
 /** What the metadata API says to one request; the routes make it a Response. */
 export interface Answer {
@@ -31,4 +33,82 @@ export function headersOf(answer: Omit<Answer, 'body' | 'status'>): Record<strin
     ...(answer.etag === undefined ? {} : { ETag: answer.etag }),
     ...answer.headers,
   };
+}
+
+/** The form asked for by `alt`; undefined: text for a value or a listing, JSON for what is below a directory. */
+export type Alt = 'json' | 'text' | undefined;
+
+/** What values are computed from; `account` is the caller's, where one was identified. */
+export interface View {
+  readonly instance: Instance;
+  readonly account: Account | undefined;
+}
+
+type Branch = Map<string, Value | Branch>;
+
+function answer(contentType: Answer['contentType'], body: string): Answer {
+  return { status: 200, contentType, body, etag: etagOf(body) };
+}
+
+function json(value: unknown): Answer {
+  return answer('application/json', JSON.stringify(value));
+}
+
+function lines(items: readonly string[]): string {
+  return items.map((item) => `${item}\n`).join('');
+}
+
+/** A scalar without a newline at its end (gcloud checks that numeric-project-id is all digits); a list has one an item. */
+export function renderValue(value: Value, alt: Alt): Answer {
+  if (alt === 'json') return json(value);
+  return answer('application/text', typeof value === 'object' ? lines(value) : String(value));
+}
+
+/** The names in a directory, one a line, directories with their slash. */
+export function renderListing(directory: Directory, { account }: View, alt: Alt): Answer {
+  const names = entriesOf(directory, account?.name).map(({ name, row }) =>
+    row.kind === 'directory' ? `${name}/` : name,
+  );
+  return alt === 'json' ? json(names) : answer('application/text', lines(names));
+}
+
+/**
+ * Everything below a directory but tokens: one JSON object, its keys in camel case but for attributes and
+ * accounts, or, as text, a line `path/below value` for each value.
+ */
+export function renderRecursively(directory: Directory, view: View, alt: Alt): Answer {
+  if (alt !== 'text') return json(asObject(below(directory, view, camelCase)));
+  return answer('application/text', lines(asLines(below(directory, view, (name) => name))));
+}
+
+/** The value of a row; undefined for what has none of its own: directories, tokens, an account without a caller. */
+export function resolveValue(row: Row, { instance, account }: View): Value | undefined {
+  if (row.kind === 'of-instance') return row.value(instance);
+  return row.kind === 'of-account' && account !== undefined ? row.value(account) : undefined;
+}
+
+function below(directory: Directory, view: View, spell: (name: string) => string): Branch {
+  const branch = new Map<string, Value | Branch>();
+  for (const { name, row } of entriesOf(directory, view.account?.name)) {
+    const value = row.kind === 'directory' ? below(row, view, spell) : resolveValue(row, view);
+    if (value !== undefined) branch.set(directory.verbatim === true ? name : spell(name), value);
+  }
+  return branch;
+}
+
+function asObject(branch: Branch): object {
+  const entries = [...branch].map(([name, value]) => [name, value instanceof Map ? asObject(value) : value]);
+  return Object.fromEntries(entries);
+}
+
+function asLines(branch: Branch): string[] {
+  return [...branch].flatMap(([name, value]) => {
+    if (value instanceof Map) return asLines(value).map((line) => `${name}/${line}`);
+    if (typeof value === 'object') return value.map((item, index) => `${name}/${index} ${item}`);
+    return [`${name} ${value}`];
+  });
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Caller } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
 import { googleAccountOf, hasPrincipalAsEmail } from '../google/google-account.ts';
-import { principalOf } from '../google/principal.ts';
-import type { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import { principalOf, type WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
+import type { Log } from '../telemetry/events.ts';
 
 /** What the settings say of the instance that the metadata describes. */
 export interface InstanceSettings {
@@ -86,4 +87,38 @@ export function accountOf(
   if (account !== undefined) return { name: account, email: account };
   if (!hasPrincipalAsEmail(caller.serviceAccount)) return { name: pool, email: pool };
   return { name: pool, email: principalOf(caller.serviceAccount, workloadIdentityProvider) };
+}
+
+const REMEDY =
+  'Set --cluster-location (CLUSTER_LOCATION, settings.clusterLocation of the module) to a region of Google ' +
+  'Cloud near the cluster, such as europe-west1, or label the Node with topology.kubernetes.io/zone.';
+
+export interface LocationWarningOptions {
+  readonly settings: Located['settings'];
+  /** This Node; undefined until it is known. */
+  node(): ReturnType<Located['node']> | undefined;
+  readonly effects: Pick<Effects, 'sleep'>;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+/** Warns once, as soon as the Node is known, if clients cannot use the location that the server gives them. Never throws. */
+export async function warnOfLocation(options: LocationWarningOptions, signal: AbortSignal): Promise<void> {
+  const { settings, effects, log } = options;
+  let node = options.node();
+  while (node === undefined) {
+    // rejects only because the server ends
+    const ended = await effects.sleep(1000, signal).then(
+      () => false,
+      () => true,
+    );
+    if (ended) return;
+    node = options.node();
+  }
+  const known = node;
+  const location = clusterLocation({ settings, node: () => known });
+  if (location === UNKNOWN_LOCATION) {
+    log.warn({ location, remedy: REMEDY }, 'the location of the cluster is unknown');
+  } else if (!isRegionOrZone(location)) {
+    log.warn({ location, remedy: REMEDY }, 'the location of the cluster is neither a region nor a zone');
+  }
 }

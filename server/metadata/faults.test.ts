@@ -3,8 +3,7 @@ import type { Caller } from '../caller/caller.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import { annotated } from '../testing/annotated.ts';
-import { EMAIL, fault } from '../testing/fake-metadata.ts';
+import { annotated, EMAIL, fault } from '../testing/fake-metadata.ts';
 import { answerToFailure, isTransient } from './faults.ts';
 
 const CALLER: Caller = {

@@ -4,7 +4,7 @@ import { Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { Answer } from './answer.ts';
-import { HOST_NAMES } from './host-names.ts';
+import { HOST_NAMES } from './request-target.ts';
 
 interface FaultRow {
   readonly status: number;

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'bun:test';
-import { annotated } from '../testing/annotated.ts';
-import { ACCESS_TOKEN, EMAIL, fault, ID_TOKEN, NOW, TestMetadata } from '../testing/fake-metadata.ts';
+import {
+  ACCESS_TOKEN,
+  annotated,
+  EMAIL,
+  fault,
+  ID_TOKEN,
+  NOW,
+  TestMetadata,
+} from '../testing/fake-metadata.ts';
 
 const SA = '/computeMetadata/v1/instance/service-accounts/';
 const TOKEN = `${SA}default/token`;

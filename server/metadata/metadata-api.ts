@@ -8,15 +8,20 @@ import type { Node } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/events.ts';
 import type { LogSettings } from '../telemetry/log.ts';
 import { RepeatLimit } from '../telemetry/repeat-limit.ts';
-import type { Answer } from './answer.ts';
+import {
+  type Alt,
+  type Answer,
+  renderListing,
+  renderRecursively,
+  renderValue,
+  resolveValue,
+} from './answer.ts';
 import { answerAsAzure } from './azure-answer.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
-import { HOST_NAMES } from './host-names.ts';
-import { type Alt, renderListing, renderRecursively, renderValue, resolveValue } from './rendering.ts';
-import { decodePath } from './target.ts';
-import type { TokenAnswers } from './token-answers.ts';
+import { decodePath, HOST_NAMES } from './request-target.ts';
+import type { TokenAnswers } from './token-fast-path.ts';
 import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
 
 /** A request of the metadata API, without the server that carries it. */

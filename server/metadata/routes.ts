@@ -8,11 +8,9 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { RepeatLimit } from '../telemetry/repeat-limit.ts';
 import { type Answer, headersOf } from './answer.ts';
 import { answerToFailure } from './faults.ts';
-import { HOST_NAMES } from './host-names.ts';
-import { hotToken } from './hot-token.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
-import { targetOf } from './target.ts';
-import { TokenAnswers } from './token-answers.ts';
+import { HOST_NAMES, targetOf } from './request-target.ts';
+import { TokenAnswers, tokenFastPath } from './token-fast-path.ts';
 import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';
 
 /** The server that carries the routes; null where they are called without one. */
@@ -85,7 +83,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     }
     return toResponse(outcome.answer, draining.aborted);
   };
-  const hot = hotToken({
+  const hot = tokenFastPath({
     ...dependencies,
     isOurs,
     tokenAnswers,

@@ -1,5 +1,5 @@
 import type { Caller } from '../caller/caller.ts';
-import { DEFAULT_SCOPES } from '../google/scopes.ts';
+import { DEFAULT_SCOPES } from '../google/tokens.ts';
 import { type Account, clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
 
 /** Text, a number, or a list: one item a line in text, an array in JSON. */

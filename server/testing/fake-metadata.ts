@@ -3,14 +3,13 @@ import type { Caller, Callers } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
-import { readGoogleAccount } from '../google/google-account.ts';
+import { GOOGLE_ACCOUNT_ANNOTATION, readGoogleAccount } from '../google/google-account.ts';
 import type { ExpiringToken, Tokens } from '../google/tokens.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import { type MetadataRoutesDependencies, metadataRoutes } from '../metadata/routes.ts';
 import type { Log } from '../telemetry/events.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { annotated } from './annotated.ts';
 
 export const EMAIL = 'app@my-project.iam.gserviceaccount.com';
 export const PEER = '::ffff:10.0.0.7';
@@ -151,4 +150,9 @@ export class TestMetadata {
     };
     return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   }
+}
+
+/** The annotations of a ServiceAccount that is to become this Google account, or none. */
+export function annotated(googleAccount?: string): Record<string, string> {
+  return googleAccount === undefined ? {} : { [GOOGLE_ACCOUNT_ANNOTATION]: googleAccount };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { DEFAULT_SCOPES, normaliseScopes } from './scopes.ts';
+import { DEFAULT_SCOPES, normaliseScopes } from './tokens.ts';
 
 const READ = 'https://www.googleapis.com/auth/devstorage.read_only';
 const PUBSUB = 'https://www.googleapis.com/auth/pubsub';

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { expiryOf } from './expiring.ts';
+import { expiryOf } from './credential.ts';
 
 const HOUR = 3_600_000;
 const ASKED_AT = Date.parse('2026-01-01T00:00:00Z');

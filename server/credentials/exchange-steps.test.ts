@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { ManualClock } from '../testing/manual-clock.ts';
-import { PATIENCE, retry } from './retry.ts';
-import { UpstreamFault } from './upstream-fault.ts';
+import { PATIENCE, retry } from './exchange-steps.ts';
+import { UpstreamFault } from './failure.ts';
 
 const unavailable = (retryAfter?: number) =>
   new UpstreamFault('google-unavailable', 'no response', { remedy: '', transient: true, retryAfter });

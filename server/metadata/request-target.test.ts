@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { decodePath, targetOf } from './target.ts';
+import { decodePath, targetOf } from './request-target.ts';
 
 test.each([
   ['http://metadata.google.internal/a/b?x=1&y', '/a/b', 'x=1&y'],

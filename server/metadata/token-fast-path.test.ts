@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { Secret } from '../core/secret.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
-import { TokenAnswers } from './token-answers.ts';
+import { TokenAnswers } from './token-fast-path.ts';
 
 const token = (value: string, expiresAt: number): ExpiringToken => ({ token: new Secret(value), expiresAt });
 
