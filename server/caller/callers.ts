@@ -83,6 +83,14 @@ export class NodeCallers implements Callers {
     await Promise.all([this.#podReflector.run(signal), this.#nodeReflector.run(signal)]);
   }
 
+  /**
+   * Resolves when Pods and Node are as new as the API server, if {@link run} runs. Throws `kubernetes-unavailable` or
+   * `kubernetes-forbidden`.
+   */
+  async relist(): Promise<void> {
+    await Promise.all([this.#podReflector.relist(), this.#nodeReflector.relist()]);
+  }
+
   /** Whether Pods and Node have been listed once; stays true when the API server goes away. */
   inSync(): boolean {
     return this.#podReflector.inSync && this.#nodeReflector.inSync;
@@ -103,14 +111,35 @@ export class NodeCallers implements Callers {
     return serviceAccount.current() === caller.serviceAccount ? caller : undefined;
   }
 
-  async identify(socketAddress: string): Promise<Caller> {
-    const known = this.known(socketAddress);
-    if (known !== undefined) return known;
+  identify(socketAddress: string): Caller | Promise<Caller> {
+    return this.known(socketAddress) ?? this.#identify(socketAddress);
+  }
+
+  /**
+   * The caller that requests of this Pod come from, even if its address is not known; undefined if no such Pod runs
+   * on this Node. Throws as {@link identify} does for a known address.
+   */
+  async identifyPod(uid: string): Promise<Caller | undefined> {
+    const owner = this.#ownerOfPod(uid);
+    if (owner === undefined) return undefined;
+    return (await this.#callerOf(owner, () => this.#ownerOfPod(uid))) ?? this.identifyPod(uid);
+  }
+
+  /** The Pod that owns a connection's peer address, as the socket spells it. */
+  podAt(socketAddress: string): Pod | undefined {
+    return this.#pods.ownerOf(socketAddress);
+  }
+
+  async #identify(socketAddress: string): Promise<Caller> {
     const owner = this.#ownerOf(socketAddress) ?? (await this.#pendingOwner(socketAddress));
+    return (await this.#callerOf(owner, () => this.#ownerOf(socketAddress))) ?? this.identify(socketAddress);
+  }
+
+  /** Undefined if the owner, or the Node's ServiceAccount, changed while the ServiceAccount was looked at. */
+  async #callerOf(owner: Owner, ownerNow: () => Owner | undefined): Promise<Caller | undefined> {
     const kept = this.#serviceAccounts.of(owner.serviceAccountName);
     const serviceAccount = await kept.resolve();
-    // the address, or the Node's ServiceAccount, may be another by now
-    if (!isSameOwner(owner, this.#ownerOf(socketAddress))) return this.identify(socketAddress);
+    if (!isSameOwner(owner, ownerNow())) return undefined;
     const before = this.#identified.get(owner.boundTo.uid);
     if (before?.caller.serviceAccount === serviceAccount) return before.caller;
     const caller: Caller = { serviceAccount, boundTo: owner.boundTo };
@@ -134,6 +163,14 @@ export class NodeCallers implements Callers {
     if (pod !== undefined) return ownerOfPod(pod);
     const { node } = this.#ownNode;
     return node !== undefined && this.#ownNode.isOwn(socketAddress) ? this.#ownerOfNode(node) : undefined;
+  }
+
+  #ownerOfPod(uid: string): Owner | undefined {
+    const pod = this.#pods.get(uid);
+    if (pod === undefined || pod.finished) return undefined;
+    if (!pod.hostNetwork) return ownerOfPod(pod);
+    const { node } = this.#ownNode;
+    return node === undefined ? undefined : this.#ownerOfNode(node);
   }
 
   #ownerOfNode(node: Node): Owner {

@@ -29,6 +29,10 @@ export class PodIndex implements Replica<Pod> {
     return this.#owners.get(socketAddress);
   }
 
+  get(uid: string): Pod | undefined {
+    return this.#pods.get(uid);
+  }
+
   /** All Pods, those without an address too. */
   pods(): Iterable<Pod> {
     return this.#pods.values();

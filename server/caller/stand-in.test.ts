@@ -74,8 +74,8 @@ async function uidAt(address: string): Promise<string> {
   return (await callers.identify(address)).boundTo.uid;
 }
 
-function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
+function codeOf(identified: unknown): Promise<unknown> {
+  return Promise.resolve(identified).then(
     () => 'ok',
     (error: unknown) => (error instanceof Fault ? error.code : error),
   );

@@ -193,7 +193,7 @@ export class MetadataApi {
 
   async #identify(peer: string | undefined): Promise<Caller> {
     const { callers } = this.#dependencies;
-    if (peer !== undefined) return callers.known(peer) ?? callers.identify(peer);
+    if (peer !== undefined) return callers.identify(peer);
     throw new Fault('caller-unknown', 'the connection of the request has gone', { remedy: 'Ask again.' });
   }
 

@@ -58,7 +58,12 @@ function world(...answers: Answer[]) {
     warn() {},
     error() {},
   };
-  return { dependencies: { fetch, sleep, now: () => time, log }, urls, logged, time: () => time };
+  return {
+    dependencies: { fetch, sleep, now: () => time, random: () => 0.5, log },
+    urls,
+    logged,
+    time: () => time,
+  };
 }
 
 async function failure(...answers: Answer[]) {

@@ -1,10 +1,11 @@
+import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
 import type { Log } from '../telemetry/events.ts';
 import { InitNetworkError } from './init-network-error.ts';
 import type { ServerEndpoint } from './server-endpoint.ts';
 
-export interface WaitDependencies extends Pick<Effects, 'fetch' | 'now' | 'sleep'> {
+export interface WaitDependencies extends Pick<Effects, 'fetch' | 'now' | 'sleep' | 'random'> {
   readonly log: Log;
 }
 
@@ -18,7 +19,8 @@ const FLAVOR = { 'metadata-flavor': 'Google' };
 
 // the server itself holds a request of an unknown Pod for a moment, waiting for its watch
 const ATTEMPT_MILLISECONDS = 5000;
-const PAUSE_MILLISECONDS = { first: 100, factor: 1.5, longest: 2000 };
+const FIRST_PAUSE_MILLISECONDS = 100;
+const LONGEST_PAUSE_MILLISECONDS = 2000;
 const PROGRESS_MILLISECONDS = { changed: 5000, same: 30_000 };
 const FIRST_TOKEN_MILLISECONDS = 1000;
 
@@ -34,16 +36,16 @@ export async function waitUntilKnown(
   timeoutSeconds: number,
   dependencies: WaitDependencies,
 ): Promise<void> {
-  const { log, now, sleep } = dependencies;
+  const { log, now, sleep, random } = dependencies;
   const instance = `http://${authority}/computeMetadata/v1/instance`;
   const startedAt = now();
   const endsAt = startedAt + timeoutSeconds * 1000;
   let reported = { seen: '', at: Number.NEGATIVE_INFINITY };
-  let pause = PAUSE_MILLISECONDS.first;
-  for (;;) {
+  for (let failures = 1; ; failures++) {
     const obstacle = await attempt(`${instance}/pod-uid`, podUID, server, dependencies);
     if (obstacle === undefined) break;
     const time = now();
+    const pause = backoff(failures, FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS, random);
     if (time + pause >= endsAt) {
       throw new InitNetworkError(
         'server-not-ready',
@@ -60,7 +62,6 @@ export async function waitUntilKnown(
       );
     }
     await sleep(pause);
-    pause = Math.min(pause * PAUSE_MILLISECONDS.factor, PAUSE_MILLISECONDS.longest);
   }
   await startFirstToken(`${instance}/service-accounts/default/token`, dependencies);
   log.info({ waitedSeconds: Math.round((now() - startedAt) / 1000) }, 'the metadata server knows this Pod');
