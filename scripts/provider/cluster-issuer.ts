@@ -1,5 +1,5 @@
+import { KEY_SET_PATH, type PublicKey, parseKeySet } from '../../server/kubernetes/cluster-keys.ts';
 import { Field } from '../../server/kubernetes/field.ts';
-import { KEY_SET_PATH, type PublicKey, parseKeySet } from '../../server/kubernetes/key-set.ts';
 import { type RunProgram, runInstalled, shellLine } from './command-line.ts';
 import { Failure } from './failure.ts';
 

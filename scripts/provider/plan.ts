@@ -1,4 +1,4 @@
-import { keySetDifference } from '../../server/kubernetes/key-set.ts';
+import { keySetDifference } from '../../server/kubernetes/cluster-keys.ts';
 import type { ClusterIssuer } from './cluster-issuer.ts';
 import {
   type GoogleState,

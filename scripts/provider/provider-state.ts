@@ -1,5 +1,5 @@
+import { type PublicKey, parseKeySet } from '../../server/kubernetes/cluster-keys.ts';
 import { Field } from '../../server/kubernetes/field.ts';
-import { type PublicKey, parseKeySet } from '../../server/kubernetes/key-set.ts';
 import type { Gcloud } from './gcloud.ts';
 
 /** Names of the pool and the provider in a project; both are in `global`, where all are. */

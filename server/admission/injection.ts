@@ -1,4 +1,4 @@
-import type { Namespace } from '../kubernetes/admission-client.ts';
+import type { Namespace } from '../kubernetes/objects.ts';
 import type { InjectionSettings } from './injection-settings.ts';
 import type { PodEditor } from './pod-editor.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import type { Namespace } from '../kubernetes/admission-client.ts';
+import type { Namespace } from '../kubernetes/objects.ts';
 import { Namespaces } from './namespaces.ts';
 
 const unavailable = new Fault('kubernetes-unavailable', 'gone', { remedy: '' });

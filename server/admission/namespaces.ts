@@ -1,5 +1,6 @@
 import { Fault } from '../core/fault.ts';
-import type { AdmissionClient, Namespace } from '../kubernetes/admission-client.ts';
+import type { AdmissionClient } from '../kubernetes/client.ts';
+import type { Namespace } from '../kubernetes/objects.ts';
 
 const MOST_REMEMBERED = 1000;
 

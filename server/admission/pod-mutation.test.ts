@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyPatch } from 'rfc6902';
 import { Fault } from '../core/fault.ts';
-import type { Namespace } from '../kubernetes/admission-client.ts';
+import type { Namespace } from '../kubernetes/objects.ts';
 import type { InjectionSettings } from './injection-settings.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import { mutatePod } from './pod-mutation.ts';

@@ -1,5 +1,5 @@
 import { Fault } from '../core/fault.ts';
-import type { Namespace } from '../kubernetes/admission-client.ts';
+import type { Namespace } from '../kubernetes/objects.ts';
 import { type Injection, InjectionRefused } from './injection.ts';
 import type { InjectionSettings } from './injection-settings.ts';
 import { googleInjection } from './injections/google.ts';

@@ -1,4 +1,4 @@
-import { isNamespaceName } from '../kubernetes/object-name.ts';
+import { isNamespaceName } from '../kubernetes/api-path.ts';
 import { isJsonObject, type JsonPatchOperation } from './json-patch.ts';
 
 /** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that decide something here. */

@@ -1,7 +1,7 @@
 import { Fault } from '../core/fault.ts';
-import type { AdmissionClient } from '../kubernetes/admission-client.ts';
+import { isNamespaceName, isObjectName } from '../kubernetes/api-path.ts';
+import type { AdmissionClient } from '../kubernetes/client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
-import { isNamespaceName, isObjectName } from '../kubernetes/object-name.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import { isJsonObject } from './json-patch.ts';
 import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';

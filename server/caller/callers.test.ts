@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { googleAnnotations } from '../google/google-account.ts';
-import { AddressRange } from '../kubernetes/address-range.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import { parseIPAddress } from '../kubernetes/ip-address.ts';
+import { AddressRange, parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
 import { annotated } from '../testing/fake-metadata.ts';
 import { FakeResource } from '../testing/fake-resource.ts';

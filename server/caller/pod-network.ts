@@ -1,5 +1,4 @@
-import { familyOf } from '../kubernetes/address-range.ts';
-import type { IPAddress } from '../kubernetes/ip-address.ts';
+import { familyOf, type IPAddress } from '../kubernetes/ip-address.ts';
 import type { Node, Pod } from '../kubernetes/objects.ts';
 
 /**

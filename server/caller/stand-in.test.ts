@@ -3,7 +3,7 @@ import { systemEffects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { googleAnnotations } from '../google/google-account.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
-import { RestClient } from '../kubernetes/rest-client.ts';
+import { RestClient } from '../kubernetes/client.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
 import { annotated } from '../testing/fake-metadata.ts';

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
-import { loadCluster } from '../kubernetes/configuration.ts';
+import { RestClient } from '../kubernetes/client.ts';
+import { loadCluster } from '../kubernetes/cluster.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
-import { RestClient } from '../kubernetes/rest-client.ts';
 import { explainArgument, explainOptions, type PodName } from '../settings/explain-options.ts';
 import { serveOptions, serveSettings } from '../settings/serve-options.ts';
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
-import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/termination-message.ts';
+import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/pod-details.ts';
 import { systemExec } from '../network/exec.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
 import { redirect, redirectsOf } from '../network/redirect.ts';

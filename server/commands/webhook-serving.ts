@@ -12,9 +12,9 @@ import { type Certificate, readCertificate } from '../http/certificate.ts';
 import { healthRoutes } from '../http/health.ts';
 import { PlainListener } from '../http/plain-listener.ts';
 import { TlsListener } from '../http/tls-listener.ts';
-import { AdmissionRestClient } from '../kubernetes/admission-client.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
-import type { Cluster } from '../kubernetes/configuration.ts';
+import { AdmissionRestClient } from '../kubernetes/client.ts';
+import type { Cluster } from '../kubernetes/cluster.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 

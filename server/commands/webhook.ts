@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
-import { loadCluster } from '../kubernetes/configuration.ts';
+import { loadCluster } from '../kubernetes/cluster.ts';
 import { webhookOptions, webhookSettings } from '../settings/webhook-options.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';

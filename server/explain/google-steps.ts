@@ -13,7 +13,7 @@ import {
 import { GoogleFault } from '../google/google-fault.ts';
 import { DEFAULT_SCOPES, type ExpiringToken } from '../google/tokens.ts';
 import { principalOf, type WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
-import type { KubernetesToken } from '../kubernetes/client.ts';
+import type { KubernetesToken } from '../kubernetes/objects.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 
 /** Nobody takes a token for this audience for anything. */

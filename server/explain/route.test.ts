@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import type { InitContainerDetails, PodDetails } from '../kubernetes/pod-details.ts';
-import { formatTerminationMessage } from '../kubernetes/termination-message.ts';
+import {
+  formatTerminationMessage,
+  type InitContainerDetails,
+  type PodDetails,
+} from '../kubernetes/pod-details.ts';
 import { routeOf } from './route.ts';
 import { StepFailure } from './steps.ts';
 

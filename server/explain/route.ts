@@ -3,8 +3,12 @@ import { METADATA_VARIABLES } from '../admission/injections/google-environment.t
 import { INIT_NETWORK_CONTAINER, isInitNetwork, onlyWaits } from '../admission/injections/init-network.ts';
 import { printable } from '../core/printable.ts';
 import { member } from '../credentials/upstream.ts';
-import type { ContainerDetails, InitContainerDetails, PodDetails } from '../kubernetes/pod-details.ts';
-import { parseTerminationMessage } from '../kubernetes/termination-message.ts';
+import {
+  type ContainerDetails,
+  type InitContainerDetails,
+  type PodDetails,
+  parseTerminationMessage,
+} from '../kubernetes/pod-details.ts';
 import { StepFailure, type Told } from './steps.ts';
 
 const LONGEST_WORDS = 500;

@@ -3,7 +3,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { Caller } from '../caller/caller.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
-import { RestClient } from '../kubernetes/rest-client.ts';
+import { RestClient } from '../kubernetes/client.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { annotated } from '../testing/fake-metadata.ts';

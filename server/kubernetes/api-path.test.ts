@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { AdmissionRestClient } from './admission-client.ts';
 import { fixedPath, listPath, objectPath } from './api-path.ts';
 import { ApiServer } from './api-server.ts';
+import { AdmissionRestClient, RestClient } from './client.ts';
 import { getPodDetails } from './pod-details.ts';
-import { RestClient } from './rest-client.ts';
 
 test('names become paths', () => {
   expect(

@@ -2,7 +2,7 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { withTimeLimit } from '../core/time-limit.ts';
 import type { ApiPath } from './api-path.ts';
-import type { Cluster } from './configuration.ts';
+import type { Cluster } from './cluster.ts';
 import { Field } from './field.ts';
 
 /** Within the patience of metadata clients, which is 3 s to a minute, and far above what an API server takes. */
@@ -185,4 +185,25 @@ function unavailable({ verb, resource }: ApiCall, why: string, cause?: unknown):
     remedy: 'Check that the API server runs and can be reached from this Node.',
     cause,
   });
+}
+
+/**
+ * One object by its name, or undefined where there is none. `kind` is what its fields are called in messages.
+ * Throws `kubernetes-unavailable` or `kubernetes-forbidden`.
+ */
+export async function getObject<T>(
+  server: Pick<ApiServer, 'json'>,
+  call: Omit<ApiCall, 'verb' | 'body'>,
+  kind: string,
+  parse: (object: Field) => T,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return parse(new Field(await server.json({ verb: 'get', ...call }, signal), kind));
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    // the reason tells an API server's 404 from that of something before it
+    if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
+    throw faultOf(error);
+  }
 }

@@ -1,45 +1,22 @@
-import type { Fault } from '../core/fault.ts';
-import type { Secret } from '../core/secret.ts';
-import type { BoundObject, Node, Pod, ServiceAccount } from './objects.ts';
-
-export type WatchEvent<T> =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T; readonly resourceVersion: string }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | {
-      readonly type: 'UNREADABLE';
-      readonly object: Unreadable;
-      /** Undefined if that cannot be read either. */
-      readonly resourceVersion: string | undefined;
-    };
-
-/** An object of the API server that lacks what is needed of it: left out, so that one does not cost the others. */
-export interface Unreadable {
-  /** Undefined if that cannot be read either. */
-  readonly uid: string | undefined;
-  /** `NAMESPACE/NAME`, as far as it can be read. */
-  readonly name: string;
-  readonly cause: Fault;
-}
-
-export interface Listing<T> {
-  readonly items: readonly T[];
-  /** Those that are left out. */
-  readonly unreadable?: readonly Unreadable[];
-  readonly resourceVersion: string;
-}
-
-/** One kind of object, narrowed to what this Node may see. */
-export interface Resource<T> {
-  list(signal?: AbortSignal): Promise<Listing<T>>;
-  /**
-   * Events after `resourceVersion`, until the API server ends the watch, which it does every few minutes.
-   * Throws {@link ResourceVersionExpired} on 410 Gone (HTTP status or ERROR event), a Fault otherwise.
-   */
-  watch(resourceVersion: string, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
-}
-
-/** 410 Gone: the version is compacted away; list again. */
-export class ResourceVersionExpired extends Error {}
+import type { Effects } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
+import { objectPath } from './api-path.ts';
+import { type ApiCall, ApiRefusal, type ApiServer, faultOf, getObject } from './api-server.ts';
+import { Field } from './field.ts';
+import {
+  type BoundObject,
+  type KubernetesToken,
+  type Namespace,
+  type Node,
+  type Pod,
+  parseNamespace,
+  parseNode,
+  parsePod,
+  parseServiceAccount,
+  parseToken,
+  type ServiceAccount,
+} from './objects.ts';
+import { type Resource, restResource } from './resource.ts';
 
 export interface TokenRequest {
   readonly namespace: string;
@@ -47,12 +24,6 @@ export interface TokenRequest {
   readonly audience: string;
   readonly expirationSeconds: number;
   readonly boundObject: BoundObject;
-}
-
-export interface KubernetesToken {
-  readonly token: Secret;
-  /** Milliseconds since the epoch, as the API server says (it may shorten what was asked). */
-  readonly expiresAt: number;
 }
 
 /** Everything `serve` asks of the API server; its RBAC holds nothing more. */
@@ -72,4 +43,124 @@ export interface KubernetesClient {
    * where the bound object is gone or is another one of the same name (404 and 409 of the API server).
    */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken>;
+}
+
+/** The Kubernetes API over HTTP: its JSON ends here, what comes out is checked. */
+export class RestClient implements KubernetesClient {
+  constructor(
+    private readonly server: ApiServer,
+    private readonly effects: Pick<Effects, 'random'>,
+  ) {}
+
+  podsOfNode(nodeName: string): Resource<Pod> {
+    return restResource(this.server, this.effects.random, {
+      name: 'pods',
+      field: 'spec.nodeName',
+      nodeName,
+      kind: 'Pod',
+      parse: parsePod,
+    });
+  }
+
+  node(name: string): Resource<Node> {
+    return restResource(this.server, this.effects.random, {
+      name: 'nodes',
+      field: 'metadata.name',
+      nodeName: name,
+      kind: 'Node',
+      parse: parseNode,
+    });
+  }
+
+  async getServiceAccount(
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<ServiceAccount | undefined> {
+    const call = { resource: 'serviceaccounts', path: objectPath('serviceaccounts', { namespace, name }) };
+    return getObject(this.server, call, 'ServiceAccount', parseServiceAccount, signal);
+  }
+
+  async createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken> {
+    const call: ApiCall = {
+      verb: 'create',
+      resource: 'serviceaccounts/token',
+      path: objectPath(
+        'serviceaccounts',
+        { namespace: request.namespace, name: request.serviceAccountName },
+        'token',
+      ),
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: {
+          audiences: [request.audience],
+          expirationSeconds: request.expirationSeconds,
+          boundObjectRef: { apiVersion: 'v1', ...request.boundObject },
+        },
+      },
+    };
+    try {
+      return parseToken(new Field(await this.server.json(call, signal), 'TokenRequest'));
+    } catch (error) {
+      throw error instanceof ApiRefusal ? tokenFault(error, request) : error;
+    }
+  }
+}
+
+function tokenFault(
+  refusal: ApiRefusal,
+  { namespace, serviceAccountName, boundObject }: TokenRequest,
+): Fault {
+  const { code, reason, kind } = refusal.status;
+  const boundObjectGone = code === 409 || (code === 404 && (kind === 'pods' || kind === 'nodes'));
+  if (boundObjectGone) {
+    const what = `${boundObject.kind} ${boundObject.name} (UID ${boundObject.uid})`;
+    return new Fault('bound-object-gone', `${what} is gone: no token can be bound to it`, {
+      remedy: 'Nothing, where it has just ended; else ask again once its successor runs.',
+      cause: refusal,
+    });
+  }
+  if (code === 404 && reason === 'NotFound') {
+    return new Fault(
+      'service-account-missing',
+      `there is no ServiceAccount ${namespace}/${serviceAccountName}`,
+      {
+        remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${serviceAccountName}`,
+        cause: refusal,
+      },
+    );
+  }
+  return faultOf(refusal);
+}
+
+/**
+ * Everything the webhook asks of the API server, always live; its RBAC holds nothing more.
+ * Each is undefined where there is no such object, and throws `kubernetes-unavailable`, `kubernetes-forbidden`
+ * or `object-name-invalid`, the last without a request.
+ */
+export interface AdmissionClient {
+  getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined>;
+  getNode(name: string, signal?: AbortSignal): Promise<Node | undefined>;
+  getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined>;
+}
+
+/** {@link AdmissionClient} over HTTP. */
+export class AdmissionRestClient implements AdmissionClient {
+  constructor(private readonly server: ApiServer) {}
+
+  async getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined> {
+    const path = objectPath('pods', { namespace, name });
+    return getObject(this.server, { resource: 'pods', path }, 'Pod', parsePod, signal);
+  }
+
+  async getNode(name: string, signal?: AbortSignal): Promise<Node | undefined> {
+    const path = objectPath('nodes', { name });
+    return getObject(this.server, { resource: 'nodes', path }, 'Node', parseNode, signal);
+  }
+
+  async getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
+    const path = objectPath('namespaces', { name });
+    return getObject(this.server, { resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
+  }
 }

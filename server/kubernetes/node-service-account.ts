@@ -1,5 +1,5 @@
 import { Fault } from '../core/fault.ts';
-import { isNamespaceName, isObjectName } from './object-name.ts';
+import { isNamespaceName, isObjectName } from './api-path.ts';
 import type { Node, ServiceAccountName } from './objects.ts';
 
 const NAME_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountName';

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { FakeResource } from '../testing/fake-resource.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
-import { ResourceVersionExpired, type Unreadable, type WatchEvent } from './client.ts';
+import type { Unreadable } from './objects.ts';
 import { type Identified, Reflector } from './reflector.ts';
+import { ResourceVersionExpired, type WatchEvent } from './resource.ts';
 
 const HEARD: WatchEvent<Identified> = { type: 'BOOKMARK', resourceVersion: '9' };
 

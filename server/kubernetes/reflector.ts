@@ -2,7 +2,8 @@ import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type { DomainEvents, Log } from '../telemetry/events.ts';
-import { type Resource, ResourceVersionExpired, type Unreadable, type WatchEvent } from './client.ts';
+import type { Unreadable } from './objects.ts';
+import { type Resource, ResourceVersionExpired, type WatchEvent } from './resource.ts';
 
 /**
  * After this much silence the watch is asked for again, from where it was, for its connection may have died unseen.

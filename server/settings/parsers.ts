@@ -6,8 +6,8 @@ import {
 } from '../admission/injections/init-network-resources.ts';
 import { Fault } from '../core/fault.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import { isObjectName } from '../kubernetes/api-path.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
-import { isObjectName } from '../kubernetes/object-name.ts';
 
 /** A TCP port, 1 to 65535. */
 export function parsePort(value: string): number {

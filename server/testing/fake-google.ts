@@ -1,7 +1,8 @@
 import { UnsecuredJWT } from 'jose';
 import type { Fetch, Now } from '../core/effects.ts';
 import { Secret } from '../core/secret.ts';
-import type { KubernetesToken, TokenRequest } from '../kubernetes/client.ts';
+import type { TokenRequest } from '../kubernetes/client.ts';
+import type { KubernetesToken } from '../kubernetes/objects.ts';
 
 export interface FakeCall {
   readonly to: 'kubernetes' | 'sts' | 'generateAccessToken' | 'generateIdToken';

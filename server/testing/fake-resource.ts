@@ -1,4 +1,4 @@
-import type { Listing, Resource, WatchEvent } from '../kubernetes/client.ts';
+import type { Listing, Resource, WatchEvent } from '../kubernetes/resource.ts';
 
 /** A resource for tests: they answer its lists and drive its watches by hand. */
 export class FakeResource<T> implements Resource<T> {

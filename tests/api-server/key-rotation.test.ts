@@ -7,8 +7,8 @@ import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { systemEffects } from '../../server/core/effects.ts';
 import { ApiServer } from '../../server/kubernetes/api-server.ts';
-import { loadCluster } from '../../server/kubernetes/configuration.ts';
-import { keySetDifference, readClusterKeys } from '../../server/kubernetes/key-set.ts';
+import { loadCluster } from '../../server/kubernetes/cluster.ts';
+import { keySetDifference, readClusterKeys } from '../../server/kubernetes/cluster-keys.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld } from './cluster-world.ts';
 

@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { delimiter, dirname, join, resolve } from 'node:path';
-// Not the package's root: that loads every generated model and client, about 3 MB that stay resident.
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { Cluster as ConfiguredCluster, User } from '@kubernetes/client-node/dist/config_types.js';
+import { decodeJwt } from 'jose';
 import { Fault } from '../core/fault.ts';
+
+// Not the package's root: that loads every generated model and client, about 3 MB that stay resident.
 
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -165,4 +168,27 @@ function tlsOf(options: RequestOptions): BunFetchRequestInitTLS {
     ...(servername === undefined ? {} : { serverName: servername }),
     ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
   };
+}
+
+const SERVICE_ACCOUNT = 'system:serviceaccount:';
+
+/**
+ * What tells instances of this project apart: `NAMESPACE:NAME` of the ServiceAccount that the credentials are of, and
+ * a digest of the API server's address. Every Pod of an instance has the same, each with a token of its own.
+ */
+export async function instanceName(cluster: Cluster): Promise<string> {
+  const server = createHash('sha256').update(cluster.server).digest('hex').slice(0, 12);
+  return `${await serviceAccountOf(cluster)}@${server}`;
+}
+
+async function serviceAccountOf(cluster: Cluster): Promise<string> {
+  try {
+    const { headers } = await cluster.authenticate();
+    const authorization = Object.entries(headers).find(([name]) => name.toLowerCase() === 'authorization');
+    const { sub } = decodeJwt(authorization?.[1].replace(/^Bearer /, '') ?? '');
+    if (sub?.startsWith(SERVICE_ACCOUNT)) return sub.slice(SERVICE_ACCOUNT.length);
+  } catch {
+    // no token, or not one of a ServiceAccount: a person's kubeconfig
+  }
+  return 'user';
 }

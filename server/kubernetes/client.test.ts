@@ -2,14 +2,9 @@ import { beforeEach, describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
 import { ApiServer } from './api-server.ts';
-import {
-  type KubernetesToken,
-  ResourceVersionExpired,
-  type TokenRequest,
-  type WatchEvent,
-} from './client.ts';
-import type { Pod } from './objects.ts';
-import { RestClient } from './rest-client.ts';
+import { RestClient, type TokenRequest } from './client.ts';
+import type { KubernetesToken, Pod } from './objects.ts';
+import { ResourceVersionExpired, type WatchEvent } from './resource.ts';
 
 const TOKEN_REQUEST: TokenRequest = {
   namespace: 'default',

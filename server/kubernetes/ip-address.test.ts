@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test';
-import { AddressRange } from './address-range.ts';
-import { parseIPAddress } from './ip-address.ts';
+import { AddressRange, parseIPAddress } from './ip-address.ts';
 
 test.each([
   ['10.1.0.0/24', '10.1.0.255', true],

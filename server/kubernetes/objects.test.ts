@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { Field } from './field.ts';
-import { parseNode, parsePod, parseServiceAccount, parseToken } from './wire.ts';
+import { parseNode, parsePod, parseServiceAccount, parseToken } from './objects.ts';
 
 const METADATA = {
   namespace: 'default',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import { jsonLines } from './json-lines.ts';
+import { jsonLines } from './resource.ts';
 
 async function read(chunks: readonly (string | Uint8Array)[], mostBytes = 100): Promise<unknown[]> {
   const encoder = new TextEncoder();
