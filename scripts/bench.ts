@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
 import { startContenders, startServer } from './benchmark/contenders.ts';
 import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import { compileServer } from './compile-server.ts';
 import { ARCHITECTURES, type Architecture } from './image/architecture.ts';
 import { makeBaseRoot, packagesOf } from './image/base-root.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, Option } from '@commander-js/extra-typings';
 import { compileServer, recordUsedFunctions, USED_FUNCTIONS } from './compile-server.ts';
 import { callerPath, runScript } from './script.ts';
 

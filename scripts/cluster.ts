@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Argument, Command } from 'commander';
+import { Argument, Command } from '@commander-js/extra-typings';
 import { BAD_USE, callerPath, runScript } from './script.ts';
 import { Cache, cacheFolder } from './test-cluster/cache.ts';
 import { prepareCluster } from './test-cluster/cluster-files.ts';
@@ -28,7 +28,7 @@ const program = new Command('scripts/cluster')
     CLUSTER_STATE_DIR ? callerPath(CLUSTER_STATE_DIR) : join(cacheFolder(), 'run'),
   );
 
-const folder = () => program.opts<{ stateDir: string }>().stateDir;
+const folder = () => program.opts().stateDir;
 
 program
   .command('up')
@@ -37,25 +37,20 @@ program
   .option('--dual-stack', 'IPv6 beside IPv4', false)
   .option('--cert-manager', 'cert-manager, and the kinds of the Prometheus operator', false)
   .option('--api-server-flag <flag...>', 'a flag of kube-apiserver beside its own, such as --v=4', [])
-  .action(
-    async (
-      chosen: 'api' | 'node',
-      { apiServerFlag, ...flags }: { dualStack: boolean; certManager: boolean; apiServerFlag: string[] },
-    ) => {
-      await prepareCluster(chosen, new Cache(undefined, report));
-      // its programs have sessions of their own, which Ctrl-C does not reach
-      const signal = untilInterrupted();
-      const options = {
-        ...flags,
-        mode: chosen,
-        apiServerFlags: apiServerFlag,
-        folder: folder(),
-        report,
-        signal,
-      };
-      console.log((await startCluster(options)).kubeconfig);
-    },
-  );
+  .action(async (chosen, { apiServerFlag, ...flags }) => {
+    await prepareCluster(chosen, new Cache(undefined, report));
+    // its programs have sessions of their own, which Ctrl-C does not reach
+    const signal = untilInterrupted();
+    const options = {
+      ...flags,
+      mode: chosen,
+      apiServerFlags: apiServerFlag,
+      folder: folder(),
+      report,
+      signal,
+    };
+    console.log((await startCluster(options)).kubeconfig);
+  });
 
 program
   .command('down')

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { systemEffects } from '../server/core/effects.ts';
 import { keySetCommand, readClusterIssuer } from './provider/cluster-issuer.ts';
 import { shellLine } from './provider/command-line.ts';

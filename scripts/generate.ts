@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command } from '@commander-js/extra-typings';
 import { chartFolder, generatedChartFiles } from './module/chart.ts';
 import { configFields } from './module/config-fields.ts';
 import { ModuleRenderer } from './module/render.ts';

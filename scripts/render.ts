@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command } from '@commander-js/extra-typings';
 import { writeChart } from './module/chart.ts';
 import { manifestsOf } from './module/manifests.ts';
 import { ModuleRenderer, type ModuleValues, ValuesRefused } from './module/render.ts';

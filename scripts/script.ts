@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { type Command, CommanderError } from 'commander';
+import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { endWithReader } from '../server/commands/process.ts';
 import { Fault } from '../server/core/fault.ts';
-import { strict } from '../server/settings/strict-command.ts';
+import { strict } from '../server/settings/flags.ts';
 import { ClusterUnavailable, unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
 /** The exit code of a command line that is wrong. */
@@ -25,7 +25,7 @@ export function callerKey(key: string): string {
  * machine cannot. `describe` is the text of an error.
  */
 export async function runScript(
-  command: Command,
+  command: CommandUnknownOpts,
   describe: (error: unknown) => string = describeError,
 ): Promise<void> {
   endWithReader(process.stdout);

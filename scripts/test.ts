@@ -1,6 +1,6 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError } from '@commander-js/extra-typings';
 import { endWithReader } from '../server/commands/process.ts';
-import { strict } from '../server/settings/strict-command.ts';
+import { strict } from '../server/settings/flags.ts';
 import {
   type Check,
   checks,
@@ -74,8 +74,7 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { module, clients, release, apiServer, node, e2e } =
-  command.opts<Record<'module' | 'clients' | 'release' | 'apiServer' | 'node' | 'e2e', boolean>>();
+const { module, clients, release, apiServer, node, e2e } = command.opts();
 const progress = (line: string) => console.error(`  ${line}`);
 const outcomes: Outcome[] = [];
 if (!module && !clients && !release && !apiServer && !node && !e2e)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError } from '@commander-js/extra-typings';
 import { version } from '../package.json';
 import { explainCommand } from './commands/explain.ts';
 import { initNetworkCommand } from './commands/init-network.ts';
@@ -8,7 +8,7 @@ import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
 import { webhookCommand } from './commands/webhook.ts';
 import { Fault } from './core/fault.ts';
-import { oneLine, strict } from './settings/strict-command.ts';
+import { oneLine, strict } from './settings/flags.ts';
 
 const FAILURE = 1;
 const BAD_USE = 2;

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import type { Signer } from './cosign.ts';
 import { isReleaseVersion, releaseIdentity } from './release-names.ts';
 
@@ -13,7 +13,7 @@ export interface SignerOptions {
 export const KEY_OPTION = '--key <key>';
 
 /** A command about one version, with the options of {@link SignerOptions} but for its key. */
-export function releaseCommand(name: string): Command {
+export function releaseCommand(name: string) {
   return new Command(name)
     .argument('<version>', 'such as 1.2.3, without v', parseVersion)
     .requiredOption('--source <url>', 'the repository that it is built from', parseSource)

@@ -1,23 +1,22 @@
-import { Command } from 'commander';
+import { Argument, Option } from '@commander-js/extra-typings';
 import { systemEffects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { loadCluster } from '../kubernetes/cluster.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
-import { explainArgument, explainOptions, type PodName } from '../settings/explain-options.ts';
-import { serveOptions, serveSettings } from '../settings/serve-options.ts';
+import { parsePodName } from '../settings/parsers.ts';
+import { serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
 
 /**
  * `explain`: why a Pod of this Node gets its tokens, or does not, for a person who runs it by `kubectl exec` in the
  * server's Pod. Its settings are those of `serve`, which the environment there has. Exit code 1 where a step failed.
  */
-export function explainCommand(): Command {
-  const command = new Command('explain')
+export function explainCommand() {
+  const command = serveCommandOf('explain')
     .description("Tell why a Pod of this Node gets Google's tokens, or does not, step by step.")
-    .addArgument(explainArgument());
-  for (const option of [...explainOptions(), ...serveOptions()]) command.addOption(option);
-  // commander hands in what the argument's parser has made
-  return command.action(async (pod: PodName, { json }: { json: boolean }) => {
+    .addArgument(new Argument('<namespace/pod>', 'the Pod to explain').argParser(parsePodName))
+    .addOption(new Option('--json', 'print JSON').default(false));
+  return command.action(async (pod, { json }) => {
     const settings = serveSettings(command);
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
     // serve never needs them, and what it has not loaded takes no memory

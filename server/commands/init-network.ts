@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
 import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/pod-details.ts';
 import { systemExec } from '../network/exec.ts';
@@ -7,18 +6,20 @@ import { InitNetworkError } from '../network/init-network-error.ts';
 import { redirect, redirectsOf } from '../network/redirect.ts';
 import { nodeEndpoint, redirectedEndpoint } from '../network/server-endpoint.ts';
 import { waitUntilKnown } from '../network/wait-until-known.ts';
-import { initNetworkOptions, initNetworkSettings } from '../settings/init-network-options.ts';
-import type { InitNetworkSettings } from '../settings/init-network-settings.ts';
+import {
+  type InitNetworkSettings,
+  initNetworkCommandOf,
+  initNetworkSettings,
+} from '../settings/init-network-settings.ts';
 import type { Log } from '../telemetry/events.ts';
 import { createLog } from '../telemetry/log.ts';
 import { standardOutput } from './process.ts';
 
 /** `init-network`: gives a Pod its route to the metadata server, and ends when the server knows the Pod. */
-export function initNetworkCommand(): Command {
-  const command = new Command('init-network').description(
+export function initNetworkCommand() {
+  const command = initNetworkCommandOf('init-network').description(
     "Redirect the metadata address to the Node's server, then wait until it knows this Pod (an init container).",
   );
-  for (const option of initNetworkOptions()) command.addOption(option);
   return command.action(async () => {
     process.exitCode = await initNetwork(initNetworkSettings(command));
   });

@@ -1,23 +1,20 @@
-import { Command, Option } from 'commander';
+import { Command, Option } from '@commander-js/extra-typings';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { logFormatFlag, logLevelFlag, requireDistinctPorts } from '../settings/flags.ts';
 import { parsePort } from '../settings/parsers.ts';
-import { logOptions } from '../settings/serve-options.ts';
-import type { LogFormat, LogLevel } from '../telemetry/log.ts';
+import type { LogSettings } from '../telemetry/log.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
 import { startServing } from './serving.ts';
 
-interface SandboxOptionValues {
-  once: boolean;
-  serverPort: number;
-  healthPort: number;
-  logLevel: LogLevel;
-  logFormat: LogFormat;
+interface SandboxSettings extends LogSettings {
+  readonly serverPort: number;
+  readonly healthPort: number;
 }
 
 /** `sandbox`: the real server against a stand-in cluster and a stand-in Google, for a person to try. */
-export function sandboxCommand(): Command {
+export function sandboxCommand() {
   const command = new Command('sandbox')
     .description('Try it on this machine: the server against a stand-in cluster and a stand-in Google.')
     .addOption(new Option('--once', 'end after the tour').default(false))
@@ -28,14 +25,12 @@ export function sandboxCommand(): Command {
       new Option('--health-port <port>', 'port of /healthz, /readyz and /metrics')
         .argParser(parsePort)
         .default(16_322),
-    );
-  for (const option of logOptions()) command.addOption(option);
+    )
+    .addOption(logLevelFlag())
+    .addOption(logFormatFlag());
   return command.action(async () => {
-    // the parsers above are the proof of these types
-    const { once, ...settings } = command.opts() as SandboxOptionValues;
-    if (settings.serverPort === settings.healthPort) {
-      command.error(`error: --server-port and --health-port are both ${settings.serverPort}`);
-    }
+    const { once, ...settings } = command.opts();
+    requireDistinctPorts(command, '--server-port', settings.serverPort, settings.healthPort);
     requireFree(settings.serverPort, '--server-port');
     requireFree(settings.healthPort, '--health-port');
     await runSandbox(once, settings, systemEffects);
@@ -54,11 +49,7 @@ function requireFree(port: number, flag: string): void {
   }
 }
 
-async function runSandbox(
-  once: boolean,
-  settings: Omit<SandboxOptionValues, 'once'>,
-  effects: Effects,
-): Promise<void> {
+async function runSandbox(once: boolean, settings: SandboxSettings, effects: Effects): Promise<void> {
   // serve never needs them, and what it has not loaded takes no memory
   const { startSandboxWorld } = await import('../sandbox/sandbox-world.ts');
   const { sandboxSettings } = await import('../sandbox/sandbox-settings.ts');

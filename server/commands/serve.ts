@@ -1,15 +1,13 @@
-import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
 import { loadCluster } from '../kubernetes/cluster.ts';
-import { serveOptions, serveSettings } from '../settings/serve-options.ts';
+import { serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
 import { startServing } from './serving.ts';
 
 /** `serve`: the metadata API of one Node. */
-export function serveCommand(): Command {
-  const command = new Command('serve').description('Serve the metadata API to the Pods of one Node.');
-  for (const option of serveOptions()) command.addOption(option);
+export function serveCommand() {
+  const command = serveCommandOf('serve').description('Serve the metadata API to the Pods of one Node.');
   return command.action(async () => {
     const settings = serveSettings(command);
     const log = createLog(settings.logLevel, settings.logFormat, standardOutput());

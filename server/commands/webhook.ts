@@ -1,16 +1,14 @@
-import { Command } from 'commander';
 import { systemEffects } from '../core/effects.ts';
 import { loadCluster } from '../kubernetes/cluster.ts';
-import { webhookOptions, webhookSettings } from '../settings/webhook-options.ts';
+import { webhookCommandOf, webhookSettings } from '../settings/webhook-settings.ts';
 import { createLog } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
 
 /** `webhook`: puts the route to the metadata server into Pods, and guards the server's token requests. */
-export function webhookCommand(): Command {
-  const command = new Command('webhook').description(
+export function webhookCommand() {
+  const command = webhookCommandOf('webhook').description(
     "Answer the API server's admission reviews: inject Pods, guard the server's token requests.",
   );
-  for (const option of webhookOptions()) command.addOption(option);
   return command.action(async () => {
     const settings = webhookSettings(command);
     const log = createLog(settings.logLevel, settings.logFormat, standardOutput());

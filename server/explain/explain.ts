@@ -1,8 +1,8 @@
 import type { Effects } from '../core/effects.ts';
 import { Exchanges } from '../google/exchanges.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { PodName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import type { PodName } from '../settings/explain-options.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Explanation } from './explanation.ts';
 import { accessTokenGiven, annotated, exchanged, idTokenGiven, tokenRequested } from './google-steps.ts';

@@ -30,6 +30,11 @@ export interface Node {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+export interface PodName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
 export interface ServiceAccountName {
   readonly namespace: string;
   readonly name: string;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from '@commander-js/extra-typings';
 import type { InitNetworkResources } from '../admission/injection-settings.ts';
 import {
   parseInitNetworkResources,
@@ -8,6 +8,7 @@ import { Fault } from '../core/fault.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import { isObjectName } from '../kubernetes/api-path.ts';
 import { type IPAddress, parseIPAddress as parsedIPAddress } from '../kubernetes/ip-address.ts';
+import type { PodName } from '../kubernetes/objects.ts';
 
 /** A TCP port, 1 to 65535. */
 export function parsePort(value: string): number {
@@ -96,6 +97,15 @@ export function parseObjectName(value: string): string {
     throw new InvalidArgumentError('Expected the name of a Kubernetes object.');
   }
   return value;
+}
+
+/** `NAMESPACE/POD`. */
+export function parsePodName(value: string): PodName {
+  const [namespace = '', name = '', ...more] = value.split('/');
+  if (more.length > 0 || !isObjectName(namespace) || !isObjectName(name)) {
+    throw new InvalidArgumentError('Expected NAMESPACE/POD.');
+  }
+  return { namespace, name };
 }
 
 /** As {@link parseObjectName}, or empty for none. */

@@ -1,26 +1,10 @@
 import { describe, expect, test } from 'bun:test';
-import { Command } from 'commander';
-import { webhookOptions, webhookSettings } from './webhook-options.ts';
+import { parseFlags } from '../testing/parse-flags.ts';
+import { webhookCommandOf, webhookSettings } from './webhook-settings.ts';
 
 const REQUIRED = ['--namespace=gms', '--init-network-image=ghcr.io/x/gms:1', '--host-ip=10.0.0.5'];
 
-/** Settings of a command line, or the error it prints. */
-function parse(...args: string[]) {
-  const errors: string[] = [];
-  const command = new Command('webhook')
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => errors.push(text), writeOut: () => {} });
-  for (const option of webhookOptions()) {
-    // a test's environment must not reach the settings
-    delete option.envVar;
-    command.addOption(option);
-  }
-  try {
-    return { settings: webhookSettings(command.parse(args, { from: 'user' })), error: '' };
-  } catch (error) {
-    return { settings: undefined, error: errors.join('') || String(error) };
-  }
-}
+const parse = (...args: string[]) => parseFlags(webhookCommandOf('webhook'), webhookSettings, args);
 
 describe('webhook settings', () => {
   test('have defaults for all but what a release and the downward API say', () => {
@@ -100,7 +84,7 @@ describe('webhook settings', () => {
   });
 
   test('give every flag but --kubeconfig an environment variable of its name', () => {
-    for (const { long, envVar } of webhookOptions()) {
+    for (const { long, envVar } of webhookCommandOf('webhook').options) {
       if (long === '--kubeconfig') continue;
       expect(envVar).toBe(long?.slice(2).replaceAll('-', '_').toUpperCase() ?? '');
     }

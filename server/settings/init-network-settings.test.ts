@@ -1,24 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { Command } from 'commander';
-import { initNetworkOptions, initNetworkSettings } from './init-network-options.ts';
+import { parseFlags } from '../testing/parse-flags.ts';
+import { initNetworkCommandOf, initNetworkSettings } from './init-network-settings.ts';
 
-/** Settings of a command line, or the error it prints. */
-function parse(...args: string[]) {
-  const errors: string[] = [];
-  const command = new Command('init-network')
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => errors.push(text), writeOut: () => {} });
-  for (const option of initNetworkOptions()) {
-    // a test's environment must not reach the settings
-    delete option.envVar;
-    command.addOption(option);
-  }
-  try {
-    return { settings: initNetworkSettings(command.parse(args, { from: 'user' })), error: '' };
-  } catch (error) {
-    return { settings: undefined, error: errors.join('') || String(error) };
-  }
-}
+const parse = (...args: string[]) =>
+  parseFlags(initNetworkCommandOf('init-network'), initNetworkSettings, args);
 
 describe('init-network settings', () => {
   test('read what the downward API writes, and have defaults for the rest', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { Command } from 'commander';
-import { serveOptions, serveSettings } from './serve-options.ts';
+import { parseFlags } from '../testing/parse-flags.ts';
+import { serveCommandOf, serveSettings } from './serve-settings.ts';
 
 const PROVIDER = 'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/kind';
 const REQUIRED = [
@@ -9,23 +9,7 @@ const REQUIRED = [
   `--workload-identity-provider=${PROVIDER}`,
 ];
 
-/** Settings of a command line, or the error it prints. */
-function parse(...args: string[]) {
-  const errors: string[] = [];
-  const command = new Command('serve')
-    .exitOverride()
-    .configureOutput({ writeErr: (text) => errors.push(text), writeOut: () => {} });
-  for (const option of serveOptions()) {
-    // a test's environment must not reach the settings
-    delete option.envVar;
-    command.addOption(option);
-  }
-  try {
-    return { settings: serveSettings(command.parse(args, { from: 'user' })), error: '' };
-  } catch (error) {
-    return { settings: undefined, error: errors.join('') || String(error) };
-  }
-}
+const parse = (...args: string[]) => parseFlags(serveCommandOf('serve'), serveSettings, args);
 
 describe('serve settings', () => {
   test('have the documented defaults', () => {
@@ -116,7 +100,7 @@ describe('serve settings', () => {
 
   test('give every flag but --kubeconfig an environment variable of its name', () => {
     // KUBECONFIG is looked at after the in-cluster configuration, so it is no alias of the flag
-    const names = serveOptions().map((option) => [option.long, option.envVar]);
+    const names = serveCommandOf('serve').options.map((option) => [option.long, option.envVar]);
     for (const [long, variable] of names) {
       if (long === '--kubeconfig') continue;
       expect(variable).toBe(long?.slice(2).replaceAll('-', '_').toUpperCase() ?? '');

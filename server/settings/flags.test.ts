@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import type { Option } from 'commander';
-import { initNetworkOptions } from './init-network-options.ts';
-import { serveOptions } from './serve-options.ts';
-import { webhookOptions } from './webhook-options.ts';
+import type { Option } from '@commander-js/extra-typings';
+import { initNetworkCommandOf } from './init-network-settings.ts';
+import { serveCommandOf } from './serve-settings.ts';
+import { webhookCommandOf } from './webhook-settings.ts';
 
 const guide = await Bun.file(join(import.meta.dir, '../../docs/configuration.md')).text();
 
@@ -26,9 +26,9 @@ function defaultOf({ defaultValue, defaultValueDescription }: Option): string | 
 
 describe('the flags in docs/configuration.md are those there are, with their variables and defaults', () => {
   test.each([
-    ['serve', serveOptions()],
-    ['webhook', webhookOptions()],
-    ['init-network', initNetworkOptions()],
+    ['serve', serveCommandOf('serve').options],
+    ['webhook', webhookCommandOf('webhook').options],
+    ['init-network', initNetworkCommandOf('init-network').options],
   ])('%s', (command, options) => {
     const rows = documented(command);
     const expected = options.map((option, index) => [
