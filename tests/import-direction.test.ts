@@ -59,7 +59,7 @@ test.each([
   ["import { startSandboxWorld } from '../sandbox/world.ts';", 'metadata/tree.test.ts'],
   ["import type { Elysia } from 'elysia';", 'testing/fake-metadata.ts'],
   ["import { serve } from '../commands/serve.ts';", 'testing/fake-metadata.ts'],
-  ["import { ManualClock } from '../testing/manual-clock.ts';", 'core/time-limit.test.ts'],
+  ["import { ManualClock } from '../testing/manual-clock.ts';", 'core/waiting.test.ts'],
   ["import { Elysia } from 'elysia';", 'http/health.ts'],
   ["import type { Tokens } from '../google/tokens.ts';", 'settings/serve-settings.ts'],
   ["import { version } from '../package.json';", 'main.ts'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Certificate } from '../http/certificate.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { keepCertificateRenewed } from './certificate-renewal.ts';
 
 const certificate = (certificate: string, key = 'key'): Certificate => ({ certificate, key, notAfter: 0 });

@@ -1,6 +1,6 @@
 import type { Effects } from '../core/effects.ts';
 import type { Certificate } from '../http/certificate.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 
 export interface CertificateRenewalOptions {
   readonly read: () => Promise<Certificate>;

@@ -1,6 +1,6 @@
 import type { Sleep } from '../core/effects.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
-import { BodyRefused } from '../http/body-refused.ts';
+import { withTimeLimit } from '../core/waiting.ts';
+import { BodyRefused } from '../http/body-budget.ts';
 import { excessOf } from '../http/json-bounds.ts';
 
 /** Bytes. An object is at most 1.5 MiB in etcd; a review holds two of them at most, and little else. */

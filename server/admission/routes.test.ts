@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Sleep } from '../core/effects.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { AdmissionMetrics } from './admission-metrics.ts';
 import { ALLOWED, type Answer, refused } from './review.ts';
 import { admissionRoutes, type Reviewer } from './routes.ts';

@@ -1,9 +1,8 @@
 import { Elysia } from 'elysia';
 import type { Effects, Sleep } from '../core/effects.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
-import { LARGE_BODY } from '../http/body-budget.ts';
-import { BodyRefused } from '../http/body-refused.ts';
-import type { Log } from '../telemetry/events.ts';
+import { withTimeLimit } from '../core/waiting.ts';
+import { BodyRefused, LARGE_BODY } from '../http/body-budget.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { AdmissionEvents, ReviewOutcome, Webhook } from './admission-metrics.ts';
 import {
   type AdmissionRequest,

@@ -1,6 +1,6 @@
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { backoff } from '../core/waiting.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 
 /** A watch lags by some ten milliseconds. After that the API server is asked. */

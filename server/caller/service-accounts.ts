@@ -1,9 +1,9 @@
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import { backoff } from '../core/waiting.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 
 /** An annotated ServiceAccount that works is looked at again after this. */
 const SETTLED_MILLISECONDS = 300_000;

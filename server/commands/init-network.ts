@@ -11,7 +11,7 @@ import {
   initNetworkCommandOf,
   initNetworkSettings,
 } from '../settings/init-network-settings.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { createLog } from '../telemetry/log.ts';
 import { standardOutput } from './process.ts';
 

@@ -1,12 +1,11 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { type Effects, systemEffects } from '../core/effects.ts';
-import { Fault } from '../core/fault.ts';
+import { cannotListen } from '../http/listener.ts';
 import { logFormatFlag, logLevelFlag, requireDistinctPorts } from '../settings/flags.ts';
 import { parsePort } from '../settings/parsers.ts';
-import type { LogSettings } from '../telemetry/log.ts';
-import { createLog } from '../telemetry/log.ts';
+import { createLog, type LogSettings } from '../telemetry/log.ts';
 import { ended, standardOutput } from './process.ts';
-import { startServing } from './serving.ts';
+import { startServing } from './serve.ts';
 
 interface SandboxSettings extends LogSettings {
   readonly serverPort: number;
@@ -42,10 +41,7 @@ function requireFree(port: number, flag: string): void {
   try {
     void Bun.serve({ port, reusePort: false, fetch: () => new Response() }).stop(true);
   } catch (cause) {
-    throw new Fault('setting-invalid', `cannot listen on port ${port}: another program has it`, {
-      remedy: `End that program, or choose another port with ${flag}.`,
-      cause,
-    });
+    throw cannotListen(port, flag, cause);
   }
 }
 

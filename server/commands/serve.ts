@@ -1,9 +1,21 @@
-import { systemEffects } from '../core/effects.ts';
-import { loadCluster } from '../kubernetes/cluster.ts';
-import { serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
-import { createLog } from '../telemetry/log.ts';
+import { version } from '../../package.json';
+import { NodeCallers } from '../caller/callers.ts';
+import { type Effects, systemEffects } from '../core/effects.ts';
+import { ExchangeLimits } from '../credentials/exchange-limits.ts';
+import { googleAnnotations } from '../google/google-account.ts';
+import { GoogleTokens } from '../google/google-tokens.ts';
+import { healthRoutes } from '../http/health.ts';
+import { type App, cannotListen, drain, listen, requireOwnPort } from '../http/listener.ts';
+import { ApiServer } from '../kubernetes/api-server.ts';
+import { RestClient } from '../kubernetes/client.ts';
+import { type Cluster, instanceName, loadCluster } from '../kubernetes/cluster.ts';
+import { KeyRotation, readClusterKeys } from '../kubernetes/cluster-keys.ts';
+import { warnOfLocation } from '../metadata/facts.ts';
+import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
+import { type ServeSettings, serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { ended, standardOutput } from './process.ts';
-import { startServing } from './serving.ts';
 
 /** `serve`: the metadata API of one Node. */
 export function serveCommand() {
@@ -15,4 +27,99 @@ export function serveCommand() {
     await using _serving = await startServing(settings, { cluster, effects: systemEffects, log });
     log.info({ signal: await ended() }, 'ending');
   });
+}
+
+interface ServingDependencies {
+  readonly cluster: Cluster;
+  readonly effects: Effects;
+  readonly log: Log;
+}
+
+/** A metadata server that listens; disposing of it drains it and ends everything it started. */
+export interface Serving extends AsyncDisposable {
+  /** Where it listens, also where the settings say 0 for any port. */
+  readonly serverPort: number;
+  readonly healthPort: number;
+}
+
+/**
+ * Starts the metadata API and the health port of one Node. Resolves when both listen, which is before the Pods are
+ * known: `/readyz` says when that is so. Throws `setting-invalid` if another program, or another instance of this
+ * project, has a port.
+ */
+export async function startServing(
+  settings: ServeSettings,
+  { cluster, effects, log }: ServingDependencies,
+): Promise<Serving> {
+  const metrics = new Metrics(version);
+  const apiServer = new ApiServer(cluster, effects);
+  const kubernetes = new RestClient(apiServer, effects);
+  const { nodeName, defaultNodeServiceAccount } = settings;
+  const callers = new NodeCallers({
+    client: kubernetes,
+    nodeName,
+    defaultNodeServiceAccount,
+    clouds: [googleAnnotations],
+    effects,
+    events: metrics,
+    log,
+  });
+  const refused = callers.refused.bind(callers);
+  const limits = new ExchangeLimits(settings, effects, metrics);
+  const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, limits, refused });
+  metrics.watchCacheSize(() => tokens.cacheSize);
+  const keys = new KeyRotation({
+    read: (signal) => readClusterKeys(apiServer, signal),
+    effects,
+    events: metrics,
+    log,
+  });
+
+  const instance = await instanceName(cluster);
+  await requireOwnPort(settings.serverPort, '--server-port', instance, effects.sleep);
+  await requireOwnPort(settings.healthPort, '--health-port', instance, effects.sleep);
+
+  const draining = new AbortController();
+  const metadata = metadataRoutes({
+    settings,
+    callers,
+    tokens,
+    node: () => callers.node(),
+    metrics,
+    instance,
+    log,
+    effects,
+    draining: draining.signal,
+    peerOf: socketPeer,
+  });
+  const missing = () => {
+    if (draining.signal.aborted) return ['ending'];
+    return callers.inSync() ? [] : [`the Pods of Node ${nodeName} are not known yet`];
+  };
+  const server = listenOn(metadata, settings.serverPort, '--server-port');
+  const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
+
+  const ending = new AbortController();
+  const parts = [callers, tokens, keys].map((part) => part.run(ending.signal));
+  const warning = warnOfLocation({ settings, node: () => callers.node(), effects, log }, ending.signal);
+  const running = Promise.all([...parts, warning]);
+  const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };
+  log.info({ version, nodeName, ...ports, provider: `${settings.workloadIdentityProvider}` }, 'listening');
+  return {
+    ...ports,
+    async [Symbol.asyncDispose]() {
+      await drain(server, draining, effects.sleep);
+      ending.abort();
+      await running;
+      await health.stop(true);
+    },
+  };
+}
+
+function listenOn(app: App, port: number, flag: string): ReturnType<typeof listen> {
+  try {
+    return listen(app, port);
+  } catch (cause) {
+    throw cannotListen(port, flag, cause);
+  }
 }

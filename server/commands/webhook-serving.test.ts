@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { type Effects, type Sleep, systemEffects } from '../core/effects.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import { startWebhook } from './webhook-serving.ts';
 

@@ -10,22 +10,23 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { type Certificate, readCertificate } from '../http/certificate.ts';
 import { healthRoutes } from '../http/health.ts';
+import { cannotListen } from '../http/listener.ts';
 import { PlainListener } from '../http/plain-listener.ts';
 import { TlsListener } from '../http/tls-listener.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { AdmissionRestClient } from '../kubernetes/client.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 
-export interface WebhookDependencies {
+interface WebhookDependencies {
   readonly cluster: Cluster;
   readonly effects: Effects;
   readonly log: Log;
 }
 
 /** A webhook that listens; disposing of it drains it and ends everything it started. */
-export interface WebhookServing extends AsyncDisposable {
+interface WebhookServing extends AsyncDisposable {
   /** Where it listens, also where the settings say 0 for any port. */
   readonly webhookPort: number;
   readonly healthPort: number;
@@ -116,9 +117,6 @@ async function started<T>(flag: string, port: number, start: () => Promise<T>): 
   try {
     return await start();
   } catch (cause) {
-    throw new Fault('setting-invalid', `port ${port} cannot be listened on`, {
-      remedy: `End the program that has it, or choose another port with ${flag}.`,
-      cause,
-    });
+    throw cannotListen(port, flag, cause);
   }
 }

@@ -1,6 +1,5 @@
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
+import { backoff, withTimeLimit } from '../core/waiting.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import { isTransient, retryAfter } from './failure.ts';
 

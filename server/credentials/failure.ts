@@ -1,6 +1,6 @@
-import { backoff } from '../core/backoff.ts';
 import type { Random } from '../core/effects.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
+import { backoff } from '../core/waiting.ts';
 
 export interface UpstreamFaultFacts {
   readonly remedy: string;

@@ -2,7 +2,7 @@ import type { Caller } from '../caller/caller.ts';
 import { PodIndex } from '../caller/pod-index.ts';
 import { serviceAccountMissing } from '../caller/service-accounts.ts';
 import type { Effects } from '../core/effects.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
+import { withTimeLimit } from '../core/waiting.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { BoundObject, ServiceAccountName } from '../kubernetes/objects.ts';

@@ -9,8 +9,8 @@ import type { ExchangeLimits } from '../credentials/exchange-limits.ts';
 import { isOfOneCaller, isTransient } from '../credentials/failure.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
-import type { CachedKind, DomainEvents, Log } from '../telemetry/events.ts';
-import { RepeatLimit } from '../telemetry/repeat-limit.ts';
+import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
+import { type Log, RepeatLimit } from '../telemetry/log.ts';
 import { type ExchangeSettings, Exchanges } from './exchanges.ts';
 import {
   impersonationOf,

@@ -1,4 +1,32 @@
-import { SharedBudget } from './shared-budget.ts';
+interface BudgetLimits {
+  readonly all: number;
+  readonly onePeer: number;
+}
+
+/** An amount that peers share: so much for all of them, and so much for each. */
+class SharedBudget {
+  #used = 0;
+  readonly #byPeer = new Map<string, number>();
+
+  constructor(private readonly limits: BudgetLimits) {}
+
+  /** Takes `amount` for a peer and returns true, or takes nothing if it would exceed a limit. */
+  take(peer: string, amount: number): boolean {
+    const ofPeer = (this.#byPeer.get(peer) ?? 0) + amount;
+    if (this.#used + amount > this.limits.all || ofPeer > this.limits.onePeer) return false;
+    this.#used += amount;
+    this.#byPeer.set(peer, ofPeer);
+    return true;
+  }
+
+  /** Gives back what the peer has taken, or a part of it. */
+  give(peer: string, amount: number): void {
+    this.#used -= amount;
+    const left = (this.#byPeer.get(peer) ?? 0) - amount;
+    if (left > 0) this.#byPeer.set(peer, left);
+    else this.#byPeer.delete(peer);
+  }
+}
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -54,5 +82,18 @@ export class BodyShare {
     if (this.#isClosed) return;
     this.#isClosed = true;
     (this.#bytes > LARGE_BODY ? this.large : this.small).give(this.peer, this.#bytes);
+  }
+}
+
+/**
+ * A request body that is not accepted. The message is for whoever sent it. One that is too large is 403, not 413: an API
+ * server hands on the text of a 403, and of a 413 only that there was one.
+ */
+export class BodyRefused extends Error {
+  constructor(
+    readonly status: 400 | 408 | 403 | 415 | 503,
+    message: string,
+  ) {
+    super(message);
   }
 }

@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia';
-import { INSTANCE_PATH } from './instance.ts';
+import { INSTANCE_PATH } from './listener.ts';
 
-export interface HealthDependencies {
+interface HealthDependencies {
   readonly metrics: { exposition(): Promise<{ readonly contentType: string; readonly text: string }> };
   /** For {@link INSTANCE_PATH}; undefined if no other process can share the port. */
   readonly instance?: string;

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Now } from '../core/effects.ts';
-import type { BodyBudget, BodyShare } from './body-budget.ts';
-import { BodyRefused } from './body-refused.ts';
+import { type BodyBudget, BodyRefused, type BodyShare } from './body-budget.ts';
 import { RequestGate } from './request-gate.ts';
 
 export interface HttpConnectionOptions {

@@ -1,4 +1,4 @@
-export interface JsonBounds {
+interface JsonBounds {
   /** Of objects and lists in each other. */
   readonly depth: number;
   /** Elements of lists and fields of objects, together. */

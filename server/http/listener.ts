@@ -1,5 +1,8 @@
+import { connect } from 'node:net';
 import type { Server } from 'bun';
 import type { Sleep } from '../core/effects.ts';
+import { Fault } from '../core/fault.ts';
+import { printable } from '../core/printable.ts';
 
 /** What Elysia's app is to a listener. */
 export interface App {
@@ -61,4 +64,80 @@ export async function drain(server: Server<unknown>, draining: AbortController, 
   const stopped = server.stop().finally(() => late.abort());
   await Promise.race([stopped, sleep(LONGEST_STOP, late.signal).catch(() => stopped)]);
   await server.stop(true);
+}
+
+/** Why a port cannot be listened on; `flag` is the one that sets it. */
+export function cannotListen(port: number, flag: string, cause?: unknown): Fault {
+  // Bun reports every failure as EADDRINUSE
+  const { code = 'EADDRINUSE' } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
+  const reason = code === 'EADDRINUSE' ? 'another program has it' : code;
+  return new Fault('setting-invalid', `cannot listen on port ${port}: ${reason}`, {
+    remedy: `Stop that program, or choose another port with ${flag}.`,
+    cause,
+  });
+}
+
+/** Where a server says which instance of this project it belongs to. */
+export const INSTANCE_PATH = '/.well-known/gke-metadata-server';
+
+const PATIENCE = 2000;
+/** A server that is just ending resets connections: then it is asked again, or is gone. */
+const ATTEMPTS = 3;
+const PAUSE = 300;
+const LONGEST_ANSWER = 2048;
+
+/**
+ * Makes sure that the port is free, or is of an earlier server of the same instance, which this one replaces. The port
+ * is shared (`reusePort`), so any process of the same user could listen too, and both would answer Pods in turn.
+ * Throws `setting-invalid`. `flag` is the one that sets the port.
+ */
+export async function requireOwnPort(
+  port: number,
+  flag: string,
+  instance: string,
+  sleep: Sleep,
+): Promise<void> {
+  if (port === 0) return;
+  for (let attempt = 1; ; attempt++) {
+    const answer = await ask(port);
+    if (answer === 'nobody' || answer === instance) return;
+    if (answer === undefined && attempt < ATTEMPTS) {
+      await sleep(PAUSE);
+      continue;
+    }
+    if (answer === undefined) {
+      throw cannotListen(port, flag);
+    }
+    const other = printable(answer, 300);
+    throw new Fault('setting-invalid', `cannot listen on port ${port}: the instance ${other} has it`, {
+      remedy:
+        `This is ${instance}, and a Node runs one instance. Uninstall one of the two, give them different Nodes ` +
+        `(nodeSelector), or choose another port with ${flag}.`,
+    });
+  }
+}
+
+/** The instance that listens, `nobody`, or undefined if it is not one of this project, or does not say. */
+function ask(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let received = '';
+    // not by fetch, which a proxy of the environment would be asked through
+    const socket = connect({ port, host: '127.0.0.1', timeout: PATIENCE });
+    const end = (answer: string | undefined) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on('connect', () => {
+      socket.write(`GET ${INSTANCE_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    });
+    socket.on('data', (data) => {
+      received += data;
+      if (received.length > LONGEST_ANSWER) end(undefined);
+    });
+    socket.on('close', () => end(/^HTTP\/1\.1 200 [\s\S]*?\r\n\r\n(.+)\n$/.exec(received)?.[1]));
+    socket.on('timeout', () => end(undefined));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      end(code === 'ECONNREFUSED' ? 'nobody' : undefined),
+    );
+  });
 }

@@ -4,7 +4,7 @@ export interface ConnectionLimits {
 }
 
 /** An open connection, as far as it matters for who has to give way. */
-export interface Closable {
+interface Closable {
   readonly isIdle: boolean;
   destroy(): void;
 }
@@ -35,10 +35,6 @@ export class OpenConnections<T extends Closable> implements Iterable<T> {
     if (connections?.delete(connection) !== true) return;
     this.#size--;
     if (connections.size === 0) this.#byPeer.delete(peer);
-  }
-
-  get size(): number {
-    return this.#size;
   }
 
   *[Symbol.iterator](): Generator<T> {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import type { Effects } from '../core/effects.ts';
 import { HttpConnections, type HttpConnectionsOptions } from './http-connections.ts';
 
-export interface PlainListenerOptions extends Pick<HttpConnectionsOptions, 'fetch'> {
+interface PlainListenerOptions extends Pick<HttpConnectionsOptions, 'fetch'> {
   /** 0: any. */
   readonly port: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;

@@ -6,7 +6,7 @@ export const LARGEST_HEAD = 16 * 1024;
 const END_OF_HEAD = '\r\n\r\n';
 const NOTHING = Buffer.alloc(0);
 
-export interface RequestGateEvents {
+interface RequestGateEvents {
   /** The first bytes of a request have come. */
   begun(): void;
   /** Its head is larger than {@link LARGEST_HEAD}. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
-import { BodyRefused } from './body-refused.ts';
+import { BodyRefused } from './body-budget.ts';
 import { TlsListener } from './tls-listener.ts';
 
 const MIB = 1024 * 1024;

@@ -4,7 +4,7 @@ import type { Effects } from '../core/effects.ts';
 import type { Certificate } from './certificate.ts';
 import { HttpConnections, type HttpConnectionsOptions } from './http-connections.ts';
 
-export interface TlsListenerOptions extends Pick<HttpConnectionsOptions, 'fetch' | 'largestBody'> {
+interface TlsListenerOptions extends Pick<HttpConnectionsOptions, 'fetch' | 'largestBody'> {
   /** 0: any. */
   readonly port: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;

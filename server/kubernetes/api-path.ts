@@ -22,7 +22,7 @@ declare const brand: unique symbol;
 export type ApiPath = string & { readonly [brand]: 'ApiPath' };
 
 /** What the programs ask about, of the core group. */
-export type CoreResource = 'pods' | 'nodes' | 'namespaces' | 'serviceaccounts';
+type CoreResource = 'pods' | 'nodes' | 'namespaces' | 'serviceaccounts';
 
 /** One object. Throws `object-name-invalid`, which keeps the request from being made. */
 export function objectPath(

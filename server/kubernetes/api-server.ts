@@ -1,6 +1,6 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
+import { withTimeLimit } from '../core/waiting.ts';
 import type { ApiPath } from './api-path.ts';
 import type { Cluster } from './cluster.ts';
 import { Field } from './field.ts';

@@ -1,8 +1,9 @@
 import { calculateJwkThumbprint } from 'jose';
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
-import type { DomainEvents, Log } from '../telemetry/events.ts';
+import { backoff } from '../core/waiting.ts';
+import type { DomainEvents } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { fixedPath } from './api-path.ts';
 import { ApiRefusal, type ApiServer, faultOf } from './api-server.ts';
 import { Field } from './field.ts';
@@ -22,7 +23,7 @@ export interface PublicKey {
 }
 
 /** By `kid`, in the order of the sets. */
-export interface KeySetDifference {
+interface KeySetDifference {
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }
@@ -102,7 +103,7 @@ function keySetFault(refusal: ApiRefusal): Fault {
   return faultOf(refusal);
 }
 
-export interface KeyRotationOptions {
+interface KeyRotationOptions {
   readonly read: (signal: AbortSignal) => Promise<readonly PublicKey[]>;
   readonly effects: Pick<Effects, 'sleep' | 'random'>;
   readonly events: Pick<DomainEvents, 'clusterKeysCompared'>;

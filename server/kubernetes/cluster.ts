@@ -13,7 +13,7 @@ import { Fault } from '../core/fault.ts';
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** What one request needs besides its own path and body. */
-export interface Authentication {
+interface Authentication {
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: BunFetchRequestInitTLS;
   readonly proxy?: string;

@@ -33,7 +33,7 @@ export function peerAddress(socketAddress: string): IPAddress {
   return (socketAddress.startsWith(MAPPED) ? socketAddress.slice(MAPPED.length) : socketAddress) as IPAddress;
 }
 
-export type IPFamily = 'ipv4' | 'ipv6';
+type IPFamily = 'ipv4' | 'ipv6';
 
 export function familyOf(address: IPAddress): IPFamily {
   return isIPv4(address) ? 'ipv4' : 'ipv6';

@@ -118,7 +118,7 @@ function parseInitContainer(container: Field, statuses: ReadonlyMap<string, Fiel
 export const TERMINATION_LOG = '/dev/termination-log';
 
 /** Why a container of ours failed, and what to do about it. */
-export interface TerminationMessage {
+interface TerminationMessage {
   readonly reason: string;
   readonly remedy: string;
 }

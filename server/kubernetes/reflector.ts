@@ -1,7 +1,8 @@
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
-import type { DomainEvents, Log } from '../telemetry/events.ts';
+import { backoff } from '../core/waiting.ts';
+import type { DomainEvents } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Unreadable } from './objects.ts';
 import { type Resource, ResourceVersionExpired, type WatchEvent } from './resource.ts';
 
@@ -35,7 +36,7 @@ export interface Replica<T extends Identified> {
   remove(object: Identified): void;
 }
 
-export interface ReflectorOptions<T extends Identified> {
+interface ReflectorOptions<T extends Identified> {
   readonly resource: Resource<T>;
   readonly replica: Replica<T>;
   readonly name: 'pods' | 'nodes';

@@ -49,7 +49,7 @@ export interface Resource<T> {
 export class ResourceVersionExpired extends Error {}
 
 /** Which objects: those of a resource whose `field` has the value `nodeName`. */
-export interface ResourceSelection<T> {
+interface ResourceSelection<T> {
   readonly name: 'pods' | 'nodes';
   readonly field: 'spec.nodeName' | 'metadata.name';
   readonly nodeName: string;

@@ -4,7 +4,7 @@ import type { Effects } from '../core/effects.ts';
 import { googleAccountOf, hasPrincipalAsEmail } from '../google/google-account.ts';
 import { principalOf, type WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 
 /** What the settings say of the instance that the metadata describes. */
 export interface InstanceSettings {

@@ -5,9 +5,8 @@ import { printable } from '../core/printable.ts';
 import type { ExchangeSettings } from '../google/exchanges.ts';
 import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
-import type { Log } from '../telemetry/events.ts';
-import type { LogSettings } from '../telemetry/log.ts';
-import { RepeatLimit } from '../telemetry/repeat-limit.ts';
+import type { Log, LogSettings } from '../telemetry/log.ts';
+import { RepeatLimit } from '../telemetry/log.ts';
 import {
   type Alt,
   type Answer,

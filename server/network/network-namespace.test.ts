@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { Server } from 'bun';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { type Exec, systemExec } from './exec.ts';
 import { redirect, redirectsOf } from './redirect.ts';
 import { type Backend, redirectSteps } from './redirect-rules.ts';

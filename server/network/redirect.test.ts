@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Exec, ExecResult } from './exec.ts';
 import { redirect, redirectsOf } from './redirect.ts';
 

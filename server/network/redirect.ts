@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Exec } from './exec.ts';
 import { InitNetworkError } from './init-network-error.ts';
 import {

@@ -1,7 +1,6 @@
-import { backoff } from '../core/backoff.ts';
 import type { Effects } from '../core/effects.ts';
-import { withTimeLimit } from '../core/time-limit.ts';
-import type { Log } from '../telemetry/events.ts';
+import { backoff, withTimeLimit } from '../core/waiting.ts';
+import type { Log } from '../telemetry/log.ts';
 import { InitNetworkError } from './init-network-error.ts';
 import type { ServerEndpoint } from './server-endpoint.ts';
 

@@ -41,7 +41,7 @@ const UNIT_SECONDS = new Map([
 ]);
 
 /** A duration as Go spells it (`1h`, `90m`, `1h30m`, `3600s`), in whole seconds. */
-export function parseDurationSeconds(value: string): number {
+function parseDurationSeconds(value: string): number {
   if (!/^(?:[0-9]+[hms])+$/.test(value)) {
     throw new InvalidArgumentError('Expected a duration such as 1h, 90m or 3600s.');
   }

@@ -27,11 +27,3 @@ export interface DomainEvents {
   /** Whether the cluster's public keys are others than at the start of this program. */
   clusterKeysCompared(changed: boolean): void;
 }
-
-/** Structured logging as pino does it: fields first, then a constant message. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}

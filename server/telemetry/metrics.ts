@@ -1,8 +1,7 @@
 import { Counter, Gauge, type Metric, Registry } from 'prom-client';
-import { Durations, type Sample } from './durations.ts';
 import type { CachedKind, DomainEvents, ExchangeKind, ExchangeResult, ThrottleReason } from './events.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
-import { RouteMetrics } from './route-metrics.ts';
+import { Histogram, RouteMetrics, type Sample } from './route-metrics.ts';
 
 type WatchedResource = Parameters<DomainEvents['watchRestarted']>[0];
 type RestartReason = Parameters<DomainEvents['watchRestarted']>[1];
@@ -15,7 +14,7 @@ export class Metrics implements DomainEvents {
   readonly #routes = new Map<string, RouteMetrics>();
   readonly #exchanges: Counter<'kind' | 'result'>;
   readonly #refusals: Counter<'reason'>;
-  readonly #exchangeDurations = new Map<ExchangeKind, Durations>();
+  readonly #exchangeDurations = new Map<ExchangeKind, Histogram>();
   readonly #lookups = new Map<CachedKind, { hit: number; miss: number }>();
   readonly #watchRestarts: Counter<'resource' | 'reason'>;
   readonly #unreadableObjects: Counter<'resource'>;
@@ -76,7 +75,7 @@ export class Metrics implements DomainEvents {
 
   exchanged(kind: ExchangeKind, result: ExchangeResult, seconds: number): void {
     this.#exchanges.inc({ kind, result });
-    const durations = this.#exchangeDurations.get(kind) ?? new Durations();
+    const durations = this.#exchangeDurations.get(kind) ?? new Histogram();
     this.#exchangeDurations.set(kind, durations);
     durations.observe(seconds);
   }

@@ -8,7 +8,7 @@ import type { ExpiringToken, Tokens } from '../google/tokens.ts';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import { type MetadataRoutesDependencies, metadataRoutes } from '../metadata/routes.ts';
-import type { Log } from '../telemetry/events.ts';
+import type { Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 
 export const EMAIL = 'app@my-project.iam.gserviceaccount.com';

@@ -1,4 +1,4 @@
-import { startServing } from '../../server/commands/serving.ts';
+import { startServing } from '../../server/commands/serve.ts';
 import { type Effects, systemEffects } from '../../server/core/effects.ts';
 import { sandboxSettings } from '../../server/sandbox/sandbox-settings.ts';
 import type { SandboxWorld } from '../../server/sandbox/sandbox-world.ts';

@@ -5,8 +5,8 @@ import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
-import type { Log } from '../telemetry/events.ts';
-import { type Serving, startServing } from './serving.ts';
+import type { Log } from '../telemetry/log.ts';
+import { type Serving, startServing } from './serve.ts';
 
 const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
 const TOKEN = `${ACCOUNT}/token`;

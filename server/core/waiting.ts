@@ -1,4 +1,4 @@
-import type { Sleep } from './effects.ts';
+import type { Random, Sleep } from './effects.ts';
 
 /**
  * What `work` gives. Where it takes longer than `milliseconds`, or `signal` is aborted, the signal that `work`
@@ -28,4 +28,12 @@ export async function withTimeLimit<T>(
     timer.abort();
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/**
+ * Milliseconds to wait after the `failures`-th failure in a row: `first`, doubled each time up to `most`,
+ * and half to one and a half times that, so that those who failed together do not come back together.
+ */
+export function backoff(failures: number, first: number, most: number, random: Random): number {
+  return Math.min(most, first * 2 ** (failures - 1)) * (0.5 + random());
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
-import { Durations } from './durations.ts';
+import { Histogram } from './route-metrics.ts';
 
-function shown(durations: Durations): Record<string, number> {
+function shown(durations: Histogram): Record<string, number> {
   const samples = durations.samples('x_seconds', { route: '/a' });
   return Object.fromEntries(
     samples.map(({ metricName, labels, value }) => [[metricName, ...Object.values(labels)].join(' '), value]),
@@ -9,7 +9,7 @@ function shown(durations: Durations): Record<string, number> {
 }
 
 test('buckets are cumulative, a bound belongs to its own bucket, and what is above them all is in +Inf', () => {
-  const durations = new Durations();
+  const durations = new Histogram();
   for (const seconds of [0, 0.001, 0.25, 300]) durations.observe(seconds);
 
   expect(shown(durations)).toMatchObject({
