@@ -21,7 +21,7 @@ export function explainCommand() {
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
     // serve never needs them, and what it has not loaded takes no memory
     const { explain } = await import('../explain/explain.ts');
-    const { explanationText } = await import('../explain/explanation-text.ts');
+    const { explanationText } = await import('../explain/explanation.ts');
     const server = new ApiServer(cluster, systemEffects);
     const explanation = await explain(pod, settings, {
       kubernetes: new RestClient(server, systemEffects),

@@ -2,8 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { explainIn, injected, outcomes, stepOf, withInitNetwork } from '../testing/explain-in-sandbox.ts';
-import { STEP_TITLES } from './explanation.ts';
-import { explanationText } from './explanation-text.ts';
+import { explanationText, STEP_TITLES } from './explanation.ts';
 
 const READER = 'reader@sandbox-project.iam.gserviceaccount.com';
 const PRINCIPAL =

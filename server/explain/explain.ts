@@ -1,34 +1,44 @@
+import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
-import { Exchanges } from '../google/exchanges.ts';
+import { googleAnnotations } from '../google/google-account.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { PodName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import type { Explanation } from './explanation.ts';
-import { accessTokenGiven, annotated, exchanged, idTokenGiven, tokenRequested } from './google-steps.ts';
+import {
+  accessTokenGiven,
+  annotated,
+  exchanged,
+  idTokenGiven,
+  RecordedTokens,
+  tokenRequested,
+} from './google-steps.ts';
 import { identified, knownByAddress, notFinished, onThisNode, podFound, serverReady } from './pod-steps.ts';
 import { routeOf } from './route.ts';
 import { Steps } from './steps.ts';
 
 export interface ExplainDependencies {
   readonly kubernetes: KubernetesClient;
-  /** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+  /** Undefined if there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
   readonly getPod: (namespace: string, name: string) => Promise<PodDetails | undefined>;
   readonly effects: Effects;
 }
 
 /**
- * Takes the steps that the server of this Node takes for a request of the Pod, as they come out now: nothing is
- * taken from the server's cache or put there. Each token ends with its step. Throws nothing that it can tell of.
+ * Takes the steps that the server of this Node takes for a request of the Pod, as they come out now. The server's own
+ * code takes and decides them, with callers and tokens that share nothing with the running server. Throws nothing
+ * that it can tell of.
  */
 export async function explain(
   { namespace, name }: PodName,
   settings: ServeSettings,
   { kubernetes, getPod, effects }: ExplainDependencies,
 ): Promise<Explanation> {
-  const { nodeName, workloadIdentityProvider } = settings;
-  const exchanges = new Exchanges(settings, kubernetes, effects, { exchanged() {} });
+  const { nodeName } = settings;
   const steps = new Steps();
+  const tokens = new RecordedTokens(settings, kubernetes, effects);
+  await using listed = new ListedCallers(settings, kubernetes, effects);
 
   const pod = await steps.take('pod', [], async () =>
     podFound(await getPod(namespace, name), namespace, name),
@@ -37,25 +47,55 @@ export async function explain(
   const running = await steps.take('running', [pod], notFinished);
   await steps.take('route', [pod], (found) => routeOf(found, settings.serverPort));
   await steps.take('server', [], () => serverReady(settings.healthPort, effects));
-  await steps.take('address', [pod, node, running], (found) => knownByAddress(found, nodeName, kubernetes));
-  const caller = await steps.take('service-account', [pod, node, running], (found) =>
-    identified(found, settings, kubernetes),
+  await steps.take('address', [pod, node, running], async (found) =>
+    knownByAddress(found, await listed.callers()),
+  );
+  const caller = await steps.take('service-account', [pod, node, running], async (found) =>
+    identified(found, nodeName, await listed.callers()),
   );
   const target = await steps.take('annotation', [caller], (found) =>
-    annotated(found, workloadIdentityProvider),
+    annotated(found, settings.workloadIdentityProvider),
   );
-  const subject = await steps.take('token-request', [target], (found) => tokenRequested(found, exchanges));
-  const federated = await steps.take('sts', [target, subject], (to, token) =>
-    exchanged(to, token, exchanges),
+  const asked = await steps.take('token-request', [target], async (to) =>
+    tokenRequested(to, await tokens.ask(to.caller)),
   );
-  const access = await steps.take('access-token', [target, federated], (to, token) =>
-    accessTokenGiven(to, token, exchanges),
-  );
-  await steps.take('id-token', [target, federated], (to, token) =>
-    idTokenGiven(to, token, access.found?.value, exchanges),
-  );
+  const federated = await steps.take('sts', [asked], exchanged);
+  await steps.take('access-token', [target, federated], accessTokenGiven);
+  await steps.take('id-token', [target, federated], idTokenGiven);
 
   const { explained } = steps;
   const ok = explained.every(({ outcome }) => outcome !== 'failed');
   return { pod: `${namespace}/${name}`, node: nodeName, ok, steps: explained };
+}
+
+/** The callers of this Node as the server has them, from the first time that they are asked for. */
+class ListedCallers implements AsyncDisposable {
+  readonly #callers: NodeCallers;
+  readonly #ending = new AbortController();
+  #running: Promise<void> | undefined;
+  #listing: Promise<void> | undefined;
+
+  constructor(settings: ServeSettings, client: KubernetesClient, effects: Effects) {
+    this.#callers = new NodeCallers({
+      ...settings,
+      client,
+      clouds: [googleAnnotations],
+      effects,
+      events: { watchRestarted() {}, objectUnreadable() {} },
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+    });
+  }
+
+  /** Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+  async callers(): Promise<NodeCallers> {
+    this.#running ??= this.#callers.run(this.#ending.signal);
+    this.#listing ??= this.#callers.relist();
+    await this.#listing;
+    return this.#callers;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
 }

@@ -1,19 +1,20 @@
 import { decodeJwt, type JWTPayload } from 'jose';
 import type { Caller } from '../caller/caller.ts';
+import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
-import { isTransient } from '../credentials/failure.ts';
 import { member } from '../credentials/upstream.ts';
-import type { Exchanges } from '../google/exchanges.ts';
 import {
   type GoogleServiceAccountEmail,
   type Impersonation,
   impersonationOf,
 } from '../google/google-account.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import { DEFAULT_SCOPES, type ExpiringToken } from '../google/tokens.ts';
+import { GoogleTokens, type GoogleTokensSettings } from '../google/google-tokens.ts';
+import type { ExpiringToken } from '../google/tokens.ts';
 import { principalOf, type WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
-import type { KubernetesToken } from '../kubernetes/objects.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { ExchangeKind } from '../telemetry/events.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 
 /** Nobody takes a token for this audience for anything. */
@@ -41,96 +42,131 @@ export function annotated(caller: Caller, provider: WorkloadIdentityProvider): T
   return { value, summary: account, facts };
 }
 
+/** The server's tokens, of which nothing is shared with the running server; each step to one is written down. */
+export class RecordedTokens {
+  readonly #tokens: GoogleTokens;
+  readonly #steps: { readonly kind: ExchangeKind; readonly outcome: Promise<Outcome> }[] = [];
+
+  constructor(settings: GoogleTokensSettings, kubernetes: KubernetesClient, effects: Effects) {
+    this.#tokens = new GoogleTokens(
+      { ...settings, cacheTokens: true }, // or each token would be exchanged for again
+      {
+        kubernetes,
+        effects,
+        events: { exchanged() {}, exchangeThrottled() {}, cacheLookedUp() {} },
+        limits: { enter: () => () => {} },
+        log: { debug() {}, warn() {}, error() {} },
+        refused() {},
+        observe: (kind, step) => this.#steps.push({ kind, outcome: outcomeOf(step) }),
+      },
+    );
+  }
+
+  /** Asks for both kinds of token as a Pod does that names no scopes. */
+  async ask(caller: Caller): Promise<AskedTokens> {
+    const access = await outcomeOf(this.#tokens.accessToken(caller, ''));
+    const id = await outcomeOf(this.#tokens.idToken(caller, AUDIENCE));
+    const steps = await Promise.all(
+      this.#steps.map(async ({ kind, outcome }) => ({ kind, ...(await outcome) })),
+    );
+    return { access, id, of: (kind) => steps.filter((step) => step.kind === kind) };
+  }
+}
+
+/** A token, or the error for which there is none. */
+type Outcome = { readonly token: ExpiringToken } | { readonly error: unknown };
+
+/** What became of both requests, and of the steps to them. */
+export interface AskedTokens {
+  readonly access: Outcome;
+  readonly id: Outcome;
+  /** The steps of this kind, in the order in which they were taken. */
+  of(kind: ExchangeKind): readonly Outcome[];
+}
+
+function outcomeOf(asked: Promise<ExpiringToken>): Promise<Outcome> {
+  return asked.then(
+    (token) => ({ token }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+/** Throws the error of the outcome. */
+function tokenOf(outcome: Outcome | undefined): ExpiringToken {
+  if (outcome === undefined) throw new Error('the server does not take this step'); // it took a later one
+  if ('error' in outcome) throw outcome.error;
+  return outcome.token;
+}
+
 /** A token of the ServiceAccount, bound to the Pod or Node. */
-export async function tokenRequested(
-  { caller }: Target,
-  exchanges: Exchanges,
-): Promise<Told<KubernetesToken>> {
-  const value = await exchanges.kubernetesToken(caller, exchanges.deadline());
-  const facts = claimsOf(value);
+export function tokenRequested({ caller: { boundTo } }: Target, asked: AskedTokens): Told<AskedTokens> {
+  const facts = claimsOf(tokenOf(asked.of('token-request')[0]));
   const { subject = 'a token', issuer = 'an unknown issuer' } = facts;
-  const { kind, name } = caller.boundTo;
-  return { value, summary: `${subject} by ${issuer}, bound to ${kind} ${name}`, facts };
+  return {
+    value: asked,
+    summary: `${subject} by ${issuer}, bound to ${boundTo.kind} ${boundTo.name}`,
+    facts,
+  };
 }
 
 /** Google's token for that one. */
-export async function exchanged(
-  { impersonation }: Target,
-  subject: KubernetesToken,
-  exchanges: Exchanges,
-): Promise<Told<ExpiringToken>> {
-  const scopes = impersonation === undefined ? DEFAULT_SCOPES : undefined;
-  const value = await exchanges.exchange(subject, exchanges.deadline(), scopes);
+export function exchanged(asked: AskedTokens): Told<AskedTokens> {
+  const { expiresAt } = tokenOf(asked.of('sts')[0]);
   return {
-    value,
+    value: asked,
     summary: 'Google knows the cluster and takes its token',
-    facts: { expiresAt: time(value.expiresAt) },
+    facts: { expiresAt: time(expiresAt) },
   };
 }
 
 /** The access token that the Pod gets. */
-export async function accessTokenGiven(
-  target: Target,
-  federated: ExpiringToken,
-  exchanges: Exchanges,
-): Promise<Told<ExpiringToken>> {
-  const { impersonation, principal } = target;
+export function accessTokenGiven({ impersonation, principal }: Target, { access }: AskedTokens): Told<void> {
+  const given = tokenGiven(access, impersonation?.account, principal);
   if (impersonation === undefined) {
-    return { value: federated, summary: `the federated token of ${principal}`, facts: { of: principal } };
+    return { value: undefined, summary: `the federated token of ${principal}`, facts: { of: principal } };
   }
   const { account } = impersonation;
-  try {
-    const value = await exchanges.accessToken(federated, impersonation, DEFAULT_SCOPES, exchanges.deadline());
-    return { value, summary: `of ${account}`, facts: { of: account, expiresAt: time(value.expiresAt) } };
-  } catch (error) {
-    throw withCommand(error, account, principal);
-  }
+  return {
+    value: undefined,
+    summary: `of ${account}`,
+    facts: { of: account, expiresAt: time(given.expiresAt) },
+  };
 }
 
-/** An ID token, the two ways in which the server tries to get one. `access` is undefined where it was refused. */
-export async function idTokenGiven(
-  { impersonation, principal }: Target,
-  federated: ExpiringToken,
-  access: ExpiringToken | undefined,
-  exchanges: Exchanges,
-): Promise<Told<void>> {
-  if (impersonation === undefined) throw new NotNeeded('there is none without an annotation');
-  const { account } = impersonation;
-  const ask = (bearer: ExpiringToken) =>
-    exchanges.idToken(bearer, impersonation, AUDIENCE, exchanges.deadline());
-  const told = ({ expiresAt }: ExpiringToken, way: string) => ({
+/** An ID token, and in which of the two ways the server got it. */
+export function idTokenGiven({ impersonation, principal }: Target, { id, of }: AskedTokens): Told<void> {
+  if ('error' in id && id.error instanceof Fault && id.error.code === 'account-annotation-missing') {
+    throw new NotNeeded('there is none without an annotation');
+  }
+  const { expiresAt } = tokenGiven(id, impersonation?.account, principal);
+  const account = `${impersonation?.account}`;
+  const way = of('id-token').length === 1 ? 'in one step' : 'asked for by the account itself';
+  return {
     value: undefined,
     summary: `of ${account}, ${way}`,
     facts: { of: account, audience: AUDIENCE, expiresAt: time(expiresAt) },
-  });
-  try {
-    return told(await ask(federated), 'in one step');
-  } catch (refusal) {
-    if (!isDenial(refusal) || access === undefined) throw withCommand(refusal, account, principal);
-    try {
-      return told(await ask(access), 'asked for by the account itself');
-    } catch (error) {
-      throw isTransient(error) ? error : withCommand(refusal, account, principal);
-    }
+  };
+}
+
+/** Throws a denial with the command that would have prevented it; anything else as it is. */
+function tokenGiven(
+  outcome: Outcome,
+  account: GoogleServiceAccountEmail | undefined,
+  principal: string,
+): ExpiringToken {
+  if (!('error' in outcome)) return outcome.token;
+  const { error } = outcome;
+  if (account === undefined || !(error instanceof GoogleFault) || error.code !== 'iam-permission-denied') {
+    throw error;
   }
-}
-
-function isDenial(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'iam-permission-denied';
-}
-
-/** A denial with the command that would have prevented it; anything else as it is. */
-function withCommand(error: unknown, account: GoogleServiceAccountEmail, principal: string): unknown {
-  if (!(error instanceof GoogleFault) || !isDenial(error)) return error;
-  const { code, message, remedy } = error;
   const command =
     `gcloud iam service-accounts add-iam-policy-binding ${account} ` +
     `--role=roles/iam.workloadIdentityUser --member='${principal}'`;
-  return new StepFailure(code, message, `${remedy}\n${command}`);
+  throw new StepFailure(error.code, error.message, `${error.remedy}\n${command}`);
 }
 
 /** What the token says of itself: what a provider's issuer, audience and conditions are compared with. */
-function claimsOf({ token, expiresAt }: KubernetesToken): Readonly<Record<string, string>> {
+function claimsOf({ token, expiresAt }: ExpiringToken): Readonly<Record<string, string>> {
   const { iss, sub, aud, ...others } = decoded(token.reveal());
   const bound = member(others, 'kubernetes.io');
   const podName = member(member(bound, 'pod'), 'name');

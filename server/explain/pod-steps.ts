@@ -1,18 +1,12 @@
 import type { Caller } from '../caller/caller.ts';
-import { PodIndex } from '../caller/pod-index.ts';
-import { serviceAccountMissing } from '../caller/service-accounts.ts';
+import type { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
 import { withTimeLimit } from '../core/waiting.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
-import type { BoundObject, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import type { ServeSettings } from '../settings/serve-settings.ts';
 import { initNetworkFailure } from './route.ts';
 import { StepFailure, type Told } from './steps.ts';
 
 const READINESS_MILLISECONDS = 2000;
-const FINISHED: readonly string[] = ['Succeeded', 'Failed'];
 
 /** The Pod, where there is one. */
 export function podFound(pod: PodDetails | undefined, namespace: string, name: string): Told<PodDetails> {
@@ -45,8 +39,8 @@ export function onThisNode({ namespace, name, nodeName }: PodDetails, ownNode: s
 
 /** A finished Pod owns no address any more. If it never started, the reason is that of its init container. */
 export function notFinished(pod: PodDetails): Told<void> {
-  const { phase } = pod;
-  if (!FINISHED.includes(phase)) return { value: undefined, summary: phase };
+  const { phase, finished } = pod;
+  if (!finished) return { value: undefined, summary: phase };
   const cause = initNetworkFailure(pod);
   if (cause !== undefined) {
     throw new StepFailure('pod-finished', `it has finished: ${phase}, since ${cause.message}`, cause.remedy);
@@ -86,14 +80,13 @@ export async function serverReady(
 }
 
 /**
- * Whether the server knows the Pod by its address, as the server itself works it out: from the Pods of its Node.
- * The server is not asked, since whoever could ask it that could ask about others.
+ * Whether the server knows the Pod by its address. Callers of our own say so: the running server is not asked, since
+ * whoever could ask it that could ask about others.
  */
-export async function knownByAddress(
+export function knownByAddress(
   { namespace, name, uid, hostNetwork, addresses }: PodDetails,
-  nodeName: string,
-  client: Pick<KubernetesClient, 'podsOfNode'>,
-): Promise<Told<void>> {
+  callers: Pick<NodeCallers, 'podAt'>,
+): Told<void> {
   if (hostNetwork) {
     return {
       value: undefined,
@@ -108,10 +101,8 @@ export async function knownByAddress(
       `The kubelet has not reported one. See: kubectl describe pod --namespace ${namespace} ${name}`,
     );
   }
-  const index = new PodIndex(nodeName, { gained() {}, removed() {} });
-  index.replace((await client.podsOfNode(nodeName).list()).items);
   for (const address of addresses) {
-    const owner = index.ownerOf(address);
+    const owner = callers.podAt(address);
     if (owner?.uid === uid) continue;
     throw new StepFailure(
       'address-of-another',
@@ -130,47 +121,30 @@ export async function knownByAddress(
 
 /** The ServiceAccount of the Pod, or on the host network of its Node, and what its tokens are bound to. */
 export async function identified(
-  pod: PodDetails,
-  settings: Pick<ServeSettings, 'nodeName' | 'defaultNodeServiceAccount'>,
-  client: Pick<KubernetesClient, 'node' | 'getServiceAccount'>,
+  { namespace, name, uid, hostNetwork }: PodDetails,
+  nodeName: string,
+  callers: Pick<NodeCallers, 'identifyPod' | 'node'>,
 ): Promise<Told<Caller>> {
-  const [owner, boundTo] = pod.hostNetwork ? await nodeIdentity(settings, client) : podIdentity(pod);
-  const serviceAccount = await client.getServiceAccount(owner.namespace, owner.name);
-  if (serviceAccount === undefined) throw serviceAccountMissing(owner);
-  const name = `${owner.namespace}/${owner.name}`;
-  return {
-    value: { serviceAccount, boundTo },
-    summary: boundTo.kind === 'Node' ? `${name}, the one of Node ${boundTo.name}` : name,
-    facts: { serviceAccount: name, uid: serviceAccount.uid },
-  };
-}
-
-function podIdentity({
-  namespace,
-  name,
-  uid,
-  serviceAccountName,
-}: PodDetails): [ServiceAccountName, BoundObject] {
-  return [
-    { namespace, name: serviceAccountName },
-    { kind: 'Pod', name, uid },
-  ];
-}
-
-async function nodeIdentity(
-  { nodeName, defaultNodeServiceAccount }: Pick<ServeSettings, 'nodeName' | 'defaultNodeServiceAccount'>,
-  client: Pick<KubernetesClient, 'node'>,
-): Promise<[ServiceAccountName, BoundObject]> {
-  const [node] = (await client.node(nodeName).list()).items;
-  if (node === undefined) {
+  const caller = await callers.identifyPod(uid);
+  if (caller !== undefined) {
+    const { serviceAccount, boundTo } = caller;
+    const account = `${serviceAccount.namespace}/${serviceAccount.name}`;
+    return {
+      value: caller,
+      summary: boundTo.kind === 'Node' ? `${account}, the one of Node ${boundTo.name}` : account,
+      facts: { serviceAccount: account, uid: serviceAccount.uid },
+    };
+  }
+  if (hostNetwork && callers.node() === undefined) {
     throw new StepFailure(
       'node-missing',
       `there is no Node ${nodeName}`,
       'Correct --node-name: in a DaemonSet it comes from spec.nodeName by the downward API.',
     );
   }
-  return [
-    serviceAccountOfNode(node, defaultNodeServiceAccount),
-    { kind: 'Node', name: node.name, uid: node.uid },
-  ];
+  throw new StepFailure(
+    'pod-finished',
+    `Pod ${namespace}/${name} has just ended`,
+    'Run explain for its replacement.',
+  );
 }

@@ -20,6 +20,7 @@ function podWith(changed: Partial<PodDetails>): PodDetails {
     hostNetwork: false,
     addresses: [],
     phase: 'Running',
+    finished: false,
     labels: {},
     containers: [{ name: 'main', variables: ['PATH'] }],
     initContainers: [],

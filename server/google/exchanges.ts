@@ -22,6 +22,9 @@ export interface ExchangeSettings {
   readonly googleIamCredentialsEndpoint: string;
 }
 
+/** Told of each step of an exchange as it begins: `explain` writes them down. Handles the step's failure itself. */
+export type StepObserver = (kind: ExchangeKind, step: Promise<ExpiringToken>) => void;
+
 /** Of a Kubernetes token and of a federated one: the least the API server grants, and the most Google does. */
 const SHORTEST_SECONDS = 600;
 const LONGEST_SECONDS = 3600;
@@ -43,6 +46,7 @@ export class Exchanges {
     events: Pick<DomainEvents, 'exchanged'>,
     /** For how long the steps of an exchange are tried again, milliseconds. */
     private readonly patience: () => number = () => PATIENCE,
+    private readonly observe?: StepObserver,
   ) {
     this.#settings = settings;
     this.#kubernetes = kubernetes;
@@ -74,10 +78,10 @@ export class Exchanges {
   }
 
   /** The first step of both: a token of the ServiceAccount for the provider alone, bound to the Pod or Node. */
-  async kubernetesToken(
+  async #kubernetesToken(
     { serviceAccount, boundTo }: Caller,
     deadline: number,
-    expirationSeconds: number = SHORTEST_SECONDS,
+    expirationSeconds: number,
   ): Promise<KubernetesToken> {
     const request = {
       namespace: serviceAccount.namespace,
@@ -87,7 +91,7 @@ export class Exchanges {
       boundObject: boundTo,
     };
     const askedAt = this.#effects.now();
-    const { token, expiresAt: claimed } = await this.#step('token-request', deadline, (signal) =>
+    const { token, expiresAt: claimed } = await this.#attempts('token-request', deadline, (signal) =>
       this.#kubernetes.createToken(request, signal),
     );
     const expiresAt = expiryOf(claimed, askedAt, this.#effects.now(), expirationSeconds * 1000);
@@ -99,15 +103,6 @@ export class Exchanges {
         remedy: "Compare this Node's clock with that of the API server.",
       },
     );
-  }
-
-  /** The second step of both: the federated token for it; `scopes` is separated by spaces. */
-  exchange(
-    subject: KubernetesToken,
-    deadline: number,
-    scopes: string = CLOUD_PLATFORM,
-  ): Promise<ExpiringToken> {
-    return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
   }
 
   /** An access token of the account; `scopes` is separated by spaces. */
@@ -137,11 +132,31 @@ export class Exchanges {
 
   async #federate(caller: Caller, scopes: string, expirationSeconds: number): Promise<ExpiringToken> {
     const deadline = this.deadline();
-    const subject = await this.kubernetesToken(caller, deadline, expirationSeconds);
-    return this.exchange(subject, deadline, scopes);
+    const subject = await this.#observed(
+      'token-request',
+      this.#kubernetesToken(caller, deadline, expirationSeconds),
+    );
+    return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
   }
 
-  #step<T>(kind: ExchangeKind, deadline: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  #step(
+    kind: ExchangeKind,
+    deadline: number,
+    attempt: (signal: AbortSignal) => Promise<ExpiringToken>,
+  ): Promise<ExpiringToken> {
+    return this.#observed(kind, this.#attempts(kind, deadline, attempt));
+  }
+
+  #observed<T extends ExpiringToken>(kind: ExchangeKind, step: Promise<T>): Promise<T> {
+    this.observe?.(kind, step);
+    return step;
+  }
+
+  #attempts<T>(
+    kind: ExchangeKind,
+    deadline: number,
+    attempt: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     return this.#steps.run(kind, deadline, () => late(kind), attempt);
   }
 }

@@ -11,7 +11,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
 import { type Log, RepeatLimit } from '../telemetry/log.ts';
-import { type ExchangeSettings, Exchanges } from './exchanges.ts';
+import { type ExchangeSettings, Exchanges, type StepObserver } from './exchanges.ts';
 import {
   impersonationOf,
   readGoogleAccount,
@@ -36,6 +36,7 @@ interface GoogleTokensDependencies {
   readonly log: Pick<Log, 'debug' | 'warn' | 'error'>;
   /** Told of a refusal that another look at the ServiceAccount may explain. */
   readonly refused: (caller: Caller) => void;
+  readonly observe?: StepObserver;
 }
 
 const MINUTE = 60_000;
@@ -68,12 +69,12 @@ export class GoogleTokens implements Tokens {
   readonly #reported = new WeakSet<Fault>();
 
   constructor(settings: GoogleTokensSettings, dependencies: GoogleTokensDependencies) {
-    const { kubernetes, effects, events, log } = dependencies;
+    const { kubernetes, effects, events, log, observe } = dependencies;
     this.#dependencies = dependencies;
     this.#backOffs = new BackOffs(effects);
     this.#warnings = new RepeatLimit(log, effects.now);
     const patience = () => this.#backOffs.patience();
-    this.#exchanges = new Exchanges(settings, kubernetes, effects, events, patience);
+    this.#exchanges = new Exchanges(settings, kubernetes, effects, events, patience, observe);
     const cache = (
       kind: CachedKind,
       minimumLife: number,

@@ -93,9 +93,14 @@ export function parsePod(pod: Field): Pod {
     serviceAccountName: spec.at('serviceAccountName').textOr('default'),
     hostNetwork: spec.at('hostNetwork').isTrue(),
     addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
-    finished: phase === 'Succeeded' || phase === 'Failed',
+    finished: isFinished(phase),
     startedAt: startTime.isMissing() ? metadata.at('creationTimestamp').time() : startTime.time(),
   };
+}
+
+/** Whether a Pod of this `status.phase` owns no address any more. */
+export function isFinished(phase: string): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** What is kept of a Node (core/v1); of `status.addresses` those that are IP addresses, names are none. */

@@ -46,6 +46,7 @@ test('a Pod that is not scheduled and says nothing else has the defaults of Kube
     hostNetwork: false,
     addresses: [],
     phase: 'Pending',
+    finished: false,
     labels: {},
     containers: [],
     initContainers: [],

@@ -2,7 +2,7 @@ import { objectPath } from './api-path.ts';
 import { type ApiServer, getObject } from './api-server.ts';
 import type { Field } from './field.ts';
 import type { IPAddress } from './ip-address.ts';
-import { parseAddresses } from './objects.ts';
+import { isFinished, parseAddresses } from './objects.ts';
 
 /** A Pod as a person looks at it: also one that is not scheduled yet, and what its containers were given. */
 export interface PodDetails {
@@ -16,6 +16,8 @@ export interface PodDetails {
   readonly addresses: readonly IPAddress[];
   /** As `status.phase` spells it. */
   readonly phase: string;
+  /** As {@link isFinished} says. */
+  readonly finished: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly containers: readonly ContainerDetails[];
   readonly initContainers: readonly InitContainerDetails[];
@@ -55,6 +57,7 @@ function parsePodDetails(pod: Field): PodDetails {
   const spec = pod.at('spec');
   const status = pod.at('status');
   const nodeName = spec.at('nodeName').textOr('');
+  const phase = status.at('phase').textOr('Pending');
   const statuses = new Map(
     status
       .at('initContainerStatuses')
@@ -69,7 +72,8 @@ function parsePodDetails(pod: Field): PodDetails {
     serviceAccountName: spec.at('serviceAccountName').textOr('default'),
     hostNetwork: spec.at('hostNetwork').isTrue(),
     addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
-    phase: status.at('phase').textOr('Pending'),
+    phase,
+    finished: isFinished(phase),
     labels: metadata.at('labels').texts(),
     containers: spec.at('containers').items().map(parseContainer),
     initContainers: spec

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { explanationText } from './explanation-text.ts';
+import { explanationText } from './explanation.ts';
 
 test('is aligned, a remedy below its step and only once, and nothing in it steers a terminal', () => {
   const remedy = 'do this\nor\u001b[2J that';
