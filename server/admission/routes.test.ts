@@ -26,7 +26,8 @@ const withField = (field: object) => ({ ...REVIEW, request: { ...REVIEW.request,
 
 function webhook(reviewer: Reviewer = async () => ALLOWED, sleep: Sleep = () => new Promise(() => {})) {
   const logged: object[] = [];
-  const record = (fields: object) => logged.push(fields);
+  const record = (fields: object, message: string) => logged.push({ message, ...fields });
+  const time = { now: 0 };
   const log: Log = { debug: record, info: record, warn: record, error: record };
   const metrics = new AdmissionMetrics('1.2.3');
   const app = admissionRoutes({
@@ -34,7 +35,7 @@ function webhook(reviewer: Reviewer = async () => ALLOWED, sleep: Sleep = () => 
     guardTokenRequest: reviewer,
     events: metrics,
     log,
-    effects: { now: () => 0, sleep },
+    effects: { now: () => time.now, sleep },
   });
   const post = (body: string | ReadableStream, headers: Record<string, string> = {}, path = '/mutate/pods') =>
     app.handle(
@@ -44,7 +45,7 @@ function webhook(reviewer: Reviewer = async () => ALLOWED, sleep: Sleep = () => 
         body,
       }),
     );
-  return { app, metrics, logged, post };
+  return { app, metrics, logged, time, post };
 }
 
 async function outcomes(metrics: AdmissionMetrics): Promise<string[]> {
@@ -199,6 +200,70 @@ describe('what is no review', () => {
     const { app } = webhook();
     const response = await app.handle(new Request(`https://webhook${path}`, { method }));
     expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
+  });
+});
+
+const JSON_TYPE = 'application/json';
+
+describe('what a client makes the webhook log', () => {
+  const bodies: [
+    string,
+    Reviewer,
+    (index: number) => string,
+    { message: string; [field: string]: unknown },
+    string,
+  ][] = [
+    [
+      'refused reviews',
+      async () => refused('not you'),
+      (index) => JSON.stringify(withField({ uid: `u${index}`, namespace: `n${index}`, name: `p${index}` })),
+      { message: 'review', webhook: 'pods', uid: 'u0', namespace: 'n0', name: 'p0', reason: 'not you' },
+      JSON_TYPE,
+    ],
+    [
+      'reviews that make it fail',
+      async () => {
+        throw new Error('fault');
+      },
+      (index) => JSON.stringify(withField({ uid: `u${index}` })),
+      { message: 'review failed', uid: 'u0' },
+      JSON_TYPE,
+    ],
+    [
+      'malformed reviews',
+      async () => ALLOWED,
+      (index) => JSON.stringify({ kind: `k${index}` }),
+      { message: 'malformed review', webhook: 'pods', status: 400 },
+      JSON_TYPE,
+    ],
+    [
+      'bodies of another type',
+      async () => ALLOWED,
+      () => '',
+      { message: 'malformed review', webhook: 'pods', status: 415 },
+      'text/plain',
+    ],
+  ];
+  test.each(bodies)('of %s is a line in 30 seconds, with a count', async (_, reviewer, body, line, type) => {
+    const { post, logged, time } = webhook(reviewer);
+    const headers = { 'content-type': type };
+    const lines = () => logged.filter((entry) => 'message' in entry && entry.message === line.message);
+    for (let index = 0; index < 100; index++) await post(body(index), headers);
+    expect(lines()).toEqual([expect.objectContaining(line)]);
+    time.now = 30_000;
+    await post(body(100), headers);
+    expect(lines()).toEqual([expect.anything(), expect.objectContaining({ suppressed: 99 })]);
+  });
+
+  test('of one webhook does not keep it from logging of the other', async () => {
+    const { post, logged } = webhook(async () => refused('no'));
+    for (const path of ['/mutate/pods', '/mutate/pods', '/validate/token-requests']) {
+      await post(JSON.stringify(REVIEW), {}, path);
+    }
+    expect(logged).toEqual([
+      expect.objectContaining({ webhook: 'pods' }),
+      expect.objectContaining({ webhook: 'token-requests' }),
+    ]);
   });
 });
 

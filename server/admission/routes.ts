@@ -2,7 +2,7 @@ import { Elysia } from 'elysia';
 import type { Effects, Sleep } from '../core/effects.ts';
 import { withTimeLimit } from '../core/waiting.ts';
 import { BodyRefused, LARGE_BODY } from '../http/body-budget.ts';
-import type { Log } from '../telemetry/log.ts';
+import { type Log, RepeatLimit } from '../telemetry/log.ts';
 import type { AdmissionEvents, ReviewOutcome, Webhook } from './admission-metrics.ts';
 import {
   type AdmissionRequest,
@@ -36,10 +36,13 @@ const REVIEWS_AT_A_TIME = 32;
 const LARGE_REVIEWS_AT_A_TIME = 2;
 const NO_SIGNAL = new AbortController().signal;
 
-interface ReviewTurns {
-  readonly usual: Turns;
+/** What the routes share. */
+interface Shared extends AdmissionRoutesDependencies {
+  readonly turns: Turns;
   /** Of bodies above {@link LARGE_BODY}. */
-  readonly large: Turns;
+  readonly largeTurns: Turns;
+  /** Lines that a client can cause. */
+  readonly limitedLog: RepeatLimit;
 }
 
 /**
@@ -47,13 +50,15 @@ interface ReviewTurns {
  * its uid; what is none gets 4xx and a text.
  */
 export function admissionRoutes(dependencies: AdmissionRoutesDependencies): Elysia {
-  const turns: ReviewTurns = {
-    usual: new Turns(REVIEWS_AT_A_TIME),
-    large: new Turns(LARGE_REVIEWS_AT_A_TIME),
+  const shared: Shared = {
+    ...dependencies,
+    turns: new Turns(REVIEWS_AT_A_TIME),
+    largeTurns: new Turns(LARGE_REVIEWS_AT_A_TIME),
+    limitedLog: new RepeatLimit(dependencies.log, dependencies.effects.now),
   };
   const app = new Elysia({ strictPath: true });
   const route = (path: string, webhook: Webhook, reviewer: Reviewer) =>
-    app.post(path, ({ request }) => respond(request, webhook, reviewer, turns, dependencies), {
+    app.post(path, ({ request }) => respond(request, webhook, reviewer, shared), {
       parse: 'none', // the body is read here, as far as it may be
     });
   route('/mutate/pods', 'pods', dependencies.mutatePod);
@@ -68,12 +73,11 @@ async function respond(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  turns: ReviewTurns,
-  dependencies: AdmissionRoutesDependencies,
+  shared: Shared,
 ): Promise<Response> {
-  const { events, effects } = dependencies;
+  const { events, effects } = shared;
   const startedAt = effects.now();
-  const [outcome, response] = await review(request, webhook, reviewer, turns, dependencies);
+  const [outcome, response] = await review(request, webhook, reviewer, shared);
   events.reviewed(webhook, outcome, (effects.now() - startedAt) / 1000);
   return response;
 }
@@ -82,18 +86,19 @@ async function review(
   request: Request,
   webhook: Webhook,
   reviewer: Reviewer,
-  turns: ReviewTurns,
-  dependencies: AdmissionRoutesDependencies,
+  shared: Shared,
 ): Promise<[ReviewOutcome, Response]> {
-  const { sleep } = dependencies.effects;
+  const { sleep } = shared.effects;
   try {
     const json = await readReview(request, sleep);
-    const turn = json.length > LARGE_BODY ? turns.large : turns.usual;
-    return await inTurn(turn, sleep, () => reviewOf(json, webhook, reviewer, dependencies));
+    const turn = json.length > LARGE_BODY ? shared.largeTurns : shared.turns;
+    return await inTurn(turn, sleep, () => reviewOf(json, webhook, reviewer, shared));
   } catch (error) {
-    if (error instanceof BodyRefused) return ['malformed', text(error.status, error.message)];
-    if (error instanceof NotAReview) return ['malformed', text(400, error.message)];
-    throw error;
+    if (!(error instanceof BodyRefused || error instanceof NotAReview)) throw error;
+    const status = error instanceof BodyRefused ? error.status : 400;
+    const fields = { webhook, status, reason: error.message };
+    shared.limitedLog.warn(`${webhook} malformed ${status}`, fields, 'malformed review');
+    return ['malformed', text(status, error.message)];
   }
 }
 
@@ -116,22 +121,23 @@ async function reviewOf(
   json: Uint8Array,
   webhook: Webhook,
   reviewer: Reviewer,
-  { log, effects }: AdmissionRoutesDependencies,
+  shared: Shared,
 ): Promise<[ReviewOutcome, Response]> {
   const admission = parseReview(parseJson(json));
-  const [outcome, answer] = await answerOf(admission, reviewer, { log, effects });
+  const [outcome, answer] = await answerOf(admission, webhook, reviewer, shared);
   const { uid, namespace, name } = admission;
   const fields = { webhook, uid, namespace, name, outcome };
-  if (answer.allowed) log.debug(fields, 'review');
-  else log.warn({ ...fields, reason: answer.message }, 'review');
+  if (answer.allowed) shared.log.debug(fields, 'review');
+  else shared.limitedLog.warn(`${webhook} ${outcome}`, { ...fields, reason: answer.message }, 'review');
   return [outcome, Response.json(renderReview(uid, answer))];
 }
 
 /** An internal failure refuses for now: to let a Pod or a token through unlooked-at could not be taken back. */
 async function answerOf(
   admission: AdmissionRequest,
+  webhook: Webhook,
   reviewer: Reviewer,
-  { log, effects }: Pick<AdmissionRoutesDependencies, 'log' | 'effects'>,
+  { limitedLog, effects }: Shared,
 ): Promise<[ReviewOutcome, Answer]> {
   try {
     const late = () => new Error(`no answer within ${TIME_LIMIT_MILLISECONDS / 1000} s`);
@@ -141,8 +147,8 @@ async function answerOf(
     if (answer.allowed) return [answer.patch.length === 0 ? 'allowed' : 'patched', answer];
     return [answer.code >= 500 ? 'failed' : 'refused', answer];
   } catch (error) {
-    log.error({ error, uid: admission.uid }, 'review failed');
-    return ['failed', refusedForNow('the webhook of gke-metadata-server failed, its log says how')];
+    limitedLog.error(`${webhook} error`, { error, uid: admission.uid }, 'review failed');
+    return ['failed', refusedForNow('the webhook of gke-metadata-server failed: see its log')];
   }
 }
 

@@ -17,7 +17,7 @@ import { ApiServer } from '../kubernetes/api-server.ts';
 import { AdmissionRestClient } from '../kubernetes/client.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
-import type { Log } from '../telemetry/log.ts';
+import { type Log, RepeatLimit } from '../telemetry/log.ts';
 
 interface WebhookDependencies {
   readonly cluster: Cluster;
@@ -39,6 +39,9 @@ export async function startWebhook(
 ): Promise<WebhookServing> {
   const { certificateDirectory, injection, serverServiceAccount, defaultNodeServiceAccount } = settings;
   const metrics = new AdmissionMetrics(version);
+  const limitedLog = new RepeatLimit(log, effects.now);
+  const connectionRefused = (port: number) => (peer: string) =>
+    limitedLog.warn(`connection ${port}`, { port, peer }, 'connection refused: too many are open');
   const client = new AdmissionRestClient(new ApiServer(cluster, effects));
   const namespaces = new Namespaces(client);
   const routes = admissionRoutes({
@@ -59,6 +62,7 @@ export async function startWebhook(
         port: settings.webhookPort,
         fetch: (request) => routes.fetch(request),
         largestBody: LARGEST_REVIEW,
+        connectionRefused: connectionRefused(settings.webhookPort),
         effects,
       },
       certificate,
@@ -71,6 +75,7 @@ export async function startWebhook(
     PlainListener.start({
       port: settings.healthPort,
       fetch: (request) => healthApp.fetch(request),
+      connectionRefused: connectionRefused(settings.healthPort),
       effects,
     }),
   );

@@ -9,6 +9,8 @@ import { LARGEST_HEAD } from './request-gate.ts';
 export interface HttpConnectionsOptions
   extends Pick<HttpConnectionOptions, 'fetch' | 'largestBody' | 'isEnding'> {
   readonly limits: ConnectionLimits;
+  /** Called when a connection of `peer` is ended at once, because too many are open. */
+  readonly connectionRefused: (peer: string) => void;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
@@ -47,6 +49,7 @@ export class HttpConnections {
       now: effects.now,
     });
     if (!this.#open.add(peer, connection)) {
+      this.#options.connectionRefused(peer);
       connection.destroy();
       return;
     }

@@ -6,7 +6,11 @@ import { PlainListener } from './plain-listener.ts';
 test('answers, and one address cannot keep the others out, however slow its requests are', async () => {
   const clock = new ManualClock();
   const fetch = () => new Response('ok');
-  const listener = await PlainListener.start({ port: 0, effects: clock, fetch });
+  const refused: string[] = [];
+  const listener = await PlainListener.start({
+    ...{ port: 0, effects: clock, fetch },
+    connectionRefused: (peer) => refused.push(peer),
+  });
   const url = `http://127.0.0.1:${listener.port}/`;
   const opened = Array.from({ length: 200 }, () => slow(listener.port));
   const open = (await Promise.all(opened)).filter(({ isClosed }) => !isClosed);
@@ -14,6 +18,7 @@ test('answers, and one address cannot keep the others out, however slow its requ
   expect(await (await globalThis.fetch(url)).text()).toBe('ok');
   const held = open.filter(({ isClosed }) => !isClosed);
   expect(held).toHaveLength(32);
+  expect(refused).toEqual(Array(168).fill('::ffff:127.0.0.2'));
   await clock.advance(12_000);
   while (held.some(({ isClosed }) => !isClosed)) await Bun.sleep(1);
   expect(await (await globalThis.fetch(url)).text()).toBe('ok');

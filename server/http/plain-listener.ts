@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import type { Effects } from '../core/effects.ts';
 import { HttpConnections, type HttpConnectionsOptions } from './http-connections.ts';
 
-interface PlainListenerOptions extends Pick<HttpConnectionsOptions, 'fetch'> {
+interface PlainListenerOptions extends Pick<HttpConnectionsOptions, 'fetch' | 'connectionRefused'> {
   /** 0: any. */
   readonly port: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
@@ -22,9 +22,9 @@ export class PlainListener {
   readonly #server: Server;
   readonly #connections: HttpConnections;
 
-  private constructor({ fetch, effects }: PlainListenerOptions) {
+  private constructor({ fetch, connectionRefused, effects }: PlainListenerOptions) {
     const connections = new HttpConnections({
-      ...{ fetch, effects, largestBody: LARGEST_BODY, limits: CONNECTIONS },
+      ...{ fetch, connectionRefused, effects, largestBody: LARGEST_BODY, limits: CONNECTIONS },
       isEnding: () => false,
     });
     this.#connections = connections;

@@ -12,11 +12,13 @@ const POST = 'POST / HTTP/1.1\r\nHost: webhook\r\n';
 async function listening() {
   const clock = new ManualClock();
   const requests: string[] = [];
+  const refused: string[] = [];
   const listener = await TlsListener.start(
     {
       port: 0,
       largestBody: MIB,
       effects: clock,
+      connectionRefused: (peer) => refused.push(peer),
       fetch: async (request) => {
         const { pathname } = new URL(request.url);
         requests.push(pathname);
@@ -35,6 +37,7 @@ async function listening() {
   return {
     clock,
     requests,
+    refused,
     port: listener.port,
     async [Symbol.asyncDispose]() {
       const stopped = listener.stop();
@@ -192,6 +195,7 @@ describe.skipIf(OPENSSL_MISSING)(
       await using server = await listening();
       const many = await Promise.all(Array.from({ length: 270 }, () => Client.connect(server.port)));
       expect(many.filter((one) => one !== undefined)).toHaveLength(256);
+      expect(server.refused).toHaveLength(14);
       const other = await Client.connect(server.port, '127.0.0.2');
       other?.socket.write(`${POST}Content-Length: 3\r\n\r\nabc`);
       await other?.has('3 bytes');

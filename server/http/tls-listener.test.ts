@@ -44,7 +44,13 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
       return new Response('answered');
     };
     const listener = await TlsListener.start(
-      { port: 0, largestBody: MIB, effects: { now: Date.now, sleep: atOnce }, fetch: fetched },
+      {
+        port: 0,
+        largestBody: MIB,
+        connectionRefused: () => {},
+        effects: { now: Date.now, sleep: atOnce },
+        fetch: fetched,
+      },
       await issue('first'),
     );
     expect(await shown(listener.port)).toBe('first');
@@ -65,6 +71,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
         {
           port: 0,
           largestBody: MIB,
+          connectionRefused: () => {},
           effects: { now: Date.now, sleep: atOnce },
           fetch: async (request) => new Response(await request.text()),
         },
@@ -102,6 +109,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
       {
         port: 0,
         largestBody: MIB,
+        connectionRefused: () => {},
         effects: { now: Date.now, sleep: drainUntil(drained.promise) },
         fetch: async ({ url }) => {
           if (url.endsWith('/slow')) {
@@ -137,6 +145,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
       {
         port: 0,
         largestBody: MIB,
+        connectionRefused: () => {},
         effects: { now: Date.now, sleep: atOnce },
         fetch: () => new Response('answered'),
       },
@@ -156,6 +165,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
     const options = {
       port: taken.port ?? 0,
       largestBody: MIB,
+      connectionRefused: () => {},
       effects: { now: Date.now, sleep: atOnce },
       fetch: () => new Response('ours'),
     };

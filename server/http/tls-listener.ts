@@ -4,7 +4,8 @@ import type { Effects } from '../core/effects.ts';
 import type { Certificate } from './certificate.ts';
 import { HttpConnections, type HttpConnectionsOptions } from './http-connections.ts';
 
-interface TlsListenerOptions extends Pick<HttpConnectionsOptions, 'fetch' | 'largestBody'> {
+interface TlsListenerOptions
+  extends Pick<HttpConnectionsOptions, 'fetch' | 'largestBody' | 'connectionRefused'> {
   /** 0: any. */
   readonly port: number;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
@@ -34,9 +35,12 @@ export class TlsListener {
 
   private constructor(options: TlsListenerOptions, certificate: Certificate) {
     this.#options = options;
-    const { fetch, largestBody, effects } = options;
+    const { fetch, largestBody, connectionRefused, effects } = options;
     const isEnding = () => this.#isEnding;
-    const connections = new HttpConnections({ fetch, largestBody, isEnding, effects, limits: CONNECTIONS });
+    const connections = new HttpConnections({
+      ...{ fetch, largestBody, connectionRefused, isEnding, effects },
+      limits: CONNECTIONS,
+    });
     this.#connections = connections;
     this.#server = createServer({ ...contextOf(certificate), handshakeTimeout: HANDSHAKE }, (socket) =>
       connections.serve(socket),

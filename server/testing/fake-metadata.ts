@@ -22,7 +22,7 @@ export function fault(code: FaultCode): Fault {
 }
 
 /** The metadata API over a caller and tokens that the test changes as it goes. */
-export class FakeMetadata {
+export class TestMetadata {
   annotations = annotated(EMAIL);
   node: Node | undefined = {
     name: 'node-1',

@@ -5,7 +5,7 @@ import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
 import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
+import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import type { ServeWorld } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';

@@ -7,7 +7,7 @@ import { Cache } from '../../scripts/test-cluster/cache.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
+import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { webhookAsked } from '../node/installation.ts';
 import { Pods } from '../node/pods.ts';
 import { LocalRegistry } from '../release/local-registry.ts';

@@ -7,7 +7,7 @@ import { serverImage } from '../../scripts/test-cluster/images.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
+import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { scratchFolder } from '../release/small-release.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NAME, SERVER, SYSTEM, serverImageArchive } from './installation.ts';

@@ -3,7 +3,7 @@ import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
+import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { waitUntil } from '../wait-until.ts';
 import { installProduct, SERVER, SYSTEM, serverImageArchive, webhookAsked } from './installation.ts';
 import type { Pod } from './pods.ts';

@@ -10,7 +10,7 @@ const STATUS_NAMES = new Map<number, string>([
   [504, 'DEADLINE_EXCEEDED'],
 ]);
 
-interface ErrorInfo {
+export interface ErrorInfo {
   readonly reason: string;
   readonly domain: string;
   readonly metadata: Readonly<Record<string, string>>;

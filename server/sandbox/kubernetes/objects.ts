@@ -1,4 +1,4 @@
-interface ObjectMeta {
+export interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string;
   readonly uid: string;
@@ -8,7 +8,7 @@ interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
 
 export interface PodObject {
   readonly apiVersion: 'v1';
@@ -36,7 +36,7 @@ export interface ServiceAccountObject {
   readonly metadata: ObjectMeta;
 }
 
-interface NodeObject {
+export interface NodeObject {
   readonly apiVersion: 'v1';
   readonly kind: 'Node';
   readonly metadata: ObjectMeta;
@@ -63,7 +63,7 @@ interface CommonOptions {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-interface PodOptions extends CommonOptions {
+export interface PodOptions extends CommonOptions {
   readonly namespace?: string;
   readonly nodeName?: string;
   readonly serviceAccountName?: string;

@@ -1,10 +1,10 @@
-interface StatusCause {
+export interface StatusCause {
   readonly reason: string;
   readonly message: string;
   readonly field: string;
 }
 
-interface StatusDetails {
+export interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
   readonly kind?: string;

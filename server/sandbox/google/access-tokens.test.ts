@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { AccessTokens } from './principals.ts';
+import { AccessTokens } from './access-tokens.ts';
 
 const principal = { kind: 'service-account', member: 'serviceAccount:a', memberOf: [] } as const;
 
