@@ -77,7 +77,7 @@ function callerOf(name: string): Caller {
 }
 
 const googleCalls = () => world.google.journal.calls.map(({ method, status }) => `${method} ${status}`);
-const failureOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error);
+const failureOf = (token: unknown) => Promise.resolve(token).catch((error: unknown) => error);
 
 describe('against real servers', () => {
   test('an annotated Pod gets tokens of its account, each further scope by one call of Google', async () => {

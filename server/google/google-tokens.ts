@@ -106,39 +106,18 @@ export class GoogleTokens implements Tokens {
     );
   }
 
-  cachedAccessToken(caller: Caller, scopes: string): ExpiringToken | undefined {
+  cachedAccessToken(caller: Caller): ExpiringToken | undefined {
+    return this.#access.peek(caller, DEFAULT_SCOPES);
+  }
+
+  accessToken(caller: Caller, scopes: string): ExpiringToken | Promise<ExpiringToken> {
     const key = normaliseScopes(scopes);
-    return key === undefined ? undefined : this.#access.peek(caller, key);
+    if (key === undefined) return Promise.reject(invalidScopes(scopes));
+    return this.#access.peek(caller, key) ?? this.#newAccessToken(caller, key);
   }
 
-  async accessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
-    const key = normaliseScopes(scopes);
-    if (key === undefined) {
-      throw new Fault('parameter-invalid', `scopes '${printable(scopes, 100)}' is no list of OAuth scopes`, {
-        remedy: 'Give up to 32 scopes of at most 256 characters, separated by commas or spaces.',
-      });
-    }
-    impersonationOf(caller);
-    return this.#access.get(caller, key, () => this.#enter(caller));
-  }
-
-  cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined {
-    return this.#id.peek(caller, audience);
-  }
-
-  async idToken(caller: Caller, audience: string): Promise<ExpiringToken> {
-    if (audience === '') {
-      throw new Fault('audience-missing', 'an ID token needs a non-empty audience', {
-        remedy: 'Add ?audience=… : what the receiver of the token expects in its aud claim.',
-      });
-    }
-    if (audience.length > LONGEST_AUDIENCE || /\p{Cc}/u.test(audience)) {
-      throw new Fault('parameter-invalid', `audience '${printable(audience, 100)}' is no usable audience`, {
-        remedy: `Give at most ${LONGEST_AUDIENCE} printable characters.`,
-      });
-    }
-    requiredImpersonationOf(caller);
-    return this.#id.get(caller, audience, () => this.#enter(caller));
+  idToken(caller: Caller, audience: string): ExpiringToken | Promise<ExpiringToken> {
+    return this.#id.peek(caller, audience) ?? this.#newIdToken(caller, audience);
   }
 
   /** How many tokens, and failures to get one, are kept. */
@@ -158,6 +137,17 @@ export class GoogleTokens implements Tokens {
       // rejects only because the signal is aborted, which ends the loop
       await this.#dependencies.effects.sleep(SWEEP_INTERVAL, signal).catch(() => {});
     }
+  }
+
+  async #newAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
+    impersonationOf(caller);
+    return this.#access.get(caller, scopes, () => this.#enter(caller));
+  }
+
+  async #newIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
+    checkAudience(audience);
+    requiredImpersonationOf(caller);
+    return this.#id.get(caller, audience, () => this.#enter(caller));
   }
 
   /**
@@ -263,5 +253,25 @@ export class GoogleTokens implements Tokens {
       // Google takes the federated token for no longer valid, whatever life it was given
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
     }
+  }
+}
+
+function invalidScopes(scopes: string): Fault {
+  return new Fault('parameter-invalid', `invalid scopes "${printable(scopes, 100)}"`, {
+    remedy: 'Give up to 32 OAuth scopes of at most 256 characters, separated by commas or spaces.',
+  });
+}
+
+/** Throws `audience-missing` or `parameter-invalid`. */
+function checkAudience(audience: string): void {
+  if (audience === '') {
+    throw new Fault('audience-missing', 'an ID token needs a non-empty audience', {
+      remedy: 'Add ?audience=… : what the receiver of the token expects in its aud claim.',
+    });
+  }
+  if (audience.length > LONGEST_AUDIENCE || /\p{Cc}/u.test(audience)) {
+    throw new Fault('parameter-invalid', `invalid audience "${printable(audience, 100)}"`, {
+      remedy: `Give at most ${LONGEST_AUDIENCE} printable characters.`,
+    });
   }
 }

@@ -6,23 +6,22 @@ export interface ExpiringToken extends Expiring {
   readonly token: Secret;
 }
 
-/** The tokens a caller can have; each method is single-flight and cached as the settings say. */
+/**
+ * The tokens a caller can have: at once if cached, else a promise. Each method is single-flight and caches as the
+ * settings say. A token is the same object for as long as it is the same token, so it can key a WeakMap.
+ */
 export interface Tokens {
+  /** The cached access token for the default scopes; undefined if {@link accessToken} would have to wait. */
+  cachedAccessToken(caller: Caller): ExpiringToken | undefined;
   /**
-   * The cached access token with life enough left, without waiting; undefined where an exchange is due.
-   * The same object for as long as it is the same token, so it can key a WeakMap.
-   */
-  cachedAccessToken(caller: Caller, scopes: string): ExpiringToken | undefined;
-  /**
-   * An access token of the annotated Google account, or the federated token itself where there is no annotation.
+   * An access token of the annotated Google account, or the federated token itself if there is no annotation.
    * `scopes` is the raw comma- or space-separated list, empty for the default.
-   * Throws `google-unavailable`, `sts-refused`, `iam-permission-denied`, `google-api-disabled`, `google-account-missing`,
+   * The promise rejects with `google-unavailable`, `sts-refused`, `iam-permission-denied`, `google-api-disabled`, `google-account-missing`,
    * `iam-refused`, `account-annotation-invalid`, `parameter-invalid`, `caller-busy` and the Kubernetes codes of a TokenRequest.
    */
-  accessToken(caller: Caller, scopes: string): Promise<ExpiringToken>;
-  cachedIdToken(caller: Caller, audience: string): ExpiringToken | undefined;
-  /** A Google-signed ID token for `audience`. Throws as above, and `account-annotation-missing`, `audience-missing`. */
-  idToken(caller: Caller, audience: string): Promise<ExpiringToken>;
+  accessToken(caller: Caller, scopes: string): ExpiringToken | Promise<ExpiringToken>;
+  /** A Google-signed ID token for `audience`. Rejects as above, and with `account-annotation-missing` and `audience-missing`. */
+  idToken(caller: Caller, audience: string): ExpiringToken | Promise<ExpiringToken>;
 }
 
 /** What a token is for where the caller does not say; what GKE gives. Separated by spaces, in order. */

@@ -105,20 +105,23 @@ export class MetadataApi {
   }
 
   async answer(request: MetadataRequest): Promise<Outcome> {
-    const { callers } = this.#dependencies;
+    let caller: Caller | undefined;
+    const identify = async () => {
+      caller = await this.#identify(request.peer);
+      return caller;
+    };
     const path = decodePath(request.path);
     const found = path === undefined ? undefined : find(path);
     const query = new URLSearchParams(request.query);
     const template = found?.row.path;
     try {
-      return { answer: await this.#answer(request, path, found, query), template };
+      return { answer: await this.#answer(request, path, found, query, identify), template };
     } catch (failure) {
       if (!(failure instanceof Fault)) {
         this.#unexpected.error(`${template}`, { error: failure, route: template }, 'unexpected failure');
       }
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
       if (failedRecursion) return { answer: RECURSION_FAILED, template, failure };
-      const caller = request.peer === undefined ? undefined : callers.known(request.peer);
       return { answer: answerToFailure(failure, caller), template, failure };
     }
   }
@@ -128,6 +131,7 @@ export class MetadataApi {
     path: string | undefined,
     found: Found | undefined,
     query: URLSearchParams,
+    identify: () => Promise<Caller>,
   ): Answer | Promise<Answer> {
     if (request.forwarded) {
       throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
@@ -144,14 +148,19 @@ export class MetadataApi {
     // only `/` answers without: Go's platform probe sends no such header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
     if (found === undefined) return answerOutsideTree(request, path);
-    const look = () => this.#look(found, query, request.peer);
+    const look = () => this.#look(found, query, identify);
     const wait = request.flavored ? parseWait(query) : undefined;
-    return wait === undefined ? look() : this.#wait(request, wait, look);
+    return wait === undefined ? look() : this.#wait(request, wait, identify, look);
   }
 
   /** Waits in the name of the caller, also for what is the same for all: places are not for whoever is no caller. */
-  async #wait(request: MetadataRequest, wait: Wait, look: () => Promise<Answer>): Promise<Answer> {
-    const holder = await this.#identify(request.peer).then(
+  async #wait(
+    request: MetadataRequest,
+    wait: Wait,
+    identify: () => Promise<Caller>,
+    look: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const holder = await identify().then(
       ({ boundTo }) => boundTo.uid,
       (error: unknown) => {
         if (error instanceof Fault && error.code === 'node-without-service-account') return OWN_NODE;
@@ -165,11 +174,11 @@ export class MetadataApi {
   async #look(
     { row, account: asked }: Found,
     query: URLSearchParams,
-    peer: string | undefined,
+    identify: () => Promise<Caller>,
   ): Promise<Answer> {
     const { settings } = this.#dependencies;
     if (!isOfCaller(row, isRecursive(row, query))) return this.#render(row, undefined, query);
-    const caller = await this.#identify(peer);
+    const caller = await identify();
     if (asked !== undefined && asked !== 'default') {
       const { name, email } = accountOf(caller, settings);
       if (asked !== name && asked !== email) return NOT_FOUND;
@@ -199,7 +208,7 @@ export class MetadataApi {
   async #accessToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
     const { tokens } = this.#dependencies;
     const scopes = query.getAll('scopes').join(',');
-    const token = tokens.cachedAccessToken(caller, scopes) ?? (await tokens.accessToken(caller, scopes));
+    const token = await tokens.accessToken(caller, scopes);
     const answer = this.#tokenAnswers.of(token);
     if (answer !== undefined) {
       return { status: 200, contentType: 'application/json', body: answer.body, etag: answer.etag };
@@ -212,7 +221,7 @@ export class MetadataApi {
   async #identityToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
     const { tokens } = this.#dependencies;
     const audience = query.get('audience') ?? '';
-    const token = tokens.cachedIdToken(caller, audience) ?? (await tokens.idToken(caller, audience));
+    const token = await tokens.idToken(caller, audience);
     const etag = this.#tokenAnswers.etag(token);
     return { status: 200, contentType: 'application/text', body: token.token.reveal(), etag };
   }

@@ -34,7 +34,7 @@ export function tokenFastPath(
     const peer = peerOf(request);
     const caller = peer === undefined ? undefined : callers.known(peer);
     if (caller === undefined) return undefined;
-    const token = tokens.cachedAccessToken(caller, '');
+    const token = tokens.cachedAccessToken(caller);
     const answer = token === undefined ? undefined : tokenAnswers.of(token);
     if (answer === undefined) return undefined;
     const response = new Response(answer.body, answer.init);

@@ -127,19 +127,23 @@ export class TestMetadata {
       if (this.tokenFailure !== undefined) throw this.tokenFailure;
       return token;
     };
+    const newIdToken = async (caller: Caller, audience: string) => {
+      this.audiencesAsked.push(audience);
+      if (audience === '') throw fault('audience-missing');
+      if (readGoogleAccount(caller.serviceAccount).kind === 'none') throw fault('account-annotation-missing');
+      return exchanged(this.idToken);
+    };
     return {
-      cachedAccessToken: (_, scopes) => (scopes === '' ? cached(this.token) : undefined),
+      cachedAccessToken: () => cached(this.token),
       accessToken: (_, scopes) => {
+        const known = scopes === '' ? cached(this.token) : undefined;
+        if (known !== undefined) return known;
         this.scopesAsked.push(scopes);
         return exchanged(this.token);
       },
-      cachedIdToken: (_, audience) => (audience === 'warm' ? cached(this.idToken) : undefined),
-      idToken: async (caller, audience) => {
-        this.audiencesAsked.push(audience);
-        if (audience === '') throw fault('audience-missing');
-        if (readGoogleAccount(caller.serviceAccount).kind === 'none')
-          throw fault('account-annotation-missing');
-        return exchanged(this.idToken);
+      idToken: (caller, audience) => {
+        const known = audience === 'warm' ? cached(this.idToken) : undefined;
+        return known ?? newIdToken(caller, audience);
       },
     };
   }
