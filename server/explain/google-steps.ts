@@ -84,11 +84,12 @@ export interface AskedTokens {
   of(kind: ExchangeKind): readonly Outcome[];
 }
 
-function outcomeOf(asked: Promise<ExpiringToken>): Promise<Outcome> {
-  return asked.then(
-    (token) => ({ token }),
-    (error: unknown) => ({ error }),
-  );
+async function outcomeOf(asked: ExpiringToken | Promise<ExpiringToken>): Promise<Outcome> {
+  try {
+    return { token: await asked };
+  } catch (error) {
+    return { error };
+  }
 }
 
 /** Throws the error of the outcome. */
