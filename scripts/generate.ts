@@ -6,7 +6,7 @@ import { ModuleRenderer } from './module/render.ts';
 import { installSchemas, moduleFolder } from './module/schemas.ts';
 import { withValuesTable } from './module/values-table.ts';
 import { runScript } from './script.ts';
-import { Cache } from './test-cluster/cache.ts';
+import { Cache } from './tools/cache.ts';
 
 const cache = new Cache(undefined, (line) => console.error(line));
 

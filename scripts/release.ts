@@ -16,7 +16,7 @@ import {
   type SignerOptions,
 } from './publish/signer-options.ts';
 import { callerKey, describeError, runScript } from './script.ts';
-import { Cache } from './test-cluster/cache.ts';
+import { Cache } from './tools/cache.ts';
 
 const command = releaseCommand('scripts/release')
   .description(

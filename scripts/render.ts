@@ -3,7 +3,7 @@ import { writeChart } from './module/chart.ts';
 import { manifestsOf } from './module/manifests.ts';
 import { ModuleRenderer, type ModuleValues, ValuesRefused } from './module/render.ts';
 import { BAD_USE, callerPath, describeError, runScript } from './script.ts';
-import { Cache } from './test-cluster/cache.ts';
+import { Cache } from './tools/cache.ts';
 
 const report = (line: string) => console.error(line);
 

@@ -39,3 +39,11 @@ export function programPath(): string {
   const { PATH = '' } = process.env;
   return `${PATH}:/usr/sbin:/sbin`;
 }
+
+/** This machine, or the cluster it was given, cannot do what was asked: reported as not run, never as passed. */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable';
+}
+
+/** The exit code of a script that threw {@link Unavailable}. */
+export const UNAVAILABLE_STATUS = 3;

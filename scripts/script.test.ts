@@ -8,11 +8,15 @@ import { callerKey, callerPath } from './script.ts';
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
 
-/** A shell script for each that a person runs, with its logic beside it. */
-const NAMES = [...new Bun.Glob('*.ts').scanSync(import.meta.dir)]
-  .map((file) => file.replace(/\.ts$/, ''))
-  .filter((name) => Bun.file(join(import.meta.dir, name)).size > 0)
-  .sort();
+/** The logic of each shell script that hands over to a file of its own, by the script's name. */
+const SCRIPTS = new Map<string, string>();
+for (const name of [...new Bun.Glob('*').scanSync(import.meta.dir)].sort()) {
+  if (name.includes('.')) continue;
+  const text = await Bun.file(join(import.meta.dir, name)).text();
+  const [, file] = /^exec "\$\(dirname "\$0"\)\/bun" (\S+\.ts) "\$@"$/m.exec(text) ?? [];
+  if (file !== undefined) SCRIPTS.set(name, join(import.meta.dir, '..', file));
+}
+const NAMES = [...SCRIPTS.keys()];
 
 /** Where a person is who calls a script by its path. */
 let folder: string;
@@ -86,8 +90,8 @@ test('a key is a path, or a URI', () => {
 
 test('no option of a script takes a path that is looked up elsewhere', async () => {
   const found: string[] = [];
-  for (const name of NAMES) {
-    const text = await Bun.file(join(import.meta.dir, `${name}.ts`)).text();
+  for (const [name, file] of SCRIPTS) {
+    const text = await Bun.file(file).text();
     for (const [option] of text.matchAll(
       /option\(\s*(?:'--[\w-]+ <(?:file|folder|key)>'|KEY_OPTION)[^;]*?\)\n/g,
     )) {

@@ -3,7 +3,7 @@ import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typ
 import { endWithReader } from '../server/commands/process.ts';
 import { Fault } from '../server/core/fault.ts';
 import { strict } from '../server/settings/flags.ts';
-import { ClusterUnavailable, unavailableStatus } from './test-cluster/cluster-unavailable.ts';
+import { UNAVAILABLE_STATUS, Unavailable } from './required-programs.ts';
 
 /** The exit code of a command line that is wrong. */
 export const BAD_USE = 2;
@@ -34,9 +34,9 @@ export async function runScript(
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? 0 : BAD_USE;
-    } else if (error instanceof ClusterUnavailable) {
+    } else if (error instanceof Unavailable) {
       console.error(`not run: ${error.message}`);
-      process.exitCode = unavailableStatus;
+      process.exitCode = UNAVAILABLE_STATUS;
     } else {
       console.error(describe(error));
       process.exitCode = 1;

@@ -8,7 +8,7 @@ import {
 } from './publish/signer-options.ts';
 import { verifyRelease } from './publish/verification.ts';
 import { callerKey, runScript } from './script.ts';
-import { Cache } from './test-cluster/cache.ts';
+import { Cache } from './tools/cache.ts';
 
 const command = releaseCommand('scripts/verify-release')
   .description(

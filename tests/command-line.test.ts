@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, run } from '../scripts/run.ts';
-import { freePorts } from '../scripts/test-cluster/free-ports.ts';
+import { freePorts } from './cluster/free-ports.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);

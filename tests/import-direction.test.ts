@@ -1,8 +1,9 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { importViolations } from './import-direction.ts';
+import { halfViolations, importViolations } from './import-direction.ts';
 
-const SERVER = join(import.meta.dir, '../server');
+const ROOT = join(import.meta.dir, '..');
+const SERVER = join(ROOT, 'server');
 
 test('imports go one way', async () => {
   const files = new Map<string, string>();
@@ -11,6 +12,26 @@ test('imports go one way', async () => {
   }
   expect(files.keys()).toContain('main.ts');
   expect(importViolations(files)).toEqual([]);
+});
+
+test('tests import scripts, and scripts never import tests', async () => {
+  const files = new Map<string, string>();
+  for await (const path of new Bun.Glob('{scripts,tests}/**/*.ts').scan(ROOT)) {
+    // this file quotes imports
+    if (!import.meta.path.endsWith(path)) files.set(path, await Bun.file(join(ROOT, path)).text());
+  }
+  expect(files.keys()).toContain('tests/run/main.ts');
+  expect(halfViolations(files)).toEqual([]);
+});
+
+test.each([
+  ["import { startCluster } from '../tests/cluster/start-cluster.ts';", 'scripts/demo.ts', 1],
+  ["import type { Cluster } from '../../tests/cluster/cluster.ts';", 'scripts/tools/a.ts', 1],
+  ["import { run } from '../../scripts/run.ts';", 'tests/cluster/a.ts', 0],
+  ["import { Fault } from '../server/core/fault.ts';", 'scripts/run.ts', 0],
+  ["import { version } from '../package.json';", 'scripts/release.ts', 0],
+])('%p in %s counts %d', (source, file, count) => {
+  expect(halfViolations(new Map([[file, source]]))).toHaveLength(count);
 });
 
 function violations(file: string, source: string): string[] {

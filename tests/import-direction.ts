@@ -68,6 +68,26 @@ function folderOf(file: string): string {
   return file.split('/', 1)[0] ?? file;
 }
 
+/**
+ * Each import that leaves its half of the repository against the direction `server ← scripts ← tests`, as
+ * `FILE imports SPECIFIER`. `files` are sources by their path inside the repository.
+ */
+export function halfViolations(files: ReadonlyMap<string, string>): string[] {
+  const allowed = new Map([
+    ['scripts', ['scripts', 'server']],
+    ['tests', ['tests', 'scripts', 'server']],
+  ]);
+  return [...files].flatMap(([file, source]) =>
+    importsOf(source)
+      .filter((specifier) => specifier.startsWith('.'))
+      .filter((specifier) => {
+        const target = posix.join(posix.dirname(file), specifier);
+        return target.includes('/') && !allowed.get(folderOf(file))?.includes(folderOf(target));
+      })
+      .map((specifier) => `${file} imports ${specifier}`),
+  );
+}
+
 /** Every specifier, those that TypeScript erases included: a type is knowledge of the other side too. */
 function importsOf(source: string): string[] {
   const asValues = source

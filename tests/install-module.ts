@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type Instance, type ModuleValues, renderModule } from '../scripts/module/render.ts';
 import { installSchemas, moduleFolder } from '../scripts/module/schemas.ts';
 import { run, runOrThrow } from '../scripts/run.ts';
-import type { AnyCluster } from '../scripts/test-cluster/any-cluster.ts';
-import { applySets } from '../scripts/test-cluster/apply-sets.ts';
-import { Cache } from '../scripts/test-cluster/cache.ts';
+import { Cache } from '../scripts/tools/cache.ts';
+import type { AnyCluster } from './cluster/any-cluster.ts';
+import { applySets } from './cluster/apply-sets.ts';
 
 export interface Installation extends Pick<Instance, 'name' | 'namespace'> {
   readonly values: ModuleValues;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeCertificate } from '../scripts/test-cluster/certificates.ts';
+import { makeCertificate } from './cluster/certificates.ts';
 import { MountedSecret } from './mounted-secret.ts';
 import { type Program, startProgram } from './program.ts';
 import { freePorts } from './serve-process.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../run.ts';
-import { Cache } from '../test-cluster/cache.ts';
+import { Cache } from '../tools/cache.ts';
 import { goProgram } from '../tools/go-program.ts';
 import { installSchemas, moduleFolder } from './schemas.ts';
 

@@ -1,7 +1,7 @@
 import { cp, exists, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
-import type { Cache } from '../test-cluster/cache.ts';
+import type { Cache } from '../tools/cache.ts';
 import { certManagerCRDs, prometheusOperatorCRDs } from '../tools/crds.ts';
 import { goProgram } from '../tools/go-program.ts';
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ApiClient } from '../test-cluster/api-client.ts';
+import { KubeConfig } from '@kubernetes/client-node';
 
 // kubectl --kubeconfig=FILE get --raw PATH, and nothing else of it
 
@@ -11,8 +11,18 @@ const { kubeconfig, raw } = values;
 if (positionals.join() !== 'get' || raw === undefined || kubeconfig === undefined) {
   throw new Error('only: kubectl --kubeconfig=FILE get --raw PATH');
 }
+const config = new KubeConfig();
+config.loadFromFile(kubeconfig);
+const { server = '', caData } = config.getCurrentCluster() ?? {};
+const { token } = config.getCurrentUser() ?? {};
 try {
-  process.stdout.write(await new ApiClient(kubeconfig).text('GET', raw));
+  const response = await fetch(`${server}${raw}`, {
+    headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+    tls: caData === undefined ? {} : { ca: Buffer.from(caData, 'base64').toString() },
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.status}: ${text}`);
+  process.stdout.write(text);
 } catch (error) {
   process.stderr.write(`Error from server: ${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;

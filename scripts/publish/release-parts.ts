@@ -4,7 +4,7 @@ import { manifestsOf } from '../module/manifests.ts';
 import { ModuleRenderer } from '../module/render.ts';
 import { generatedSchemas } from '../module/schemas.ts';
 import { runOrThrow } from '../run.ts';
-import type { Cache, Report } from '../test-cluster/cache.ts';
+import type { Cache, Report } from '../tools/cache.ts';
 import type { ReleaseSource } from './artifact-annotations.ts';
 import { billOfMaterials } from './bill-of-materials.ts';
 import { writeChartArtifact } from './chart-artifact.ts';

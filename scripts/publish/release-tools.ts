@@ -1,4 +1,4 @@
-import type { Cache } from '../test-cluster/cache.ts';
+import type { Cache } from '../tools/cache.ts';
 import { goProgram } from '../tools/go-program.ts';
 import { Cosign } from './cosign.ts';
 import { Registry } from './registry.ts';

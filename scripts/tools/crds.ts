@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
-import type { Cache } from '../test-cluster/cache.ts';
+import type { Cache } from './cache.ts';
 import { fluxControllers } from './flux.ts';
 
 /** One version of a Go module, and the checksum of its content as a go.sum has it. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
-import { type Cache, type Report, seconds } from '../test-cluster/cache.ts';
+import { type Cache, type Report, seconds } from './cache.ts';
 
 export interface GoBuild {
   /** Of their folder in the cache, to which a digest of what they are built from is added. */

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
-import type { Cache } from '../test-cluster/cache.ts';
+import type { Cache } from './cache.ts';
 
 /** Programs that one package of one version of a Go module is, whose checksum Go's checksum database vouches for. */
 const programs = {

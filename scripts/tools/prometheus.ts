@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Cache } from '../test-cluster/cache.ts';
+import type { Cache } from './cache.ts';
 import { goBuild } from './go-build.ts';
 
 /** A Prometheus that discovers its targets by the Kubernetes API, which Debian's is compiled without. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import { applySets } from '../../scripts/test-cluster/apply-sets.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { applySets } from '../cluster/apply-sets.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 
 const longest = 180_000;
 

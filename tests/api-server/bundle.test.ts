@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { installSchemas } from '../../scripts/module/schemas.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { describe, Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { describe, Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { hasTimoni, runTimoni } from '../module/timoni-program.ts';
 import { ModuleInstance } from '../module-instance.ts';
 

@@ -1,4 +1,4 @@
-import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
+import type { ApiClient } from '../cluster/api-client.ts';
 
 interface Certificate {
   readonly status: { readonly conditions: readonly object[] };

@@ -1,11 +1,11 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import type { JWTPayload } from 'jose';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
-import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import type { AnyCluster } from '../cluster/any-cluster.ts';
+import type { ApiClient } from '../cluster/api-client.ts';
+import { Objects } from '../cluster/objects.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import type { ServeWorld } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';

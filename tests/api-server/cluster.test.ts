@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { decodeJwt } from 'jose';
-import { anyCluster } from '../../scripts/test-cluster/any-cluster.ts';
-import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { processStates, readRecord } from '../../scripts/test-cluster/cluster-state.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { anyCluster } from '../cluster/any-cluster.ts';
+import type { ApiClient } from '../cluster/api-client.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { processStates, readRecord } from '../cluster/cluster-state.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 
 const configMaps = '/api/v1/namespaces/default/configmaps';
 const longest = 120_000;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { chartFolder } from '../../scripts/module/chart.ts';
 import { type KubernetesObject, ModuleRenderer, type ModuleValues } from '../../scripts/module/render.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { asApplied, asDefaulted } from '../flux/expected-objects.ts';
 
 const longest = 240_000;

@@ -1,5 +1,5 @@
-import type { AnyCluster } from '../../scripts/test-cluster/any-cluster.ts';
-import { warningsOf } from '../../scripts/test-cluster/api-client.ts';
+import type { AnyCluster } from '../cluster/any-cluster.ts';
+import { warningsOf } from '../cluster/api-client.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld } from './cluster-world.ts';
 import { RegisteredWebhook } from './registered-webhook.ts';

@@ -2,11 +2,11 @@ import { expect, test } from 'bun:test';
 import { exists, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isRunning } from '../../scripts/process/process-identity.ts';
-import { readRecord } from '../../scripts/test-cluster/cluster-state.ts';
+import { readRecord } from '../cluster/cluster-state.ts';
+import { isRunning } from '../cluster/daemon.ts';
 import { waitUntil } from '../wait-until.ts';
 
-const SCRIPT = join(import.meta.dir, '../../scripts/cluster.ts');
+const SCRIPT = join(import.meta.dir, '../cluster/main.ts');
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
   '%s during `cluster up` ends what it has started',

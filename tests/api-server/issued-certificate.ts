@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { untilHealthy } from '../../scripts/test-cluster/object-health.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
+import { Objects, untilHealthy } from '../cluster/objects.ts';
 import { MountedSecret } from '../mounted-secret.ts';
 import { waitUntil } from '../wait-until.ts';
 import { issueAnew } from './certificate-requests.ts';

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportSPKI, generateKeyPair } from 'jose';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { systemEffects } from '../../server/core/effects.ts';
 import { ApiServer } from '../../server/kubernetes/api-server.ts';
 import { loadCluster } from '../../server/kubernetes/cluster.ts';
 import { keySetDifference, readClusterKeys } from '../../server/kubernetes/cluster-keys.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld } from './cluster-world.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { ModuleValues } from '../../scripts/module/render.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects, describe as words } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects, describe as words } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { installer, installModule, uninstallModule } from '../install-module.ts';
 import { ModuleInstance } from '../module-instance.ts';
 

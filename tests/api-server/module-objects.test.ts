@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { goldenCases } from '../module/golden-cases.ts';
 
 const longest = 180_000;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { ModuleValues } from '../../scripts/module/render.ts';
-import { applySets } from '../../scripts/test-cluster/apply-sets.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { applySets } from '../cluster/apply-sets.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import { waitUntil } from '../wait-until.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { X509Certificate } from 'node:crypto';
 import type { ModuleValues } from '../../scripts/module/render.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { type ObjectReference, Objects, describe as words } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { type ObjectReference, Objects, describe as words } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { installer, installModule } from '../install-module.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import { waitUntil } from '../wait-until.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { ApiClient } from '../cluster/api-client.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld } from './cluster-world.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { WebhookCertificate } from '../webhook-process.ts';
 import { comparable, type GoldenCase, goldenCaseNames, prepareGoldenCase } from './golden-cases.ts';

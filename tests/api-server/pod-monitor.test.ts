@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import { anyCluster } from '../../scripts/test-cluster/any-cluster.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { kubernetesPrometheus } from '../../scripts/tools/prometheus.ts';
+import { anyCluster } from '../cluster/any-cluster.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import { podMonitor, scrapeConfig } from '../monitoring/pod-monitor.ts';
 import { Prometheus } from '../monitoring/prometheus.ts';

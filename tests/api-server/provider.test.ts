@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { StandInIAM } from '../../scripts/provider/iam-stand-in.ts';
 import { Programs } from '../../scripts/provider/programs.ts';
-import { anyCluster } from '../../scripts/test-cluster/any-cluster.ts';
+import { anyCluster } from '../cluster/any-cluster.ts';
 
 test("scripts/create-or-update-provider gives Google what a real cluster says of itself, and finds that it's equal", async () => {
   await using cluster = await anyCluster({ mode: 'api' });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { ask } from '../../server/sandbox/ask.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { metric } from '../metrics.ts';
 import { readiness } from '../program.ts';
 import { type ServeProcess, startServe } from '../serve-process.ts';

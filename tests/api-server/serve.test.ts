@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { decodeJwt, exportJWK, generateKeyPair } from 'jose';
-import { type AnyCluster, anyCluster } from '../../scripts/test-cluster/any-cluster.ts';
 import { ask } from '../../server/sandbox/ask.ts';
+import { type AnyCluster, anyCluster } from '../cluster/any-cluster.ts';
 import { type ServeProcess, startServe } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld, type Made, type ServerNode } from './cluster-world.ts';

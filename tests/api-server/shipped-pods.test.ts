@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { ClusterWorld } from './cluster-world.ts';
 
 test('Pod Security of what ships: "restricted" takes all of it, the server but for the host network', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { ask } from '../../server/sandbox/ask.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { startServe } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';
 import type { RegisteredWebhook } from './registered-webhook.ts';

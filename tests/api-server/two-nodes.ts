@@ -1,4 +1,4 @@
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld, type ServerNode, type TokenRequestOptions } from './cluster-world.ts';
 import { RegisteredWebhook } from './registered-webhook.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { connect } from 'node:tls';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { InjectingWebhook } from './injecting-webhook.ts';
 

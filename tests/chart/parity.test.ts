@@ -11,7 +11,7 @@ import {
   ValuesRefused,
 } from '../../scripts/module/render.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goBuild } from '../../scripts/tools/go-build.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { goldenCases } from '../module/golden-cases.ts';

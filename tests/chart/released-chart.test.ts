@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { minimalValues } from '../../scripts/module/config-fields.ts';
 import { referenceOf } from '../../scripts/module/released-image.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { Helm, RefusedByHelm } from './helm.ts';
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { runOrThrow } from '../../scripts/run.ts';
-import { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { toolsArchive } from '../../scripts/test-cluster/images.ts';
-import { registryHosts } from '../../scripts/test-cluster/node-services.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { ApiClient } from '../cluster/api-client.ts';
+import { toolsArchive } from '../cluster/images.ts';
+import { registryHosts } from '../cluster/node-services.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { applyExampleKinds } from '../flux/example-kinds.ts';
 import { FluxControllers } from '../flux/flux-controllers.ts';
 

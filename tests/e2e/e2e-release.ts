@@ -7,8 +7,8 @@ import { type PublishedArtifact, publishRelease, type ReleaseParts } from '../..
 import type { ArtifactName } from '../../scripts/publish/release-names.ts';
 import { releaseParts } from '../../scripts/publish/release-parts.ts';
 import type { VerificationTools } from '../../scripts/publish/verification.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { serverBase } from '../cluster/images.ts';
 import { type Key, orderOf } from '../release/small-release.ts';
 
 export const VERSION = '0.1.0';

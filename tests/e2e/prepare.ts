@@ -1,12 +1,12 @@
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { prepareCluster } from '../../scripts/test-cluster/cluster-files.ts';
-import { serverBase, toolsArchive } from '../../scripts/test-cluster/images.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { prepareCluster } from '../cluster/cluster-files.ts';
+import { serverBase, toolsArchive } from '../cluster/images.ts';
 import { prepareFlux } from '../flux/prepare.ts';
 import { kindClusterName } from './e2e-cluster.ts';
 
 /**
- * Makes what these tests need and the cache lacks: that takes longer than a test may. Throws ClusterUnavailable where the
+ * Makes what these tests need and the cache lacks: that takes longer than a test may. Throws Unavailable where the
  * machine cannot.
  */
 export async function prepareE2E(cache: Cache): Promise<void> {

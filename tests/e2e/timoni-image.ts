@@ -4,9 +4,9 @@ import { hostArchitecture } from '../../scripts/image/architecture.ts';
 import { makeLayer } from '../../scripts/image/layer.ts';
 import { writeOciLayout } from '../../scripts/image/oci-layout.ts';
 import { Registry } from '../../scripts/publish/registry.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { serverBase } from '../cluster/images.ts';
 
 /** Pushes an image with `timoni` on PATH, as the example's is. Returns its name by digest. `folder` is made. */
 export async function pushTimoniImage(program: string, registry: string, folder: string): Promise<string> {

@@ -1,15 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { untilHealthy } from '../../scripts/test-cluster/object-health.ts';
-import type { Objects } from '../../scripts/test-cluster/objects.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
 import {
   certManagerCRDs,
   fluxCRDs,
   imagePolicyCRDs,
   prometheusOperatorCRDs,
 } from '../../scripts/tools/crds.ts';
+import type { Objects } from '../cluster/objects.ts';
+import { untilHealthy } from '../cluster/objects.ts';
 
 /** Makes the API server know every kind of the examples, and of what Flux applies. It brings no controller. */
 export async function applyExampleKinds(objects: Objects, cache: Cache): Promise<void> {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
 import { ARTIFACT_NAMES, releaseIdentity, repositoryOf } from '../../scripts/publish/release-names.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { applyExampleKinds } from './example-kinds.ts';
 import { example, exampleNames } from './examples.ts';
 

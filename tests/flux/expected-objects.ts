@@ -1,6 +1,6 @@
 import { manifestObjects } from '../../scripts/module/manifests.ts';
 import { type KubernetesObject, type ModuleValues, renderModule } from '../../scripts/module/render.ts';
-import type { Objects } from '../../scripts/test-cluster/objects.ts';
+import type { Objects } from '../cluster/objects.ts';
 import { version } from './signed-source.ts';
 
 const name = 'gke-metadata-server';

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { freePorts } from '../../scripts/test-cluster/free-ports.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { type fluxControllers, fluxPrograms } from '../../scripts/tools/flux.ts';
+import { freePorts } from '../cluster/free-ports.ts';
 
 type Controller = (typeof fluxControllers)[number];
 

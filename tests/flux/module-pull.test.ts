@@ -6,7 +6,7 @@ import { writeModuleArtifact } from '../../scripts/publish/module-artifact.ts';
 import { Registry } from '../../scripts/publish/registry.ts';
 import { repositoryOf } from '../../scripts/publish/release-names.ts';
 import { type Finished, run } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { LocalRegistry } from '../release/local-registry.ts';
 import {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { generatedSchemas } from '../../scripts/module/schemas.ts';
 import { writeModuleArtifact } from '../../scripts/publish/module-artifact.ts';
 import { type Finished, run } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { makeKey } from '../release/small-release.ts';
 import { waitUntil } from '../wait-until.ts';
 import { withSpec } from './examples.ts';

@@ -1,12 +1,12 @@
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { prepareCluster } from '../../scripts/test-cluster/cluster-files.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
 import { fluxCRDs, imagePolicyCRDs } from '../../scripts/tools/crds.ts';
 import { fluxPrograms } from '../../scripts/tools/flux.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { prepareCluster } from '../cluster/cluster-files.ts';
 
 /**
  * Makes what these tests need and the cache lacks: that takes longer than a test may, ten minutes for Flux alone on two
- * cores. Throws ClusterUnavailable where the machine cannot.
+ * cores. Throws Unavailable where the machine cannot.
  */
 export async function prepareFlux(cache: Cache): Promise<void> {
   await prepareCluster('api', cache);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { publishRelease } from '../../scripts/publish/release.ts';
 import { releaseParts } from '../../scripts/publish/release-parts.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { orderOf, smallParts } from '../release/small-release.ts';
 import { asApplied, asDefaulted, moduleObjects } from './expected-objects.ts';
 import { FluxWorld } from './flux-world.ts';

@@ -6,8 +6,8 @@ import { blobPath } from '../../scripts/image/layer.ts';
 import type { Descriptor } from '../../scripts/image/layout-writer.ts';
 import type { PlatformParts } from '../../scripts/image/server-image.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
+import { serverBase } from '../cluster/images.ts';
 
 const ALL: readonly Architecture[] = ['amd64', 'arm64'];
 

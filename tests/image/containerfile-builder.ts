@@ -1,7 +1,7 @@
 import { MMDEBSTRAP, RELEASE } from '../../scripts/image/debian-packages.ts';
 import { bringPrograms, isMissing, type RequiredProgram } from '../../scripts/required-programs.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
 
 const BUILDAH: RequiredProgram = { name: 'buildah', debianPackages: ['buildah'] };
 

@@ -6,8 +6,8 @@ import { compileServer } from '../../scripts/compile-server.ts';
 import { ARCHITECTURES, hostArchitecture } from '../../scripts/image/architecture.ts';
 import { addProgram, serverImageSettings } from '../../scripts/image/server-image.ts';
 import { run, runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { serverBase } from '../cluster/images.ts';
 import { builderArchive, whyNoContainerfile } from './containerfile-builder.ts';
 
 const REPOSITORY = join(import.meta.dir, '../..');

@@ -6,7 +6,7 @@ import { hostArchitecture } from '../../scripts/image/architecture.ts';
 import { type PlatformParts, writeServerImage } from '../../scripts/image/server-image.ts';
 import type { SourceVersion } from '../../scripts/image/source-version.ts';
 import { run, runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { BuiltImage, imageParts } from './built-image.ts';
 
 const source: SourceVersion = {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type Instance, ModuleRenderer, type ModuleValues } from '../../scripts/module/render.ts';
 import { run, runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { hasTimoni, runTimoni } from './timoni-program.ts';
 
 const ROOT = join(import.meta.dir, '../..');

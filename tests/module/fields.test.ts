@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { type ConfigField, configFields, minimalValues } from '../../scripts/module/config-fields.ts';
 import { ModuleRenderer, type ObjectSet, ValuesRefused } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { type GoldenCase, goldenCases } from './golden-cases.ts';
 
 const renderer = await ModuleRenderer.prepare(new Cache());

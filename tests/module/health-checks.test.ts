@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { minimalValues } from '../../scripts/module/config-fields.ts';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 
 const renderer = await ModuleRenderer.prepare(new Cache());
 const instance = { name: 'gke-metadata-server', namespace: 'gke-metadata-server' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import {
   expectedSets,
   goldenCases,

@@ -4,7 +4,7 @@ import { configFields } from '../../scripts/module/config-fields.ts';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
 import { moduleFolder } from '../../scripts/module/schemas.ts';
 import { withValuesTable } from '../../scripts/module/values-table.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 
 test('the table of values is that of #Config: ./scripts/generate readme writes it', async () => {
   const fields = await configFields(await ModuleRenderer.prepare(new Cache()));

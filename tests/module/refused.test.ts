@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { ModuleRenderer, ValuesRefused } from '../../scripts/module/render.ts';
 import { moduleFolder } from '../../scripts/module/schemas.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { type GoldenCase, goldenCases, isUpdate, writeRefusals } from './golden-cases.ts';
 
 const renderer = await ModuleRenderer.prepare(new Cache());

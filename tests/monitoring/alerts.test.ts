@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import type { SandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { type ServeProcess, startServe } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'bun:test';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { waitUntil } from '../wait-until.ts';
 import { substituted } from './grafana-query.ts';
 import { Installation } from './installation.ts';

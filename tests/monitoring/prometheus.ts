@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { freePorts } from '../../scripts/test-cluster/free-ports.ts';
-import { debianRoot } from '../../scripts/test-cluster/images.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
+import { freePorts } from '../cluster/free-ports.ts';
+import { debianRoot } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 
 /** The programs of Debian's package, run from where they are unpacked. */

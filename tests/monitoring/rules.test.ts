@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
 import { run } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { type MonitoringTools, prepareMonitoringTools } from './prometheus.ts';
 import { instance, type Monitoring, renderMonitoring } from './rendered.ts';
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { processStates, readRecord } from '../../scripts/test-cluster/cluster-state.ts';
-import { clientsArchive, clientsImage, toolsImage } from '../../scripts/test-cluster/images.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { processStates, readRecord } from '../cluster/cluster-state.ts';
+import { clientsArchive, clientsImage, toolsImage } from '../cluster/images.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 
 const longest = 180_000;
 const pods = '/api/v1/namespaces/default/pods';

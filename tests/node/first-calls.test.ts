@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { toolsImage } from '../../scripts/test-cluster/images.ts';
+import { toolsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
 import { Pods } from './pods.ts';

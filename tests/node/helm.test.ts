@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { chartFolder } from '../../scripts/module/chart.ts';
 import { run } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { serverImage } from '../../scripts/test-cluster/images.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { serverImage } from '../cluster/images.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { scratchFolder } from '../release/small-release.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NAME, SERVER, SYSTEM, serverImageArchive } from './installation.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { createLocalJWKSet, jwtVerify } from 'jose';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { clientsArchive, clientsImage } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { clientsArchive, clientsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
 import { type PodOptions, Pods, podTemplate } from './pods.ts';

@@ -1,9 +1,9 @@
 import type { ModuleValues } from '../../scripts/module/render.ts';
-import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import type { ApiClient } from '../cluster/api-client.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { installProduct, SERVER, SYSTEM, serverImageArchive, webhookAsked } from './installation.ts';
 import type { Pod } from './pods.ts';

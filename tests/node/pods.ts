@@ -1,5 +1,5 @@
-import type { ApiClient } from '../../scripts/test-cluster/api-client.ts';
-import { toolsImage } from '../../scripts/test-cluster/images.ts';
+import type { ApiClient } from '../cluster/api-client.ts';
+import { toolsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { clientsArchive, clientsImage } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
+import { clientsArchive, clientsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
 import { Pods, podTemplate } from './pods.ts';

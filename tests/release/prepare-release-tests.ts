@@ -1,7 +1,7 @@
 import { ModuleRenderer } from '../../scripts/module/render.ts';
-import type { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { serverBase } from '../cluster/images.ts';
 
 /** Makes what these tests use and the cache lacks; that takes longer than a test may. */
 export async function prepareReleaseTests(cache: Cache): Promise<void> {

@@ -4,7 +4,7 @@ import { Registry } from '../../scripts/publish/registry.ts';
 import { type PublishedArtifact, publishRelease } from '../../scripts/publish/release.ts';
 import type { ArtifactName } from '../../scripts/publish/release-names.ts';
 import { type Expectation, verifyRelease } from '../../scripts/publish/verification.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { LocalRegistry } from './local-registry.ts';
 import { cosign, type Key, makeKey, orderOf, scratchFolder, smallParts } from './small-release.ts';

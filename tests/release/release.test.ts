@@ -11,7 +11,7 @@ import {
 } from '../../scripts/publish/release.ts';
 import { ARTIFACT_NAMES, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { verifyRelease } from '../../scripts/publish/verification.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { LocalRegistry, type RegistryRequest } from './local-registry.ts';
 import { cosign, type Key, makeKey, orderOf, scratchFolder, smallParts } from './small-release.ts';

@@ -12,7 +12,7 @@ import { writeManifestsArtifact } from '../../scripts/publish/manifests-artifact
 import { writeModuleArtifact } from '../../scripts/publish/module-artifact.ts';
 import type { ReleaseOrder, ReleaseParts } from '../../scripts/publish/release.ts';
 import { runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 
 /** What cosign needs to sign and verify with no transparency log, and its key's password. */

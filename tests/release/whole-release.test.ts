@@ -14,9 +14,9 @@ import { writeReleaseFiles } from '../../scripts/publish/release-files.ts';
 import { type ArtifactName, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { releaseParts } from '../../scripts/publish/release-parts.ts';
 import { run, runOrThrow } from '../../scripts/run.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import { serverBase } from '../../scripts/test-cluster/images.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { serverBase } from '../cluster/images.ts';
 import { LocalRegistry } from './local-registry.ts';
 import { cosign, cosignEnvironment, makeKey, orderOf, scratchFolder } from './small-release.ts';
 

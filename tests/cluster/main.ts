@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { Argument, Command } from '@commander-js/extra-typings';
-import { BAD_USE, callerPath, runScript } from './script.ts';
-import { Cache, cacheFolder } from './test-cluster/cache.ts';
-import { prepareCluster } from './test-cluster/cluster-files.ts';
-import { processStates, readRecord, stopCluster } from './test-cluster/cluster-state.ts';
-import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
-import { startCluster } from './test-cluster/start-cluster.ts';
+import { UNAVAILABLE_STATUS } from '../../scripts/required-programs.ts';
+import { BAD_USE, callerPath, runScript } from '../../scripts/script.ts';
+import { Cache, cacheFolder } from '../../scripts/tools/cache.ts';
+import { prepareCluster } from './cluster-files.ts';
+import { processStates, readRecord, stopCluster } from './cluster-state.ts';
+import { startCluster } from './start-cluster.ts';
 
 const { CLUSTER_STATE_DIR } = process.env;
 const report = (line: string) => console.error(line);
@@ -19,7 +19,7 @@ const program = new Command('scripts/cluster')
   .description(
     'A real Kubernetes cluster for the tests, with no container engine: Kubernetes from its Go modules, the ' +
       'rest from Debian packages, made once and kept in the cache folder (XDG_CACHE_HOME). Linux; a Node needs root.\n\n' +
-      `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use, ${unavailableStatus} this machine cannot.`,
+      `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use, ${UNAVAILABLE_STATUS} this machine cannot.`,
   )
   .option(
     '--state-dir <folder>',

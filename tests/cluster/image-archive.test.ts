@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runOrThrow } from '../run.ts';
+import { runOrThrow } from '../../scripts/run.ts';
 import { writeImageArchive } from './image-archive.ts';
 
 // each starts programs, on a machine that may have other things to do

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from '@commander-js/extra-typings';
-import { endWithReader } from '../server/commands/process.ts';
-import { strict } from '../server/settings/flags.ts';
+import { UNAVAILABLE_STATUS } from '../../scripts/required-programs.ts';
+import { BAD_USE, describeError } from '../../scripts/script.ts';
+import { endWithReader } from '../../server/commands/process.ts';
+import { strict } from '../../server/settings/flags.ts';
 import {
   type Check,
   checks,
@@ -11,8 +13,6 @@ import {
   type Outcome,
   releaseChecks,
 } from './checks.ts';
-import { BAD_USE, describeError } from './script.ts';
-import { unavailableStatus } from './test-cluster/cluster-unavailable.ts';
 
 const HEARTBEAT = 15_000;
 
@@ -25,7 +25,7 @@ const command = new Command('scripts/test')
       '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. TEST_KUBECONFIG names ' +
       'an empty cluster made for tests, which some tests of --api-server then use; KUBECONFIG is never read.\n\n' +
       'The last line is "N passed, N failed"; the exit code is 0 where nothing failed, and ' +
-      `${unavailableStatus} where this machine cannot run what a flag asks for.`,
+      `${UNAVAILABLE_STATUS} where this machine cannot run what a flag asks for.`,
   )
   .option(
     '--module',
@@ -92,5 +92,5 @@ const [passed, failed] = [
   outcomes.reduce((sum, outcome) => sum + outcome.failed, 0),
 ];
 const unavailable = outcomes.some((outcome) => outcome.unavailable);
-process.exitCode = failed > 0 ? 1 : unavailable ? unavailableStatus : 0;
+process.exitCode = failed > 0 ? 1 : unavailable ? UNAVAILABLE_STATUS : 0;
 console.log(`${passed} passed, ${failed} failed`);

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { end, isRunning, type ProcessIdentity } from '../process/process-identity.ts';
+import { end, isRunning, type ProcessIdentity } from './daemon.ts';
 import { type MachineRecord, removeMachine } from './node-machine.ts';
 
 /** What a cluster's folder remembers of what was started, for whoever ends it. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { unhealthy } from './object-health.ts';
+import { unhealthy } from './objects.ts';
 
 const object = (kind: string, status?: object, spec?: object) =>
   unhealthy({ apiVersion: 'v1', kind, metadata: { name: 'any', generation: 2 }, spec, status });

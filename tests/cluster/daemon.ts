@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 
 /** A process that no recycled pid can be mistaken for, on this boot or a later one. */
 export interface ProcessIdentity {
@@ -45,4 +46,24 @@ export async function end(identity: ProcessIdentity, patience: number): Promise<
   }
   if (isRunning(identity)) process.kill(identity.pid, 'SIGKILL');
   while (isRunning(identity)) await Bun.sleep(10);
+}
+
+/** Starts a program that outlives this one, in a session of its own, its output appended to `log`. */
+export async function startDaemon(command: readonly string[], log: string): Promise<ProcessIdentity> {
+  const [program, ...args] = command;
+  if (program === undefined) throw new Error('startDaemon: the command is empty');
+  const output = openSync(log, 'a', 0o600);
+  try {
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output] });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    child.unref();
+    const identity = child.pid === undefined ? undefined : identify(child.pid);
+    if (!identity) throw new Error(`${program} ended at once; its log: ${log}`);
+    return identity;
+  } finally {
+    closeSync(output);
+  }
 }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { startDaemon } from '../process/daemon.ts';
-import { end, isRunning, type ProcessIdentity } from '../process/process-identity.ts';
 import { ApiClient } from './api-client.ts';
 import { type ClusterRecord, stopCluster, writeRecord } from './cluster-state.ts';
+import { end, isRunning, type ProcessIdentity, startDaemon } from './daemon.ts';
 import type { NodeMachine } from './node-machine.ts';
 import { importImage, registryHosts } from './node-services.ts';
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
-import { runOrThrow } from '../run.ts';
+import { runOrThrow } from '../../scripts/run.ts';
 
 export interface Certificates {
   readonly authority: string;

@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { end, identify, isRunning } from './process-identity.ts';
+import { end, identify, isRunning } from './daemon.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);

@@ -1,27 +1,27 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { installClients } from '../tests/clients/client-programs.ts';
-import { coreDnsProgram } from '../tests/clients/core-dns/core-dns-program.ts';
-import { installLanguages } from '../tests/clients/languages/language-programs.ts';
-import { installOthers } from '../tests/clients/others/other-programs.ts';
-import { choosePodNetwork } from '../tests/clients/pod-network.ts';
-import { prepareE2E } from '../tests/e2e/prepare.ts';
-import { prepareFlux } from '../tests/flux/prepare.ts';
-import { prepareImage } from '../tests/image/built-image.ts';
-import { prepareContainerfile, whyNoContainerfile } from '../tests/image/containerfile-builder.ts';
-import { installer } from '../tests/install-module.ts';
-import { prepareMonitoringTools } from '../tests/monitoring/prometheus.ts';
-import { prepareReleaseTests } from '../tests/release/prepare-release-tests.ts';
+import { ModuleRenderer } from '../../scripts/module/render.ts';
+import { Unavailable } from '../../scripts/required-programs.ts';
+import { run } from '../../scripts/run.ts';
+import { Cache, type Report } from '../../scripts/tools/cache.ts';
+import { goProgram } from '../../scripts/tools/go-program.ts';
+import { kubernetesPrometheus } from '../../scripts/tools/prometheus.ts';
+import { installClients } from '../clients/client-programs.ts';
+import { coreDnsProgram } from '../clients/core-dns/core-dns-program.ts';
+import { installLanguages } from '../clients/languages/language-programs.ts';
+import { installOthers } from '../clients/others/other-programs.ts';
+import { choosePodNetwork } from '../clients/pod-network.ts';
+import { namedCluster } from '../cluster/any-cluster.ts';
+import { prepareCluster } from '../cluster/cluster-files.ts';
+import { prepareE2E } from '../e2e/prepare.ts';
+import { prepareFlux } from '../flux/prepare.ts';
+import { prepareImage } from '../image/built-image.ts';
+import { prepareContainerfile, whyNoContainerfile } from '../image/containerfile-builder.ts';
+import { installer } from '../install-module.ts';
+import { prepareMonitoringTools } from '../monitoring/prometheus.ts';
+import { prepareReleaseTests } from '../release/prepare-release-tests.ts';
 import { ForeignCluster } from './foreign-cluster.ts';
 import { countsOf, filesOf } from './junit-report.ts';
-import { ModuleRenderer } from './module/render.ts';
-import { run } from './run.ts';
-import { namedCluster } from './test-cluster/any-cluster.ts';
-import { Cache, type Report } from './test-cluster/cache.ts';
-import { prepareCluster } from './test-cluster/cluster-files.ts';
-import { ClusterUnavailable } from './test-cluster/cluster-unavailable.ts';
-import { goProgram } from './tools/go-program.ts';
-import { kubernetesPrometheus } from './tools/prometheus.ts';
 
 /** What a check found. */
 export interface Outcome {
@@ -40,9 +40,14 @@ export interface Check {
   run(): Promise<Outcome>;
 }
 
-const ROOT = join(import.meta.dir, '..');
-/** The folders of tests/ are for what a machine must have first. */
-const UNIT_TESTS = ['server/**/*.test.ts', 'scripts/**/*.test.ts', 'tests/*.test.ts'];
+const ROOT = join(import.meta.dir, '../..');
+/** What any machine with Bun can run: the other folders of tests/ need more. */
+const UNIT_TESTS = [
+  'server/**/*.test.ts',
+  'scripts/**/*.test.ts',
+  'tests/*.test.ts',
+  'tests/{cluster,run}/*.test.ts',
+];
 const RESULTS = join(ROOT, '.cache/test-results');
 
 /** Everything that needs no more than a machine with Bun, each independent of the others. */
@@ -120,7 +125,7 @@ function timoniNotes(): readonly string[] {
 
 /** Nothing ran, since this machine cannot carry a cluster. Any other error is thrown on. */
 function unavailable(name: string, error: unknown): Outcome {
-  if (!(error instanceof ClusterUnavailable)) throw error;
+  if (!(error instanceof Unavailable)) throw error;
   const notes = [`not run: ${name} (${error.message})`];
   return { passed: 0, failed: 0, output: '', notes, unavailable: true };
 }

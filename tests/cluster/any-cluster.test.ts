@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Unavailable } from '../../scripts/required-programs.ts';
 import { namedCluster } from './any-cluster.ts';
-import { ClusterUnavailable } from './cluster-unavailable.ts';
 
 /** Somebody's cluster, which writes down what it is asked. */
 let cluster: Bun.Server<undefined>;
@@ -78,7 +78,7 @@ test.each([
 ])('a cluster with something in %s is refused, and nothing is written', async (path, items, text) => {
   objects[path] = items;
   const refused = namedCluster({ TEST_KUBECONFIG: kubeconfig }, quiet);
-  await expect(refused).rejects.toThrow(ClusterUnavailable);
+  await expect(refused).rejects.toThrow(Unavailable);
   await expect(refused).rejects.toThrow(text);
   await expect(refused).rejects.toThrow(cluster.url.origin);
   expect(asked.filter((request) => !request.startsWith('GET '))).toEqual([]);

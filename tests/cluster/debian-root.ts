@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runOrThrow } from '../run.ts';
+import { runOrThrow } from '../../scripts/run.ts';
 
 /**
  * Makes `folder` a root file system of the named packages and all they depend on, in the versions of this

@@ -2,8 +2,8 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { run } from '../../scripts/run.ts';
 import { countsOf, filesOf } from './junit-report.ts';
-import { run } from './run.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);

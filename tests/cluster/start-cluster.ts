@@ -1,27 +1,30 @@
 import { copyFile, mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startDaemon } from '../process/daemon.ts';
-import type { ProcessIdentity } from '../process/process-identity.ts';
+import { Cache, type Report } from '../../scripts/tools/cache.ts';
 import { ApiClient } from './api-client.ts';
-import { Cache, type Report } from './cache.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { apiServerReady, Cluster, until } from './cluster.ts';
 import { type ClusterFiles, prepareCluster } from './cluster-files.ts';
 import { type ClusterRecord, readRecord, stopCluster, writeRecord } from './cluster-state.ts';
-import { type ClusterUsers, kubeconfig, makeClusterUsers, tokenFile } from './cluster-users.ts';
 import {
   apiServerFlags,
+  type ClusterUsers,
   type ControlPlane,
   controllerManagerFlags,
   etcdFlags,
+  kubeconfig,
   kubernetesServiceAddresses,
+  makeClusterUsers,
   schedulerFlags,
+  tokenFile,
 } from './control-plane.ts';
-import { applyCustomResources } from './custom-resources.ts';
+import type { ProcessIdentity } from './daemon.ts';
+import { startDaemon } from './daemon.ts';
 import { freePorts } from './free-ports.ts';
 import { NodeMachine } from './node-machine.ts';
 import { nodeConfiguration, startNodeServices } from './node-services.ts';
+import { applyCustomResources } from './objects.ts';
 
 export interface ClusterOptions {
   /** `api` is etcd and the API server, on 127.0.0.1; `node` adds the controllers, the scheduler and one Node. */
@@ -42,7 +45,7 @@ export interface ClusterOptions {
 
 /**
  * Starts a cluster, after making what the cache lacks of it. Several may run side by side. Where it fails,
- * nothing is left of it. Throws ClusterUnavailable where the machine cannot.
+ * nothing is left of it. Throws Unavailable where the machine cannot.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const files = await prepareCluster(options.mode, new Cache(undefined, options.report));

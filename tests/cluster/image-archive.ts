@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runOrThrow } from '../run.ts';
+import { runOrThrow } from '../../scripts/run.ts';
 
 export interface ImageContents {
   /** The folder that becomes the image's only layer; owners become root, times the epoch. */

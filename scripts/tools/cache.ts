@@ -1,8 +1,8 @@
 import { exists, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { Unavailable } from '../required-programs.ts';
 import { ProgramMissing } from '../run.ts';
-import { ClusterUnavailable } from './cluster-unavailable.ts';
 
 export type Report = (line: string) => void;
 
@@ -57,7 +57,7 @@ export class Cache {
     try {
       await make(partial);
     } catch (cause) {
-      if (cause instanceof ClusterUnavailable || cause instanceof ProgramMissing) throw cause;
+      if (cause instanceof Unavailable || cause instanceof ProgramMissing) throw cause;
       throw new NotMade(name, cause);
     } finally {
       clearInterval(waiting);

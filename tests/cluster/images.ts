@@ -1,15 +1,15 @@
 import { copyFile, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostArchitecture } from '../image/architecture.ts';
-import { makeBaseRoot } from '../image/base-root.ts';
-import { MMDEBSTRAP } from '../image/debian-packages.ts';
-import { makeDebianRoot } from '../image/debian-root.ts';
-import { writeImageArchive } from '../image/image-archive.ts';
-import { writeServerImage } from '../image/server-image.ts';
-import { sourceVersion } from '../image/source-version.ts';
-import { bringPrograms } from '../required-programs.ts';
-import { runOrThrow } from '../run.ts';
-import type { Cache } from './cache.ts';
+import { hostArchitecture } from '../../scripts/image/architecture.ts';
+import { makeBaseRoot } from '../../scripts/image/base-root.ts';
+import { MMDEBSTRAP } from '../../scripts/image/debian-packages.ts';
+import { writeServerImage } from '../../scripts/image/server-image.ts';
+import { sourceVersion } from '../../scripts/image/source-version.ts';
+import { bringPrograms } from '../../scripts/required-programs.ts';
+import { runOrThrow } from '../../scripts/run.ts';
+import type { Cache } from '../../scripts/tools/cache.ts';
+import { makeDebianRoot } from './debian-root.ts';
+import { writeImageArchive } from './image-archive.ts';
 
 /** The image a Pod's other containers share the network of: it only waits. */
 export const pauseImage = 'gke-metadata-server.test/pause:1';
@@ -21,13 +21,13 @@ export const clientsImage = 'gke-metadata-server.test/clients:1';
 export const serverImage = 'gke-metadata-server.test/gke-metadata-server:1';
 
 const tools = ['busybox-static', 'curl', 'iptables'];
-const requirements = join(import.meta.dir, '../../tests/clients/python/requirements.txt');
+const requirements = join(import.meta.dir, '../clients/python/requirements.txt');
 
 /** The Debian root of these packages, from the cache. Read it, don't write to it. */
 export async function debianRoot(name: string, packages: readonly string[], cache: Cache): Promise<string> {
   const release = await Bun.file('/etc/os-release').text();
   return cache.get(
-    `${name}-root-${digest(release, ...(await recipes('debian-root.ts')), ...packages)}`,
+    `${name}-root-${digest(release, await recipe('debian-root.ts'), ...packages)}`,
     async (folder) => {
       await rm(`${folder}.apt`, { recursive: true, force: true });
       await makeDebianRoot(folder, packages);
@@ -71,8 +71,8 @@ export async function clientsArchive(cache: Cache): Promise<string> {
 
 /** What the server's image has beside the program, from the cache. Read it, don't write to it. */
 export async function serverBase(cache: Cache, architecture = hostArchitecture()): Promise<string> {
-  const recipe = await recipes('base-root.ts', 'debian-packages.ts', 'architecture.ts');
-  return cache.get(`server-base-${architecture}-${digest(...recipe)}`, async (folder) => {
+  const sources = await recipes('base-root.ts', 'debian-packages.ts', 'architecture.ts');
+  return cache.get(`server-base-${architecture}-${digest(...sources)}`, async (folder) => {
     await bringPrograms([MMDEBSTRAP], cache.report);
     await makeBaseRoot(folder, architecture);
   });
@@ -88,8 +88,8 @@ export async function serverArchive(program: string, cache: Cache): Promise<stri
   const source = await sourceVersion(process.env);
   const content = new Bun.CryptoHasher('sha256');
   for await (const chunk of Bun.file(program).stream()) content.update(chunk);
-  const recipe = await recipes('server-image.ts', 'oci-layout.ts', 'layout-writer.ts', 'layer.ts');
-  const ingredients = [baseRoot, content.digest('hex'), JSON.stringify(source), ...recipe];
+  const sources = await recipes('server-image.ts', 'oci-layout.ts', 'layout-writer.ts', 'layer.ts');
+  const ingredients = [baseRoot, content.digest('hex'), JSON.stringify(source), ...sources];
   return archive(cache, 'server', ingredients, async (folder, file) => {
     const platform = { architecture: hostArchitecture(), baseRoot, program };
     await writeServerImage(folder, [platform], source, serverImage);
@@ -104,7 +104,7 @@ async function archive(
   ingredients: readonly string[],
   fill: (folder: string, file: string) => Promise<void>,
 ): Promise<string> {
-  const key = digest(...ingredients, ...(await recipes('image-archive.ts', '../test-cluster/images.ts')));
+  const key = digest(...ingredients, await recipe('image-archive.ts'), await recipe('images.ts'));
   return cache.get(`${name}-${key}.tar`, async (file) => {
     const folder = `${file}.rootfs`;
     await rm(folder, { recursive: true, force: true });
@@ -114,9 +114,13 @@ async function archive(
   });
 }
 
-/** The texts of files of scripts/image: another recipe makes another thing. */
+/** The texts of the files that make the images: a changed recipe makes a new image. */
 function recipes(...names: readonly string[]): Promise<string[]> {
-  return Promise.all(names.map((name) => Bun.file(join(import.meta.dir, '../image', name)).text()));
+  return Promise.all(names.map((name) => recipe(join('../../scripts/image', name))));
+}
+
+function recipe(file: string): Promise<string> {
+  return Bun.file(join(import.meta.dir, file)).text();
 }
 
 function digest(...ingredients: readonly string[]): string {

@@ -1,7 +1,6 @@
-import type { KubernetesObject, ObjectSet } from '../module/render.ts';
+import type { KubernetesObject, ObjectSet } from '../../scripts/module/render.ts';
 import { type ApiClient, ApiError } from './api-client.ts';
-import { untilAll, untilHealthy, workloadKinds } from './object-health.ts';
-import { describe, type ObjectReference, Objects } from './objects.ts';
+import { describe, type ObjectReference, Objects, untilAll, untilHealthy, workloadKinds } from './objects.ts';
 
 export interface ApplyOptions {
   /** What the sets are an instance of: whatever was applied under the same name and Namespace before is pruned. */
