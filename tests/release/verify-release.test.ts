@@ -22,10 +22,13 @@ beforeAll(async () => {
 });
 afterAll(() => project[Symbol.asyncDispose]());
 
+/** `platform`: the signatures of an image's platforms, while the image itself has one. */
+type Missing = PredicateName | 'signature' | 'platform';
+
 /** Signs and attests as a release does, but for what is `missing`. */
 async function sign(
   { name, repository, digest }: Subject,
-  { missing, commit = COMMIT }: { missing?: PredicateName | 'signature'; commit?: string } = {},
+  { missing, commit = COMMIT }: { missing?: Missing; commit?: string } = {},
 ) {
   const reference = `${repository}@${digest}`;
   const { build } = orderOf(project.at, VERSION, project.key, commit);
@@ -34,7 +37,10 @@ async function sign(
   for (const kind of kinds.filter((each) => each !== missing)) {
     await (await cosign()).attest(reference, privateKey, kind, predicates[kind]);
   }
-  if (missing !== 'signature') await (await cosign()).sign(reference, privateKey);
+  if (missing === 'signature') return;
+  const all = await (await LayoutReader.open(project.artifact(name).layout)).digests();
+  const signed = missing === 'platform' ? [digest] : all;
+  for (const each of signed) await (await cosign()).sign(`${repository}@${each}`, privateKey);
 }
 
 /** The same artifact somewhere else in the registry, with no signature. */
@@ -174,6 +180,7 @@ describe('is noticed', () => {
     ['provenance', 'provenance'],
     // an attestation is enough for cosign alone
     ['signature', 'signature'],
+    ['platform', 'signature'],
   ] as const;
   test.each(findings)('no %s', async (missing, what) => {
     const image = await copyOf('image', `without-${missing}`);
