@@ -10,7 +10,6 @@ import type { Caller, Callers } from './caller.ts';
 import { OwnNode } from './own-node.ts';
 import { PendingCallers } from './pending-callers.ts';
 import { PodIndex } from './pod-index.ts';
-import { mayBePod } from './pod-network.ts';
 import { type CloudAnnotations, type KeptServiceAccount, ServiceAccounts } from './service-accounts.ts';
 
 const NOT_REPORTED_LOG_MILLISECONDS = 30_000;
@@ -184,7 +183,7 @@ export class NodeCallers implements Callers {
   async #pendingOwner(socketAddress: string): Promise<Owner> {
     const address = peerAddress(socketAddress);
     const isInSync = () => this.inSync();
-    const isPossible = () => mayBePod(address, this.node(), this.#pods.pods());
+    const isPossible = () => this.#pods.mayBePod(address, this.node());
     await this.#pending.expect(address, isInSync, () => isInSync() && isPossible());
     const owner = this.#ownerOf(socketAddress);
     if (owner !== undefined) return owner;

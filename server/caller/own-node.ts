@@ -1,8 +1,7 @@
-import type { IPAddress } from '../kubernetes/ip-address.ts';
+import { type IPAddress, socketSpellings } from '../kubernetes/ip-address.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { Node, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { Identified, Replica } from '../kubernetes/reflector.ts';
-import { socketSpellings } from './socket-spellings.ts';
 
 export interface OwnNodeEvents {
   /** A connection from this address is the Node's now. */

@@ -1,7 +1,6 @@
-import type { IPAddress } from '../kubernetes/ip-address.ts';
-import type { Pod } from '../kubernetes/objects.ts';
+import { familyOf, type IPAddress, socketSpellings } from '../kubernetes/ip-address.ts';
+import type { Node, Pod } from '../kubernetes/objects.ts';
 import type { Identified, Replica } from '../kubernetes/reflector.ts';
-import { socketSpellings } from './socket-spellings.ts';
 
 export interface PodIndexEvents {
   /** A Pod has come to own this address. */
@@ -12,7 +11,7 @@ export interface PodIndexEvents {
 
 /**
  * The Pods of one Node, by address. Pods on the host network and finished ones own no address; one that several
- * claim belongs to the Pod started last, and goes back to the one before when that ends.
+ * have belongs to the Pod started last, and goes back to the one before when that ends.
  */
 export class PodIndex implements Replica<Pod> {
   readonly #pods = new Map<string, Pod>();
@@ -38,6 +37,32 @@ export class PodIndex implements Replica<Pod> {
     return this.#pods.values();
   }
 
+  /**
+   * Whether an address that no Pod owns may be that of a Pod whose address the kubelet has not reported yet. It does so
+   * after its first sync of the Pod, which ends when all containers have started: minutes, if an image is slow to pull.
+   *
+   * The Node's `spec.podCIDRs` answer that only if the CNI allocates from them, which many do not (Calico's and
+   * Cilium's own pools, the VPC's addresses on EKS). They are trusted if a Pod of this Node has an address in them and
+   * none has one outside, for each family by itself. Otherwise any address may be a Pod's.
+   */
+  mayBePod(address: IPAddress, node: Node | undefined): boolean {
+    const family = familyOf(address);
+    const ranges = (node?.podRanges ?? []).filter((range) => range.family === family);
+    if (ranges.length === 0) return true;
+    const isInRange = (candidate: IPAddress) => ranges.some((range) => range.contains(candidate));
+    if (isInRange(address)) return true;
+    let hasPods = false;
+    for (const pod of this.#pods.values()) {
+      if (pod.hostNetwork) continue;
+      for (const own of pod.addresses) {
+        if (familyOf(own) !== family) continue;
+        if (!isInRange(own)) return true;
+        hasPods = true;
+      }
+    }
+    return !hasPods;
+  }
+
   replace(pods: readonly Pod[]): void {
     const present = new Set(pods.map((pod) => pod.uid));
     for (const pod of [...this.#pods.values()]) if (!present.has(pod.uid)) this.remove(pod);
@@ -51,15 +76,15 @@ export class PodIndex implements Replica<Pod> {
     }
     const before = this.#pods.get(pod.uid);
     this.#pods.set(pod.uid, pod);
-    for (const address of before === undefined ? [] : claims(before)) this.#settle(address);
-    for (const address of claims(pod)) this.#settle(address);
+    for (const address of before === undefined ? [] : ownedAddresses(before)) this.#settle(address);
+    for (const address of ownedAddresses(pod)) this.#settle(address);
   }
 
   remove({ uid }: Identified): void {
     const pod = this.#pods.get(uid);
     if (pod === undefined) return;
     this.#pods.delete(uid);
-    for (const address of claims(pod)) this.#settle(address);
+    for (const address of ownedAddresses(pod)) this.#settle(address);
     this.events.removed(pod);
   }
 
@@ -67,7 +92,7 @@ export class PodIndex implements Replica<Pod> {
   #settle(address: IPAddress): void {
     let owner: Pod | undefined;
     for (const pod of this.#pods.values()) {
-      if (claims(pod).includes(address) && (owner === undefined || isNewer(pod, owner))) owner = pod;
+      if (ownedAddresses(pod).includes(address) && (owner === undefined || isNewer(pod, owner))) owner = pod;
     }
     const before = this.#owners.get(address);
     for (const spelling of socketSpellings(address)) {
@@ -78,7 +103,7 @@ export class PodIndex implements Replica<Pod> {
   }
 }
 
-function claims(pod: Pod): readonly IPAddress[] {
+function ownedAddresses(pod: Pod): readonly IPAddress[] {
   return pod.hostNetwork || pod.finished ? [] : pod.addresses;
 }
 

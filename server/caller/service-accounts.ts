@@ -1,7 +1,6 @@
 import type { Effects } from '../core/effects.ts';
-import { Fault } from '../core/fault.ts';
 import { backoff } from '../core/waiting.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
+import { type KubernetesClient, serviceAccountMissing } from '../kubernetes/client.ts';
 import type { ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -164,11 +163,4 @@ function keyOf({ namespace, name }: ServiceAccountName): string {
 
 function isSame(a: ServiceAccount, b: ServiceAccount | undefined): boolean {
   return b !== undefined && a.uid === b.uid && Bun.deepEquals(a.annotations, b.annotations);
-}
-
-/** The fault of a ServiceAccount that a Pod or Node names and that is not there. */
-export function serviceAccountMissing({ namespace, name }: ServiceAccountName): Fault {
-  return new Fault('service-account-missing', `there is no ServiceAccount ${namespace}/${name}`, {
-    remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${name}`,
-  });
 }

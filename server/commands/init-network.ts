@@ -1,18 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { systemEffects } from '../core/effects.ts';
 import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/pod-details.ts';
-import { systemExec } from '../network/exec.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
-import { redirect, redirectsOf } from '../network/redirect.ts';
-import { nodeEndpoint, redirectedEndpoint } from '../network/server-endpoint.ts';
-import { waitUntilKnown } from '../network/wait-until-known.ts';
+import { redirect, redirectsOf, systemExec } from '../network/redirect.ts';
+import { nodeEndpoint, redirectedEndpoint, waitUntilKnown } from '../network/wait-until-known.ts';
 import {
   type InitNetworkSettings,
   initNetworkCommandOf,
   initNetworkSettings,
 } from '../settings/init-network-settings.ts';
-import type { Log } from '../telemetry/log.ts';
-import { createLog } from '../telemetry/log.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
 import { standardOutput } from './process.ts';
 
 /** `init-network`: gives a Pod its route to the metadata server, and ends when the server knows the Pod. */

@@ -15,6 +15,7 @@ import {
   parseServiceAccount,
   parseToken,
   type ServiceAccount,
+  type ServiceAccountName,
 } from './objects.ts';
 import { type Resource, restResource } from './resource.ts';
 
@@ -108,6 +109,14 @@ export class RestClient implements KubernetesClient {
   }
 }
 
+/** The fault for a ServiceAccount that a Pod or Node names and that does not exist. */
+export function serviceAccountMissing({ namespace, name }: ServiceAccountName, cause?: unknown): Fault {
+  return new Fault('service-account-missing', `there is no ServiceAccount ${namespace}/${name}`, {
+    remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${name}`,
+    cause,
+  });
+}
+
 function tokenFault(
   refusal: ApiRefusal,
   { namespace, serviceAccountName, boundObject }: TokenRequest,
@@ -122,14 +131,7 @@ function tokenFault(
     });
   }
   if (code === 404 && reason === 'NotFound') {
-    return new Fault(
-      'service-account-missing',
-      `there is no ServiceAccount ${namespace}/${serviceAccountName}`,
-      {
-        remedy: `Create it: kubectl create serviceaccount --namespace ${namespace} ${serviceAccountName}`,
-        cause: refusal,
-      },
-    );
+    return serviceAccountMissing({ namespace, name: serviceAccountName }, refusal);
   }
   return faultOf(refusal);
 }

@@ -33,6 +33,14 @@ export function peerAddress(socketAddress: string): IPAddress {
   return (socketAddress.startsWith(MAPPED) ? socketAddress.slice(MAPPED.length) : socketAddress) as IPAddress;
 }
 
+/**
+ * How sockets spell an address: IPv4 peers of a dual-stack listener read `::ffff:a.b.c.d`. Maps hold every
+ * spelling as a key, so that looking a peer up takes no new string.
+ */
+export function socketSpellings(address: IPAddress): readonly string[] {
+  return isIPv4(address) ? [address, `::ffff:${address}`] : [address];
+}
+
 type IPFamily = 'ipv4' | 'ipv6';
 
 export function familyOf(address: IPAddress): IPFamily {

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import type { Server } from 'bun';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type Exec, systemExec } from './exec.ts';
-import { redirect, redirectsOf } from './redirect.ts';
+import { type Exec, redirect, redirectsOf, systemExec } from './redirect.ts';
 import { type Backend, redirectSteps } from './redirect-rules.ts';
 
 // each starts programs, on a machine that may have other things to do

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { Exec, ExecResult } from './exec.ts';
-import { redirect, redirectsOf } from './redirect.ts';
+import { type Exec, type ExecResult, redirect, redirectsOf } from './redirect.ts';
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const ips = (...addresses: string[]) => addresses as IPAddress[];
