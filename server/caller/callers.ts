@@ -235,7 +235,7 @@ export class NodeCallers implements Callers {
     try {
       return node === undefined ? undefined : this.#ownerOfNode(node);
     } catch {
-      return undefined; // the next caller is told why
+      return undefined; // the next caller gets the reason
     }
   }
 

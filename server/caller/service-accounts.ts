@@ -69,7 +69,7 @@ export class KeptServiceAccount {
   ) {}
 
   /**
-   * The ServiceAccount without waiting; undefined where the caller is to wait for a look. The same object until
+   * The ServiceAccount without waiting; undefined if the caller has to wait for a look. The same object until
    * its UID or annotation changes. A look that is due, but which nobody need wait for, is begun.
    */
   current(): ServiceAccount | undefined {
@@ -82,7 +82,7 @@ export class KeptServiceAccount {
     return known;
   }
 
-  /** The ServiceAccount, after a look where one is due. Throws `service-account-missing` and the client's faults. */
+  /** The ServiceAccount, after a look if one is due. Throws `service-account-missing` and the client's faults. */
   async resolve(): Promise<ServiceAccount> {
     const known = this.current();
     if (known !== undefined) return known;

@@ -18,7 +18,7 @@ export const STEP_TITLES = {
 
 export type StepName = keyof typeof STEP_TITLES;
 
-/** What is wrong, where it is no {@link FaultCode}: what no request of the metadata API would be told. */
+/** Why a step failed, if it is not a {@link FaultCode}: no request of the metadata API gets these. */
 export type ExplainCode =
   | 'pod-missing'
   | 'pod-not-scheduled'
@@ -33,7 +33,7 @@ export type ExplainCode =
 
 /**
  * One step. As JSON, of which names and codes stay as they are: `step` and `outcome` always, `summary` in words for
- * a person; `code` where it failed; `remedy`, lines separated by `\n`, where there is something to do; `facts` where
+ * a person; `code` if it failed; `remedy`, lines separated by `\n`, if there is something to do; `facts` if
  * there are any: texts by name, times in RFC 3339, never a token.
  */
 export interface ExplainedStep {
@@ -62,7 +62,7 @@ const OUTCOMES = { ok: 'ok', failed: 'failed', 'not-reached': 'not reached' } as
 const OUTCOME_WIDTH = 13;
 const TITLE_WIDTH = 16;
 
-/** The explanation for a person: a line a step, and below it what there is to do, once where several ask for it. */
+/** The explanation for a person: a line a step, and below it what there is to do, once if several ask for it. */
 export function explanationText({ pod, node, ok, steps }: Explanation): string {
   const failed = steps.filter(({ outcome }) => outcome === 'failed').map(({ step }) => STEP_TITLES[step]);
   const verdict = ok ? 'Every step is ok.' : `Failed: ${failed.join(', ')}.`;

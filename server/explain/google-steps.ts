@@ -17,15 +17,15 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ExchangeKind } from '../telemetry/events.ts';
 import { NotNeeded, StepFailure, type Told } from './steps.ts';
 
-/** Nobody takes a token for this audience for anything. */
+/** Nothing accepts a token for this audience. */
 const AUDIENCE = 'gke-metadata-server-explain';
 const LONGEST_CLAIM = 200;
 
-/** Whose tokens it gets: the annotated account's, or its own where there is no annotation. */
+/** Whose tokens it gets: the annotated account's, or its own without annotation. */
 export interface Target {
   readonly caller: Caller;
   readonly impersonation: Impersonation | undefined;
-  /** As IAM policies name the ServiceAccount, where the provider maps `google.subject` to `assertion.sub`. */
+  /** As IAM policies name the ServiceAccount if the provider maps `google.subject` to `assertion.sub`. */
   readonly principal: string;
 }
 
@@ -42,7 +42,7 @@ export function annotated(caller: Caller, provider: WorkloadIdentityProvider): T
   return { value, summary: account, facts };
 }
 
-/** The server's tokens, of which nothing is shared with the running server; each step to one is written down. */
+/** Tokens as the server gets them, which share nothing with the running server. Each step to one is written down. */
 export class RecordedTokens {
   readonly #tokens: GoogleTokens;
   readonly #steps: { readonly kind: ExchangeKind; readonly outcome: Promise<Outcome> }[] = [];
@@ -115,7 +115,7 @@ export function exchanged(asked: AskedTokens): Told<AskedTokens> {
   const { expiresAt } = tokenOf(asked.of('sts')[0]);
   return {
     value: asked,
-    summary: 'Google knows the cluster and takes its token',
+    summary: "Google accepted the cluster's token",
     facts: { expiresAt: time(expiresAt) },
   };
 }

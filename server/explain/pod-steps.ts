@@ -8,7 +8,7 @@ import { StepFailure, type Told } from './steps.ts';
 
 const READINESS_MILLISECONDS = 2000;
 
-/** The Pod, where there is one. */
+/** The Pod. Throws `pod-missing` if it does not exist. */
 export function podFound(pod: PodDetails | undefined, namespace: string, name: string): Told<PodDetails> {
   if (pod !== undefined) {
     return { value: pod, summary: `UID ${pod.uid}`, facts: { uid: pod.uid, phase: pod.phase } };
@@ -26,7 +26,7 @@ export function onThisNode({ namespace, name, nodeName }: PodDetails, ownNode: s
   if (nodeName === undefined) {
     throw new StepFailure(
       'pod-not-scheduled',
-      'no Node has been found for it yet',
+      'it is not scheduled to a Node yet',
       `See the Pod's events: kubectl describe pod --namespace ${namespace} ${name}`,
     );
   }
@@ -37,7 +37,7 @@ export function onThisNode({ namespace, name, nodeName }: PodDetails, ownNode: s
   );
 }
 
-/** A finished Pod owns no address any more. If it never started, the reason is that of its init container. */
+/** A finished Pod no longer owns its address. If it never started, the reason is that of its init container. */
 export function notFinished(pod: PodDetails): Told<void> {
   const { phase, finished } = pod;
   if (!finished) return { value: undefined, summary: phase };
@@ -62,7 +62,7 @@ export async function serverReady(
     new StepFailure(
       'server-not-ready',
       `${url} ${what}`,
-      "Run this by kubectl exec in the server's Pod of this Node. Where it was, see that Pod's log.",
+      "Run explain with kubectl exec in the server's Pod on this Node. If you did, check that Pod's log.",
     );
   const ask = async (signal: AbortSignal) => {
     const response = await fetch(url, { redirect: 'manual', signal });
@@ -109,7 +109,7 @@ export function knownByAddress(
       owner === undefined
         ? `${address} belongs to no Pod of this Node any more`
         : `${address} belongs to Pod ${owner.namespace}/${owner.name}, which was started later`,
-      'Ask again: the Pod may just have ended. Where it lasts, two Pods have one address, which is a fault of the CNI.',
+      'Retry: the Pod may just have ended. If this persists, two Pods have the same address, which is a fault of the CNI.',
     );
   }
   return {

@@ -40,7 +40,7 @@ export function routeOf(pod: PodDetails, serverPort: number): Told<void> {
   throw notInjected(pod);
 }
 
-/** Why the Pod's init container of ours has failed for good; undefined if it has not. */
+/** Why the Pod's init-network has failed for good; undefined if it has not. */
 export function initNetworkFailure(pod: PodDetails): StepFailure | undefined {
   const initNetwork = initNetworkOf(pod);
   return initNetwork?.state === 'failed' ? notReady(pod, initNetwork) : undefined;
@@ -51,7 +51,7 @@ function initNetworkOf({ initContainers }: PodDetails): InitContainerDetails | u
   return initContainers.find(({ args }) => isInitNetwork(args));
 }
 
-/** Whoever inserts a rule later inserts it ahead; rules that are only appended do no harm. */
+/** A rule that is inserted later comes first; rules that are appended do no harm. */
 function redirected(pod: PodDetails, initNetwork: InitContainerDetails): Told<void> {
   const later = pod.initContainers.slice(pod.initContainers.indexOf(initNetwork) + 1);
   const names = later.filter(({ mayChangeNetwork }) => mayChangeNetwork).map(({ name }) => name);
@@ -59,7 +59,7 @@ function redirected(pod: PodDetails, initNetwork: InitContainerDetails): Told<vo
   if (names.length === 0) return { value: undefined, summary, facts: { mode: 'Redirect' } };
   return {
     value: undefined,
-    summary: `${summary}; ${list(names)} came after it and may have inserted rules ahead of it`,
+    summary: `${summary}; ${list(names)} came after it and may have inserted rules before its own`,
     remedy: `If the Pod does not reach the server, exclude 169.254.169.254/32 from what ${list(names)} redirects.`,
     facts: { mode: 'Redirect', followedBy: names.join(',') },
   };
@@ -107,8 +107,8 @@ function notInjected({ labels, namespace }: PodDetails): StepFailure {
     return new StepFailure(
       'route-missing',
       'not injected, though its label asks for it',
-      "It was created while the webhook was not there, or not yet: see the webhook's Pods, then delete this Pod " +
-        'so that its controller creates it anew.',
+      "It was created before the webhook was ready: check the webhook's Pods, then delete this Pod for its " +
+        'controller to recreate it.',
     );
   }
   if (label === 'Skip') {
@@ -122,7 +122,7 @@ function notInjected({ labels, namespace }: PodDetails): StepFailure {
   return new StepFailure(
     'route-missing',
     `not injected: it has neither the init container ${INIT_NETWORK_CONTAINER} nor one of ${list(METADATA_VARIABLES)}`,
-    `Label the Pod's template, or its Namespace, and let the Pod be created anew:\n` +
+    `Label the Pod's template or its Namespace, then recreate the Pod:\n` +
       `kubectl label namespace ${namespace} ${OPT_IN_LABEL}=Mutate`,
   );
 }

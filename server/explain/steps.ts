@@ -3,13 +3,13 @@ import { type ExplainCode, type ExplainedStep, STEP_TITLES, type StepName } from
 
 /** A step that was looked at, for those that need it. */
 export interface Step<T> {
-  /** Undefined where it is not ok. */
+  /** Undefined if it is not ok. */
   readonly found: { readonly value: T } | undefined;
   /** The step whose failure is the reason of that: itself, or one before it. */
   readonly failed: StepName | undefined;
 }
 
-/** A step that is ok: what others need of it, and what to tell. */
+/** A step that is ok: what others need of it, and what to report. */
 export type Told<T> = { readonly value: T } & Pick<ExplainedStep, 'summary' | 'remedy' | 'facts'>;
 
 type Values<Needs extends readonly Step<unknown>[]> = {
@@ -38,7 +38,7 @@ export class Steps {
     return this.#explained;
   }
 
-  /** Takes a step with the values of those it needs; where one of them is not ok, it is not reached. */
+  /** Takes a step with the values of those it needs; if one of them is not ok, it is not reached. */
   async take<T, Needs extends readonly Step<unknown>[]>(
     step: StepName,
     needs: readonly [...Needs],

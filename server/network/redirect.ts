@@ -23,8 +23,8 @@ export type Exec = (argv: readonly string[]) => Promise<ExecResult>;
 
 const NOT_FOUND = 127;
 const TIME_LIMIT_MILLISECONDS = 10_000;
-const MOST_TOLD = 10;
-const LONGEST_TOLD = 200;
+const MOST_LOGGED = 10;
+const LONGEST_LOGGED = 200;
 
 export interface RedirectDependencies {
   readonly exec: Exec;
@@ -51,8 +51,8 @@ export function redirectsOf(
 }
 
 /**
- * Redirects what can be redirected, and returns the first that is: the one to ask the server over.
- * Idempotent. Throws `redirect-failed` where none could be.
+ * Redirects each family that can be redirected, and returns the first: the one to ask the server over.
+ * Idempotent. Throws `redirect-failed` if none can be.
  */
 export async function redirect(
   redirects: readonly Redirect[],
@@ -82,14 +82,14 @@ export async function redirect(
     'redirect-failed',
     `no redirect could be set up: ${failures.join('; ')}`,
     "The container needs the capabilities NET_ADMIN and NET_RAW as user 0, and the Node's kernel nf_tables or " +
-      'ip_tables with NAT. Where a Pod may have neither, use the mode Environment.',
+      'ip_tables with NAT. If the Pod may have neither, use the mode Environment.',
   );
 }
 
 /**
  * The backend whose rules are already in this network namespace comes first, as in Kubernetes'
  * iptables-wrappers: rules of both at once are evaluated in an order nobody chose. nft where
- * there are none; the other is tried where the kernel has no support for the first.
+ * there are none; the other is tried if the kernel does not support the first.
  */
 async function backendsInOrder(families: readonly Family[], exec: Exec): Promise<Backend[]> {
   const rules = async (backend: Backend): Promise<number> => {
@@ -101,7 +101,7 @@ async function backendsInOrder(families: readonly Family[], exec: Exec): Promise
   return (await rules('legacy')) > (await rules('nft')) ? ['legacy', 'nft'] : ['nft', 'legacy'];
 }
 
-/** Undefined when done, else what each backend said. */
+/** Undefined if redirected, else the error of each backend. */
 async function redirectFamily(
   redirect: Redirect,
   backends: readonly Backend[],
@@ -112,7 +112,7 @@ async function redirectFamily(
     const failure = await apply(redirect, backend, exec);
     if (failure === undefined) {
       log.info({ ...redirect, backend }, 'metadata address redirected');
-      await tellOfOthers(redirect, backend, { exec, log });
+      await logOtherRules(redirect, backend, { exec, log });
       return undefined;
     }
     log.warn({ ...redirect, backend, failure }, 'redirect failed');
@@ -121,18 +121,19 @@ async function redirectFamily(
   return failures;
 }
 
-/** Whose rules were there: who reads the log of a Pod that is cut off sees who came first. */
-async function tellOfOthers(
+/** Logs the rules of other programs: they explain why a Pod cannot reach the server. */
+async function logOtherRules(
   { family }: Redirect,
   backend: Backend,
   { exec, log }: RedirectDependencies,
 ): Promise<void> {
   const { stdout } = await exec(listArgv(family, backend));
   const { before, after } = rulesOfOthers(stdout);
-  const told = (rules: readonly string[]) =>
-    rules.slice(0, MOST_TOLD).map((rule) => rule.slice(0, LONGEST_TOLD));
-  if (before.length > 0) log.warn({ family, backend, rules: told(before) }, 'rules come before the redirect');
-  if (after.length > 0) log.info({ family, backend, rules: told(after) }, 'rules come after the redirect');
+  const logged = (rules: readonly string[]) =>
+    rules.slice(0, MOST_LOGGED).map((rule) => rule.slice(0, LONGEST_LOGGED));
+  if (before.length > 0)
+    log.warn({ family, backend, rules: logged(before) }, 'rules come before the redirect');
+  if (after.length > 0) log.info({ family, backend, rules: logged(after) }, 'rules come after the redirect');
 }
 
 async function apply(redirect: Redirect, backend: Backend, exec: Exec): Promise<string | undefined> {
@@ -161,7 +162,7 @@ export const systemExec: Exec = async (argv) => {
     timeout: TIME_LIMIT_MILLISECONDS,
     env: {
       PATH,
-      // legacy iptables locks a file in /run, which a read-only root has not; /dev/shm every container has
+      // legacy iptables locks a file in /run, which a read-only root filesystem lacks; every container has /dev/shm
       XTABLES_LOCKFILE: '/dev/shm/xtables.lock',
     },
   });

@@ -167,7 +167,7 @@ describe('waitUntilKnown', () => {
     await wait(dependencies);
     expect(urls).toHaveLength(4);
     const error = await failure(answer(200, 'another'));
-    expect(error.message).toContain('takes this Pod for one that had its address before (UID another)');
+    expect(error.message).toContain('still takes this Pod for the previous Pod with its IP (UID another)');
     expect(error.remedy).toContain('Kubernetes API');
   });
 
@@ -179,7 +179,7 @@ describe('waitUntilKnown', () => {
 
   test('does not take another server for the metadata server', async () => {
     const error = await failure(answer(200, '<html>', {}));
-    expect(error.message).toContain('something else than a metadata server answered with 200');
+    expect(error.message).toContain('something other than a metadata server responded with 200');
   });
 
   test('reports what was seen last', async () => {

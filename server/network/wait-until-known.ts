@@ -7,7 +7,7 @@ import { METADATA_ADDRESS, type Redirect, targetOf, urlHost } from './redirect-r
 
 /** How a Pod asks the metadata server of its Node. */
 export interface ServerEndpoint {
-  /** What stands in the URL: an address, with a port unless it is 80. */
+  /** For the URL: an address, with a port unless it is 80. */
   readonly authority: string;
   /** Where that leads, as `ADDRESS:PORT`. */
   readonly server: string;
@@ -18,7 +18,7 @@ export function redirectedEndpoint(redirect: Redirect): ServerEndpoint {
   return { authority: urlHost(METADATA_ADDRESS[redirect.family]), server: targetOf(redirect) };
 }
 
-/** By the Node's first address, which is `status.hostIP`: as clients do that read environment variables. */
+/** By the Node's first address, `status.hostIP`, as clients that read environment variables do. */
 export function nodeEndpoint(node: {
   readonly hostAddresses: readonly IPAddress[];
   readonly serverPort: number;
@@ -32,7 +32,7 @@ export interface WaitDependencies extends Pick<Effects, 'fetch' | 'now' | 'sleep
   readonly log: Log;
 }
 
-/** What stands between the Pod and its identity, as the log and the error name it. */
+/** What keeps the Pod from its identity, as the log and the error name it. */
 interface Obstacle {
   readonly seen: string;
   readonly remedy: string;
@@ -48,10 +48,9 @@ const PROGRESS_MILLISECONDS = { changed: 5000, same: 30_000 };
 const FIRST_TOKEN_MILLISECONDS = 1000;
 
 /**
- * Returns once the metadata server answers there and knows who this Pod is: by its
- * UID, since a Pod that had its address before may still be taken for the one that has it, as long
- * as the API server tells of neither. By then the first token is being fetched. Throws
- * `server-not-ready` with what was seen last and what to look at, when the time is over.
+ * Returns once the metadata server responds and knows this Pod by its UID: until the API server reports the change,
+ * the server may take it for the previous Pod with its IP. By then the first token is being fetched. Throws
+ * `server-not-ready` after the timeout, with what was seen last and what to check.
  */
 export async function waitUntilKnown(
   { authority, server }: ServerEndpoint,
@@ -90,7 +89,7 @@ export async function waitUntilKnown(
   log.info({ waitedSeconds: Math.round((now() - startedAt) / 1000) }, 'the metadata server knows this Pod');
 }
 
-/** Undefined where the server knows this Pod. */
+/** Undefined if the server knows this Pod. */
 async function attempt(
   url: string,
   podUID: string,
@@ -112,18 +111,18 @@ function obstacleOf(response: Response, words: string, podUID: string, server: s
   const { status, headers } = response;
   if (headers.get('metadata-flavor') !== 'Google') {
     return {
-      seen: `something else than a metadata server answered with ${status}`,
+      seen: `something other than a metadata server responded with ${status}`,
       remedy:
-        'Look for a proxy or a service mesh that takes connections to ' +
-        `${server} or to the metadata address ahead of the redirect, and exclude both there.`,
+        'Check for a proxy or a service mesh that intercepts connections to ' +
+        `${server} or to the metadata address before the redirect does, and exclude both there.`,
     };
   }
   if (status === 200 && words !== podUID) {
     return {
-      seen: `the server takes this Pod for one that had its address before (UID ${words})`,
+      seen: `the server still takes this Pod for the previous Pod with its IP (UID ${words})`,
       remedy:
-        "It learns from the Kubernetes API whose an address is: see whether the server and this Node's kubelet reach " +
-        'it, and whether two Pods have the address (kubectl get pods -A -o wide).',
+        "Check whether the server and this Node's kubelet reach the Kubernetes API, and whether two Pods have this IP " +
+        '(kubectl get pods -A -o wide).',
     };
   }
   // 503 if the address may be a Pod's that is not reported yet, as the server words it
@@ -138,10 +137,10 @@ function obstacleOf(response: Response, words: string, podUID: string, server: s
   if (status >= 500 || status === 429) {
     return {
       seen: `the server is not ready (${status}: ${words})`,
-      remedy: `Look at the log and /readyz of the server at ${server}: most often it cannot reach the Kubernetes API.`,
+      remedy: `Check the log and /readyz of the server at ${server}: usually it cannot reach the Kubernetes API.`,
     };
   }
-  // any other 4xx speaks about the ServiceAccount the Pod was found to have: its application sees it, as on GKE
+  // any other 4xx is about the Pod's ServiceAccount: the application sees it, as on GKE
   return undefined;
 }
 
@@ -150,7 +149,7 @@ function unreachable(error: unknown, server: string): Obstacle {
     return {
       seen: `no answer from ${server} within ${ATTEMPT_MILLISECONDS / 1000} s`,
       remedy:
-        `Look whether a NetworkPolicy of this Namespace or the Node's firewall keeps this Pod from TCP ${server}, ` +
+        `Check whether a NetworkPolicy in this Namespace or the Node's firewall keeps this Pod from TCP ${server}, ` +
         'and whether the metadata server runs on this Node.',
     };
   }
@@ -159,14 +158,14 @@ function unreachable(error: unknown, server: string): Obstacle {
   return {
     seen: `cannot connect to ${server} (${code || message})`,
     remedy:
-      `Look whether the metadata server runs on this Node (kubectl get pods -A -o wide --field-selector ` +
+      `Check whether the metadata server runs on this Node (kubectl get pods -A -o wide --field-selector ` +
       `spec.nodeName=NODE), listens on ${server}, and is not blocked by a NetworkPolicy or a firewall that rejects.`,
   };
 }
 
 /**
- * Asks for a token so that the server has one before the application asks. Its answer is
- * never read, and a failure is no obstacle: a Pod without a right to tokens starts, as on GKE.
+ * Asks for a token, which the server then has cached before the application asks. The response is never read, and a
+ * failure is not an obstacle: a Pod that may not have tokens starts, as on GKE.
  */
 async function startFirstToken(url: string, dependencies: WaitDependencies): Promise<void> {
   try {

@@ -80,7 +80,7 @@ test('nor do they while the API server is away, and the server cannot know whose
   const secondLog = ['sh', '-c', 'cat /var/log/pods/default_after_*/init-network/1.log'];
   await waitUntil('init-network has asked the server', async () => {
     const log = await world.cluster.runOnNode(secondLog);
-    return ['takes this Pod for one that had its address before', 'knows this Pod'].some((words) =>
+    return ['still takes this Pod for the previous Pod with its IP', 'knows this Pod'].some((words) =>
       log.includes(words),
     );
   });
