@@ -69,11 +69,47 @@ export class ApiClient {
     return text;
   }
 
+  /**
+   * Runs a program in a container as `kubectl exec` does: `v4.channel.k8s.io` on a WebSocket, whose messages begin
+   * with the number of their stream (k8s.io/apimachinery/pkg/util/remotecommand). Throws if there is no such container.
+   */
+  exec(pod: string, container: string, command: readonly string[]): Promise<ExecResult> {
+    const query = new URLSearchParams([
+      ['container', container],
+      ['stdout', 'true'],
+      ['stderr', 'true'],
+    ]);
+    for (const argument of command) query.append('command', argument);
+    const url = `${this.server.replace(/^http/, 'ws')}${pod}/exec?${query}`;
+    const headers = this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` };
+    const socket = new WebSocket(url, { protocols: ['v4.channel.k8s.io'], headers, tls: this.#tls });
+    socket.binaryType = 'arraybuffer';
+    const streams: Buffer[][] = [[], [], [], []];
+    const text = (stream: number) => Buffer.concat(streams[stream] ?? []).toString();
+    return new Promise((resolve, reject) => {
+      socket.onmessage = ({ data }) => {
+        const message = Buffer.from(data);
+        streams[message[0] ?? 0]?.push(message.subarray(1));
+      };
+      socket.onclose = ({ code, reason }) => {
+        if (text(3) === '') reject(new Error(`exec in ${pod} ended with ${code} ${reason}`));
+        else resolve({ exitCode: exitCodeOf(JSON.parse(text(3))), stdout: text(1), stderr: text(2) });
+      };
+    });
+  }
+
   /** The answer parsed; `T` is the caller's word for what the API server sends. Throws {@link ApiError}. */
   async json<T>(method: string, path: string, request: ApiRequest = {}): Promise<T> {
     // the caller names the kind by the path, and tests fail loudly on a shape that is not theirs
     return JSON.parse(await this.text(method, path, request)) as T;
   }
+}
+
+/** What a program in a container wrote, and how it ended. */
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** The texts of an answer's warnings, which `kubectl` would print: RFC 7234's `299 - "text"`. */
@@ -85,4 +121,16 @@ export function warningsOf({ headers }: Response): string[] {
 function pem(data: string | undefined, file: string | undefined): string | undefined {
   if (data) return Buffer.from(data, 'base64').toString('utf8');
   return file ? readFileSync(file, 'utf8') : undefined;
+}
+
+/** Of the Status that ends an exec: of a program that failed, its exit code is a cause. Throws its message else. */
+function exitCodeOf(status: {
+  readonly status: string;
+  readonly message?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string; readonly message?: string }[] };
+}): number {
+  if (status.status === 'Success') return 0;
+  const cause = status.details?.causes?.find(({ reason }) => reason === 'ExitCode');
+  if (cause === undefined) throw new Error(status.message);
+  return Number(cause.message);
 }

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import { type Explanation, STEP_TITLES } from '../../server/explain/explanation.ts';
+import type { ExecResult } from '../cluster/api-client.ts';
+import { serverImage } from '../cluster/images.ts';
+import { waitUntil } from '../wait-until.ts';
+import { SYSTEM } from './installation.ts';
+import { NodeWorld } from './node-world.ts';
+import { type PodOptions, Pods } from './pods.ts';
+
+setDefaultTimeout(240_000);
+
+const ALL = Object.keys(STEP_TITLES);
+const SERVICE_ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
+const LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
+const SLEEP = ['sleep', 'infinity'];
+const TOKEN = 'http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token';
+
+let world: NodeWorld;
+let pods: Pods;
+let reader: string;
+
+beforeAll(async () => {
+  world = await NodeWorld.start();
+  pods = new Pods(world.api);
+  reader = await world.addServiceAccount('reader');
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+async function addServiceAccount(name: string, googleAccount: string): Promise<void> {
+  const annotations = { 'iam.gke.io/gcp-service-account': googleAccount };
+  await world.api.text('POST', SERVICE_ACCOUNTS, { body: { metadata: { name, annotations } } });
+}
+
+/** By `kubectl`, as a person does; the same request without it where there is none. */
+async function exec(namespace: string, pod: string, container: string, command: readonly string[]) {
+  if (Bun.which('kubectl') === null) {
+    return world.api.exec(`/api/v1/namespaces/${namespace}/pods/${pod}`, container, command);
+  }
+  const { kubeconfig } = world.cluster;
+  const argv = ['kubectl', '--kubeconfig', kubeconfig, 'exec', '--namespace', namespace, pod];
+  const child = Bun.spawn([...argv, '--container', container, '--', ...command], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { exitCode: await child.exited, stdout, stderr };
+}
+
+/** `explain` in the server's Pod. */
+async function run(...args: string[]): Promise<ExecResult> {
+  const [server] = await world.serverPods();
+  if (server === undefined) throw new Error('no Pod of the server');
+  return exec(SYSTEM, server.metadata.name, 'server', ['gke-metadata-server', 'explain', ...args]);
+}
+
+async function explained(name: string): Promise<Explanation> {
+  const { exitCode, stdout, stderr } = await run('--json', `default/${name}`);
+  expect(stderr.replace(/^command terminated with exit code 1\n$/, '')).toBe('');
+  // what it prints is that
+  const explanation = JSON.parse(stdout) as Explanation;
+  expect({ exitCode, steps: explanation.steps.map(({ step }) => step) }).toEqual({
+    exitCode: explanation.ok ? 0 : 1,
+    steps: ALL as (typeof explanation.steps)[number]['step'][],
+  });
+  return explanation;
+}
+
+/** What failed, as `STEP: CODE`. */
+function failures({ steps }: Explanation): string[] {
+  return steps.flatMap(({ step, outcome, code }) => (outcome === 'failed' ? `${step}: ${code}` : []));
+}
+
+function summary({ steps }: Explanation, name: string): string | undefined {
+  return steps.find(({ step }) => step === name)?.summary;
+}
+
+async function running(options: Omit<PodOptions, 'command' | 'serviceAccountName'> & Partial<PodOptions>) {
+  await pods.create({ serviceAccountName: 'reader', command: SLEEP, ...options });
+  await pods.running(options.name);
+}
+
+/** The status with which the server answers the Pod's own request for a token. */
+async function statusOfToken(pod: string): Promise<string> {
+  const flags = ['--silent', '--output', '/dev/null', '--write-out', '%{http_code}'];
+  const command = ['curl', ...flags, '--header', 'Metadata-Flavor: Google', TOKEN];
+  return (await world.api.exec(`/api/v1/namespaces/default/pods/${pod}`, 'main', command)).stdout;
+}
+
+test('a Pod that works has every step ok, in the text for a person too', async () => {
+  await running({ name: 'works' });
+  const explanation = await explained('works');
+  expect(failures(explanation)).toEqual([]);
+  expect(explanation).toMatchObject({ pod: 'default/works', node: world.cluster.nodeName, ok: true });
+  expect(summary(explanation, 'access-token')).toBe(`of ${reader}`);
+  expect(summary(explanation, 'id-token')).toBe(`of ${reader}, in one step`);
+  expect(await statusOfToken('works')).toBe('200');
+  const { exitCode, stdout } = await run('default/works');
+  expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/\nEvery step is ok\.\n$/)]);
+});
+
+test('a Pod of the host network is its Node, and is told if the Node has no ServiceAccount', async () => {
+  await running({ name: 'host', spec: { hostNetwork: true } });
+  expect(failures(await explained('host'))).toEqual(['service-account: node-without-service-account']);
+  await world.setNodeServiceAccount('reader');
+  const explanation = await explained('host');
+  expect(failures(explanation)).toEqual([]);
+  expect(summary(explanation, 'service-account')).toBe(
+    `default/reader, the one of Node ${world.cluster.nodeName}`,
+  );
+});
+
+test('a Pod that was not injected has no route, and all else', async () => {
+  await running({ name: 'skipped', labels: { [LABEL]: 'Skip' } });
+  expect(failures(await explained('skipped'))).toEqual(['route: route-missing']);
+});
+
+test('a Pod whose Google account does not let it has the refusal, and the server refuses it', async () => {
+  await addServiceAccount('denied', reader);
+  await running({ name: 'denied', serviceAccountName: 'denied' });
+  const explanation = await explained('denied');
+  expect(failures(explanation)).toEqual([
+    'access-token: iam-permission-denied',
+    'id-token: iam-permission-denied',
+  ]);
+  expect(explanation.steps.find(({ step }) => step === 'access-token')?.remedy).toContain(
+    `add-iam-policy-binding ${reader}`,
+  );
+  expect(await statusOfToken('denied')).toBe('403');
+});
+
+test('a Pod whose annotation is not an email gets as far as that', async () => {
+  await addServiceAccount('invalid', 'reader');
+  await running({ name: 'invalid', serviceAccountName: 'invalid' });
+  expect(failures(await explained('invalid'))).toEqual(['annotation: account-annotation-invalid']);
+});
+
+test('a Pod whose ServiceAccount was deleted is told so', async () => {
+  await world.addServiceAccount('deleted');
+  await running({ name: 'orphan', serviceAccountName: 'deleted' });
+  await world.api.text('DELETE', `${SERVICE_ACCOUNTS}/deleted`);
+  expect(failures(await explained('orphan'))).toEqual(['service-account: service-account-missing']);
+});
+
+test('a Pod that has finished has no identity', async () => {
+  await pods.run({ name: 'finished', serviceAccountName: 'reader', command: ['true'] });
+  const explanation = await explained('finished');
+  expect(failures(explanation)).toEqual(['running: pod-finished']);
+  expect(summary(explanation, 'running')).toBe('it has finished: Succeeded');
+});
+
+test('a Pod that no Node fits is not scheduled', async () => {
+  const spec = { nodeSelector: { elsewhere: 'true' } };
+  await pods.create({ name: 'pending', serviceAccountName: 'reader', command: SLEEP, spec });
+  expect(failures(await explained('pending'))).toContain('node: pod-not-scheduled');
+});
+
+test('a Pod whose init-network may change no network has its words, from the kubelet', async () => {
+  const from = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  const initContainer = {
+    name: 'init-network',
+    image: serverImage,
+    imagePullPolicy: 'Never',
+    args: ['init-network'],
+    env: [
+      from('HOST_IPS', 'status.hostIPs'),
+      from('POD_IPS', 'status.podIPs'),
+      from('POD_UID', 'metadata.uid'),
+    ],
+    securityContext: { capabilities: { drop: ['ALL'] } },
+  };
+  await pods.create({
+    name: 'restricted',
+    serviceAccountName: 'reader',
+    command: SLEEP,
+    labels: { [LABEL]: 'Skip' },
+    spec: { restartPolicy: 'Always', initContainers: [initContainer] },
+  });
+  const explanation = await waitUntil('init-network fails', async () => {
+    const seen = await explained('restricted');
+    return summary(seen, 'route')?.startsWith('init-network fails') && seen;
+  });
+  expect(failures(explanation)).toContain('route: route-not-ready');
+  expect(summary(explanation, 'route')).toStartWith('init-network fails: no redirect could be set up: ');
+});
+
+test('a Pod that is not there is missing', async () => {
+  expect(failures(await explained('absent'))).toEqual(['pod: pod-missing']);
+});
