@@ -1,3 +1,4 @@
+import { provenanceIdentity } from './publish/release-names.ts';
 import { releaseTools } from './publish/release-tools.ts';
 import {
   certificateSigner,
@@ -27,7 +28,14 @@ async function verify(version: string, options: SignerOptions & { readonly regis
   const { key } = options;
   const signer = key === undefined ? certificateSigner(version, options) : { key };
   console.error(`looking at ${options.registry} ...`);
-  const expectation = { version, sourceURL: options.source, signer };
+  // a release by a key, or by another identity, is made where GitHub attests nothing
+  const byWorkflow = key === undefined && options.certificateIdentity === undefined;
+  const expectation = {
+    version,
+    sourceURL: options.source,
+    signer,
+    ...(byWorkflow && { provenanceSigner: provenanceIdentity(version, options.source) }),
+  };
   const checks = await verifyRelease(options.registry, expectation, tools);
   for (const { artifact, what, finding, isGood } of checks) {
     console.log(`${isGood ? '✓' : '✗'} ${artifact}: ${what}: ${finding}`);

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { type Build, buildHere, originOf, provenance } from './provenance.ts';
+import { type Build, buildHere, githubOriginOf, originOf, provenance } from './provenance.ts';
 
 const commit = '0123456789abcdef0123456789abcdef01234567';
 const sourceURL = 'https://github.com/owner/name';
@@ -52,4 +52,31 @@ test('a run of a workflow is told by its variables, a person by none', () => {
     builder: `${sourceURL}/blob/main/docs/releasing.md#by-hand`,
     invocation: 'urn:uuid:a-uuid',
   });
+});
+
+test("GitHub's provenance says which repository, tag and commit", () => {
+  const predicate = {
+    buildDefinition: {
+      buildType: 'https://actions.github.io/buildtypes/workflow/v1',
+      externalParameters: {
+        workflow: {
+          ref: 'refs/tags/v1.2.3',
+          repository: 'https://github.com/o/r',
+          path: '.github/workflows/release.yml',
+        },
+      },
+      resolvedDependencies: [
+        { uri: 'git+https://github.com/o/r@refs/tags/v1.2.3', digest: { gitCommit: 'a'.repeat(40) } },
+      ],
+    },
+  };
+  expect(githubOriginOf(predicate)).toEqual({
+    sourceURL: 'https://github.com/o/r',
+    ref: 'refs/tags/v1.2.3',
+    commit: 'a'.repeat(40),
+  });
+  expect(
+    githubOriginOf({ buildDefinition: { ...predicate.buildDefinition, buildType: 'other' } }),
+  ).toBeUndefined();
+  expect(githubOriginOf(undefined)).toBeUndefined();
 });

@@ -59,6 +59,33 @@ export function originOf(predicate: unknown): Origin | undefined {
   return { artifact: name, version, sourceURL: source.replace(/^git\+/, ''), commit, builder };
 }
 
+/**
+ * What GitHub's attestation action says of a build: the repository, its tag or branch, the commit. Undefined if the
+ * predicate is of another kind (https://actions.github.io/buildtypes/workflow/v1).
+ */
+export function githubOriginOf(
+  predicate: unknown,
+): { readonly sourceURL: string; readonly ref: string; readonly commit: string } | undefined {
+  const { buildDefinition } = Object(predicate) as Record<string, unknown>;
+  const { buildType, externalParameters, resolvedDependencies } = Object(buildDefinition) as Record<
+    string,
+    unknown
+  >;
+  const { workflow } = Object(externalParameters) as Record<string, unknown>;
+  const { repository, ref } = Object(workflow) as Record<string, unknown>;
+  const [dependency] = Array.isArray(resolvedDependencies) ? resolvedDependencies : [];
+  const commit: unknown = dependency?.digest?.gitCommit;
+  if (
+    buildType !== 'https://actions.github.io/buildtypes/workflow/v1' ||
+    typeof repository !== 'string' ||
+    typeof ref !== 'string' ||
+    typeof commit !== 'string'
+  ) {
+    return undefined;
+  }
+  return { sourceURL: repository, ref, commit };
+}
+
 /** Who builds here: the run of a workflow, by the variables that GitHub sets, else a person. */
 export function buildHere(
   environment: Readonly<Record<string, string | undefined>>,

@@ -33,6 +33,15 @@ export function isLatest(version: string, tags: readonly string[]): boolean {
   return !isPrerelease(version) && released.every((tag) => Bun.semver.order(tag, version) <= 0);
 }
 
+/** Who signs GitHub's own provenance of the releases of the repository at a URL: a workflow that runs no step of a build. */
+export function provenanceIdentity(
+  version: string,
+  sourceURL: string,
+): { readonly identity: string; readonly issuer: string } {
+  const { identity, issuer } = releaseIdentity(version, sourceURL);
+  return { identity: identity.replace('/release.yml@', '/provenance.yml@'), issuer };
+}
+
 /** Who signs the releases of the repository at a URL: its workflow, at the tag of the version (docs/verify.md). */
 export function releaseIdentity(
   version: string,

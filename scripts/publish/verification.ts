@@ -5,7 +5,7 @@ import { referenceOf } from '../module/released-image.ts';
 import { type Cosign, SignatureRefused, type Signer, type Statement } from './cosign.ts';
 import { embeddedImages } from './embedded-images.ts';
 import { LayoutReader } from './layout-reader.ts';
-import { type Origin, originOf } from './provenance.ts';
+import { githubOriginOf, type Origin, originOf } from './provenance.ts';
 import { type Registry, RegistryError } from './registry.ts';
 import { ARTIFACT_NAMES, type ArtifactName, repositoryOf } from './release-names.ts';
 
@@ -20,7 +20,7 @@ export interface Subject {
 /** One thing that was looked at. */
 export interface Check {
   readonly artifact: ArtifactName;
-  readonly what: 'tag' | 'content' | 'signature' | 'SBOM' | 'provenance' | 'image';
+  readonly what: 'tag' | 'content' | 'signature' | 'SBOM' | 'provenance' | 'SLSA Build L3' | 'image';
   /** What was found where all is well, else what is wrong. */
   readonly finding: string;
   readonly isGood: boolean;
@@ -34,6 +34,8 @@ export interface Expectation {
   /** That of the sources; where it is not known, they must only be of the same. */
   readonly commit?: string;
   readonly signer: Signer;
+  /** Who signed GitHub's own provenance; none is expected of a release made by hand. */
+  readonly provenanceSigner?: Signer;
 }
 
 export interface VerificationTools {
@@ -122,6 +124,14 @@ async function verifySubject(
         return `${sourceURL} at ${commit}, by ${builder}`;
       }),
     ];
+    const { provenanceSigner } = expectation;
+    if (provenanceSigner !== undefined) {
+      checks.push(
+        await checked(name, 'SLSA Build L3', () =>
+          githubFinding(subject, expectation, provenanceSigner, cosign),
+        ),
+      );
+    }
     if (name === 'image') return checks;
     const runs = await checked(name, 'image', () => {
       if (!content.isGood) throw new Bad('it cannot be read');
@@ -151,6 +161,27 @@ async function goodOrigin(
     if (actual !== value) throw new Bad(`its ${field} is ${actual}, expected ${value}`);
   }
   return found;
+}
+
+async function githubFinding(
+  { repository, digest }: Subject,
+  { version, sourceURL, commit }: Expectation,
+  signer: Signer,
+  cosign: Cosign,
+): Promise<string> {
+  const statements = await cosign.statements(`${repository}@${digest}`, signer, 'provenance');
+  const origins = statements
+    .filter((one) => isAbout(one, digest))
+    .map((one) => githubOriginOf(one.predicate));
+  const found = origins.find((origin) => origin !== undefined);
+  if (found === undefined) throw new Bad("the statement is not GitHub's provenance of this artifact");
+  const ref = `refs/tags/v${version}`;
+  if (found.sourceURL !== sourceURL || found.ref !== ref || (commit ?? found.commit) !== found.commit) {
+    throw new Bad(
+      `built from ${found.sourceURL} ${found.ref} at ${found.commit}, expected ${sourceURL} ${ref}`,
+    );
+  }
+  return `${found.sourceURL} at ${found.commit}`;
 }
 
 async function imageFinding(
