@@ -2,9 +2,9 @@
 // do, and tells what it has seen, over the channel to the process that started it.
 import { writeFileSync } from 'node:fs';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
 import { node, pod, serviceAccount } from '../../server/sandbox/kubernetes/objects.ts';
-import { StandInKubernetes } from '../../server/sandbox/kubernetes-stand-in.ts';
+import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
+import { StandInKubernetes } from '../../server/sandbox/stand-in-kubernetes.ts';
 import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
 import type { FromStandIns, ToStandIns } from './stand-ins-process.ts';
 

@@ -5,7 +5,7 @@ import { googleAnnotations } from '../google/google-account.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { node, pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
-import { StandInKubernetes } from '../sandbox/kubernetes-stand-in.ts';
+import { StandInKubernetes } from '../sandbox/stand-in-kubernetes.ts';
 import { annotated } from '../testing/fake-metadata.ts';
 import { NodeCallers } from './callers.ts';
 

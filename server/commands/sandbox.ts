@@ -48,7 +48,7 @@ function requireFree(port: number, flag: string): void {
 async function runSandbox(once: boolean, settings: SandboxSettings, effects: Effects): Promise<void> {
   // serve never needs them, and what it has not loaded takes no memory
   const { startSandboxWorld } = await import('../sandbox/sandbox-world.ts');
-  const { sandboxSettings } = await import('../sandbox/sandbox-settings.ts');
+  const { sandboxSettings } = await import('../sandbox/sandbox-world.ts');
   const { curlLine, tour } = await import('../sandbox/tour.ts');
   await using world = await startSandboxWorld();
   const log = createLog(settings.logLevel, settings.logFormat, standardOutput());

@@ -2,7 +2,7 @@ import type { Random } from '../core/effects.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { backoff } from '../core/waiting.ts';
 
-export interface UpstreamFaultFacts {
+interface UpstreamFaultFacts {
   readonly remedy: string;
   /** Whether the same request may succeed when it is made again. */
   readonly transient: boolean;

@@ -26,7 +26,7 @@ export function parseGoogleServiceAccountEmail(value: string): GoogleServiceAcco
 }
 
 /** The ID or number of a Google Cloud project. */
-export type QuotaProject = string & { readonly [brand]: 'QuotaProject' };
+type QuotaProject = string & { readonly [brand]: 'QuotaProject' };
 
 // https://cloud.google.com/resource-manager/docs/creating-managing-projects: 6 to 30 characters; older projects of an
 // organisation have its domain in front. The characters are also what keeps it harmless in a header.
@@ -49,7 +49,7 @@ export const PRINCIPAL_AS_EMAIL_ANNOTATION = 'iam.gke.io/return-principal-id-as-
 type Annotated = Pick<ServiceAccount, 'annotations'>;
 
 /** What {@link GOOGLE_ACCOUNT_ANNOTATION} says. */
-export type GoogleAccount =
+type GoogleAccount =
   | { readonly kind: 'none' }
   | { readonly kind: 'account'; readonly email: GoogleServiceAccountEmail }
   | { readonly kind: 'invalid'; readonly value: string };

@@ -27,7 +27,7 @@ export interface GoogleTokensSettings extends ExchangeSettings {
   readonly cacheTokensPerPod: boolean;
 }
 
-export interface GoogleTokensDependencies {
+interface GoogleTokensDependencies {
   readonly kubernetes: Pick<KubernetesClient, 'createToken'>;
   readonly effects: Effects;
   readonly events: Pick<DomainEvents, 'exchanged' | 'exchangeThrottled' | 'cacheLookedUp'>;

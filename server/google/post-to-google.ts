@@ -11,7 +11,7 @@ import {
 } from '../credentials/upstream.ts';
 import { GoogleFault, type GoogleFaultCode, type GoogleOperation } from './google-fault.ts';
 
-export interface GoogleRequest extends UpstreamRequest {
+interface GoogleRequest extends UpstreamRequest {
   readonly operation: GoogleOperation;
   /** The credential it carries: removed from whatever Google says back. */
   readonly credential: Secret;

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { type Carrier, socketPeer } from '../metadata/routes.ts';
-import { ACCESS_TOKEN, fault, PEER, TestMetadata } from '../testing/fake-metadata.ts';
+import { ACCESS_TOKEN, FakeMetadata, fault, PEER } from '../testing/fake-metadata.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { type App, drain, listen } from './listener.ts';
 
@@ -10,7 +10,7 @@ const TOKEN = `${V1}instance/service-accounts/default/token`;
 
 /** A server on a real socket, and raw exchanges with it. */
 class Listening implements AsyncDisposable {
-  readonly metadata = new TestMetadata();
+  readonly metadata = new FakeMetadata();
   readonly clock = new ManualClock();
   readonly peers: (string | undefined)[] = [];
   readonly server = listen(
@@ -263,7 +263,7 @@ test('draining: answers say close, waiting requests end, then nothing listens', 
 
 test('the next version may listen on the port before this one ends', async () => {
   await using listening = new Listening();
-  const next = listen(new TestMetadata().app(), listening.server.port ?? 0);
+  const next = listen(new FakeMetadata().app(), listening.server.port ?? 0);
   expect(next.port).toBe(listening.server.port);
   await next.stop(true);
 });

@@ -14,7 +14,7 @@ export interface Answer {
 }
 
 /** Ruby's client takes an identity token of no other type than `application/text` or `text/html`. */
-export type ContentType = 'application/text' | 'application/json' | 'text/plain; charset=utf-8';
+type ContentType = 'application/text' | 'application/json' | 'text/plain; charset=utf-8';
 
 /**
  * 16 hexadecimal digits as on Compute Engine, and bare as there: clients put the header into `last_etag`
@@ -39,7 +39,7 @@ export function headersOf(answer: Omit<Answer, 'body' | 'status'>): Record<strin
 export type Alt = 'json' | 'text' | undefined;
 
 /** What values are computed from; `account` is the caller's, where one was identified. */
-export interface View {
+interface View {
   readonly instance: Instance;
   readonly account: Account | undefined;
 }

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test';
-import { TestMetadata } from '../testing/fake-metadata.ts';
+import { FakeMetadata } from '../testing/fake-metadata.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
 const AZURE = { headers: { Metadata: 'true' } };
 
 /** Status, type and JSON of an answer. */
 async function ask(path: string, init: RequestInit): Promise<unknown[]> {
-  const response = await new TestMetadata().get(path, init);
+  const response = await new FakeMetadata().get(path, init);
   return [response.status, response.headers.get('content-type'), await response.json()];
 }
 
@@ -44,17 +44,17 @@ describe("a path of Azure's metadata service is 400 with its JSON, never 404, wh
 test.each(['/metadata', '/metadata/', '/metadata/v1.json', '/metadata/identityx', '/x/metadata/identity'])(
   '%s is nobody in particular',
   async (path) => {
-    expect((await new TestMetadata().get(path, AZURE)).status).toBe(404);
+    expect((await new FakeMetadata().get(path, AZURE)).status).toBe(404);
   },
 );
 
 test('a request that a proxy has forwarded is refused, as Azure does', async () => {
   const headers = { ...AZURE.headers, 'X-Forwarded-For': '10.0.0.1' };
-  expect((await new TestMetadata().get(TOKEN, { headers })).status).toBe(403);
+  expect((await new FakeMetadata().get(TOKEN, { headers })).status).toBe(403);
 });
 
 test("an AWS SDK's request for a session is 405 and for a role 404: it goes on after these two", async () => {
-  const metadata = new TestMetadata();
+  const metadata = new FakeMetadata();
   const session = await metadata.get('/latest/api/token', {
     method: 'PUT',
     headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '21600' },

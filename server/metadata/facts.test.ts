@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { PRINCIPAL_AS_EMAIL_ANNOTATION } from '../google/google-account.ts';
-import { annotated, EMAIL, TestMetadata } from '../testing/fake-metadata.ts';
+import { annotated, EMAIL, FakeMetadata } from '../testing/fake-metadata.ts';
 import { isRegionOrZone, UNKNOWN_LOCATION, warnOfLocation } from './facts.ts';
 
 const V1 = '/computeMetadata/v1/';
@@ -8,7 +8,7 @@ const SA = `${V1}instance/service-accounts/`;
 
 describe('the account', () => {
   test('without an annotation is the workload identity pool', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.annotations = annotated();
     expect(await metadata.text(`${SA}default/email`)).toEqual([200, 'my-project.svc.id.goog']);
     expect(await metadata.text(SA)).toEqual([200, 'default/\nmy-project.svc.id.goog/\n']);
@@ -17,7 +17,7 @@ describe('the account', () => {
   });
 
   test('has the principal as its email if the annotation asks for it, and may be named by it', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.annotations = { [PRINCIPAL_AS_EMAIL_ANNOTATION]: 'true' };
     const principal =
       'principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/subject/system:serviceaccount:shop:checkout';
@@ -37,7 +37,7 @@ describe('the account', () => {
   });
 
   test('may be named by its email, encoded or not; any other is nothing, whoever has it', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     for (const name of [EMAIL, EMAIL.replace('@', '%40')]) {
       expect((await metadata.get(`${SA}${name}/token`)).status).toBe(200);
       const redirect = await metadata.get(`${SA}${name}?recursive=true`);
@@ -58,7 +58,7 @@ describe('the account', () => {
   });
 
   test('annotated with what is no email is refused, and says whose annotation it is', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.annotations = annotated('not an email');
     const [status, body] = await metadata.text(`${SA}default/email`);
     expect([status, body]).toEqual([404, expect.stringContaining('(shop/checkout)')]);
@@ -67,7 +67,7 @@ describe('the account', () => {
 
 describe('the instance', () => {
   test('has the configured location, else the zone, else the region of the Node, else one that is unknown', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const location = async (clusterLocation = '') => {
       const request = new Request(`http://metadata${V1}instance/zone`, {
         headers: { 'Metadata-Flavor': 'Google' },
@@ -89,7 +89,7 @@ describe('the instance', () => {
   test('has an id below 2^53, another for another Node', async () => {
     const ids = new Set<number>();
     for (const uid of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
-      const metadata = new TestMetadata();
+      const metadata = new FakeMetadata();
       metadata.node = { name: 'node-1', uid, addresses: [], podRanges: [], labels: {}, annotations: {} };
       const [, id] = await metadata.text(`${V1}instance/id`);
       expect(String(Number(id))).toBe(id);
@@ -100,7 +100,7 @@ describe('the instance', () => {
   });
 
   test('is 503 while the Node is not known, for what comes from it alone', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.node = undefined;
     const response = await metadata.get(`${V1}instance/id`);
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);

@@ -41,7 +41,7 @@ export function instanceID({ node }: Instance): number {
 export const UNKNOWN_LOCATION = 'unknown-location';
 
 /** What the location is found by. */
-export interface Located {
+interface Located {
   readonly settings: Pick<InstanceSettings, 'clusterLocation'>;
   node(): Pick<Node, 'labels'>;
 }
@@ -93,7 +93,7 @@ const REMEDY =
   'Set --cluster-location (CLUSTER_LOCATION, settings.clusterLocation of the module) to a region of Google ' +
   'Cloud near the cluster, such as europe-west1, or label the Node with topology.kubernetes.io/zone.';
 
-export interface LocationWarningOptions {
+interface LocationWarningOptions {
   readonly settings: Located['settings'];
   /** This Node; undefined until it is known. */
   node(): ReturnType<Located['node']> | undefined;

@@ -3,10 +3,10 @@ import {
   ACCESS_TOKEN,
   annotated,
   EMAIL,
+  FakeMetadata,
   fault,
   ID_TOKEN,
   NOW,
-  TestMetadata,
 } from '../testing/fake-metadata.ts';
 
 const SA = '/computeMetadata/v1/instance/service-accounts/';
@@ -14,7 +14,7 @@ const TOKEN = `${SA}default/token`;
 
 describe('the access token', () => {
   test.each([true, false])('has what is left of it; cached: %p', async (warm) => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.warm = warm;
     metadata.time = NOW + 100_500;
     const response = await metadata.get(TOKEN);
@@ -28,7 +28,7 @@ describe('the access token', () => {
   });
 
   test('is of the scopes asked for, commas or repeated parameters alike', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     for (const query of ['?scopes=a,b', '?scopes=a&scopes=b', '?scopes=https%3A%2F%2Fa,b&recursive=true']) {
       expect((await metadata.get(TOKEN + query)).status).toBe(200);
     }
@@ -36,13 +36,13 @@ describe('the access token', () => {
   });
 
   test('that has ended already is 503, never expires_in 0', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.time = metadata.token.expiresAt - 999;
     expect((await metadata.get(TOKEN)).status).toBe(503);
   });
 
   test('that is refused is the text of the refusal', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.tokenFailure = fault('iam-permission-denied');
     const [status, body] = await metadata.text(TOKEN);
     expect([status, body]).toEqual([
@@ -57,7 +57,7 @@ describe('the access token', () => {
 
 describe('the identity token', () => {
   test.each([true, false])('is text, whatever format and licenses say; cached: %p', async (warm) => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.warm = warm;
     const response = await metadata.get(`${SA}${EMAIL}/identity?audience=warm&format=full&licenses=TRUE`);
     expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
@@ -69,14 +69,14 @@ describe('the identity token', () => {
   });
 
   test('needs an audience', async () => {
-    expect(await new TestMetadata().text(`${SA}default/identity`)).toEqual([
+    expect(await new FakeMetadata().text(`${SA}default/identity`)).toEqual([
       400,
       'non-empty audience parameter required',
     ]);
   });
 
   test('needs an annotation: 404 with whose it is', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.annotations = annotated();
     const [status, body] = await metadata.text(
       `${SA}default/identity?audience=a&format=standard&licenses=FALSE`,
@@ -90,7 +90,7 @@ describe('the identity token', () => {
 
 describe('wait_for_change', () => {
   test('is answered once the token is another, with its ETag', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const before = (await metadata.get(TOKEN)).headers.get('etag');
     let slept = 0;
     metadata.sleep = async (milliseconds) => {
@@ -103,7 +103,7 @@ describe('wait_for_change', () => {
   });
 
   test('of a token ends with its timeout though expires_in falls every second', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const etag = (await metadata.get(TOKEN)).headers.get('etag');
     const response = await metadata.get(`${TOKEN}?wait_for_change=true&last_etag=${etag}&timeout_sec=60`);
     expect(metadata.time).toBe(NOW + 60_000);
@@ -111,7 +111,7 @@ describe('wait_for_change', () => {
   });
 
   test('is not for strangers, not even on what is the same for all', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.peer = '::ffff:10.9.9.9';
     let slept = 0;
     metadata.sleep = async () => {
@@ -123,7 +123,7 @@ describe('wait_for_change', () => {
   });
 
   test('is for the Node itself though it has no ServiceAccount', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.callerFailure = fault('node-without-service-account');
     const path = '/computeMetadata/v1/instance/zone?wait_for_change=true&timeout_sec=60';
     expect((await metadata.get(path)).status).toBe(200);
@@ -131,14 +131,14 @@ describe('wait_for_change', () => {
   });
 
   test('does not wait without the flavor header', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const response = await metadata.get('/?wait_for_change=true', { headers: {} });
     expect([response.status, metadata.time]).toEqual([200, NOW]);
   });
 });
 
 test('an unexpected failure has one line in 30 seconds, however often it is caused', async () => {
-  const metadata = new TestMetadata();
+  const metadata = new FakeMetadata();
   metadata.callerFailure = new TypeError('a mistake of ours');
   const app = metadata.app();
   const request = () =>

@@ -24,7 +24,7 @@ import type { TokenAnswers } from './token-fast-path.ts';
 import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
 
 /** A request of the metadata API, without the server that carries it. */
-export interface MetadataRequest {
+interface MetadataRequest {
   readonly method: string;
   /** As it stands in the URL: percent-encoded. */
   readonly path: string;

@@ -8,7 +8,7 @@ export const HOST_NAMES: readonly string[] = [
 ];
 
 /** What a request is for, as it stands in its URL. */
-export interface Target {
+interface Target {
   readonly path: string;
   /** Without its question mark; empty where there is none. */
   readonly query: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { fault, TestMetadata } from '../testing/fake-metadata.ts';
+import { FakeMetadata, fault } from '../testing/fake-metadata.ts';
 
 const V1 = '/computeMetadata/v1/';
 const SA = `${V1}instance/service-accounts/`;
@@ -10,7 +10,7 @@ const bare = { headers: {} };
 
 describe('who may ask', () => {
   test('/ answers without the flavor header, and with it on the answer', async () => {
-    const response = await new TestMetadata().get('/', bare);
+    const response = await new FakeMetadata().get('/', bare);
     expect([response.status, await response.text()]).toEqual([200, 'computeMetadata/\n']);
     expect(response.headers.get('metadata-flavor')).toBe('Google');
   });
@@ -31,7 +31,7 @@ describe('who may ask', () => {
       'Google',
     ];
     for (const headers of [{}, { 'Metadata-Flavor': 'google' }, { 'Metadata-Flavour': 'Google' }]) {
-      const response = await new TestMetadata().get(path, { headers });
+      const response = await new FakeMetadata().get(path, { headers });
       const { headers: sent } = response;
       expect([
         response.status,
@@ -47,7 +47,7 @@ describe('who may ask', () => {
     async (path) => {
       for (const forwarded of ['10.0.0.1', '']) {
         const headers = { ...FLAVOR, 'X-Forwarded-For': forwarded };
-        const response = await new TestMetadata().get(path, { headers });
+        const response = await new FakeMetadata().get(path, { headers });
         expect([response.status, response.headers.get('metadata-flavor')]).toEqual([403, 'Google']);
         expect(await response.text()).not.toContain('ya29');
       }
@@ -55,7 +55,7 @@ describe('who may ask', () => {
   );
 
   test('an address that has gone, or is nobody, gets no token', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     for (const peer of [undefined, '10.9.9.9']) {
       metadata.peer = peer;
       expect((await metadata.get(TOKEN)).status).toBe(404);
@@ -65,7 +65,7 @@ describe('who may ask', () => {
 
 describe('methods', () => {
   test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])('%s is 405', async (method) => {
-    const response = await new TestMetadata().get(TOKEN, { method, headers: FLAVOR });
+    const response = await new FakeMetadata().get(TOKEN, { method, headers: FLAVOR });
     expect([response.status, response.headers.get('allow'), response.headers.get('metadata-flavor')]).toEqual(
       [405, 'GET, HEAD', 'Google'],
     );
@@ -95,7 +95,7 @@ test.each([
   `/${'a/'.repeat(3000)}`,
   '/favicon.ico',
 ])('%s is nothing', async (path) => {
-  const metadata = new TestMetadata();
+  const metadata = new FakeMetadata();
   const response = await metadata.get(path);
   expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
   expect(response.headers.get('metadata-flavor')).toBe('Google');
@@ -103,7 +103,7 @@ test.each([
 });
 
 test('a mistake of ours is 500 with a fixed text, and logged with what it was', async () => {
-  const metadata = new TestMetadata();
+  const metadata = new FakeMetadata();
   const error = new Error('the inside of it');
   metadata.callerFailure = error;
   for (const path of [TOKEN, `${SA}default/email`]) {
@@ -116,7 +116,7 @@ test('a mistake of ours is 500 with a fixed text, and logged with what it was', 
 });
 
 test('even a mistake before the API is 500 with a fixed text and the flavor', async () => {
-  const app = new TestMetadata().app(
+  const app = new FakeMetadata().app(
     {},
     {
       peerOf: () => {
@@ -136,7 +136,7 @@ test('even a mistake before the API is 500 with a fixed text and the flavor', as
 
 describe('what is told of requests', () => {
   test('at debug: a line a request, without tokens, queries or more than some of a path', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const app = metadata.app({ logLevel: 'debug' });
     const ask = (path: string) => app.handle(new Request(`http://metadata${path}`, { headers: FLAVOR }));
     await ask(TOKEN);
@@ -163,7 +163,7 @@ describe('what is told of requests', () => {
   });
 
   test('at info: nothing', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     await metadata.get(TOKEN);
     metadata.tokenFailure = fault('sts-refused');
     await metadata.get(TOKEN);
@@ -171,7 +171,7 @@ describe('what is told of requests', () => {
   });
 
   test('in metrics: nothing that a caller has made up', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     for (const path of ['/made-up', `${V1}made-up`, `${SA}made-up@x.iam.gserviceaccount.com/token`]) {
       await metadata.get(`${path}?made-up=1`);
     }

@@ -4,7 +4,7 @@ import type { RouteMetrics } from '../telemetry/route-metrics.ts';
 import { etagOf, headersOf } from './answer.ts';
 import type { MetadataDependencies } from './metadata-api.ts';
 
-export interface TokenFastPathDependencies
+interface TokenFastPathDependencies
   extends Pick<MetadataDependencies, 'callers' | 'tokens' | 'effects' | 'draining'> {
   readonly tokenAnswers: TokenAnswers;
   readonly metrics: RouteMetrics;
@@ -44,7 +44,7 @@ export function tokenFastPath(
 }
 
 /** An access token as it goes on the wire. */
-export interface TokenAnswer {
+interface TokenAnswer {
   readonly body: string;
   readonly etag: string;
   /** Made once a token: a Headers object costs less to send than a literal that is read anew each time. */

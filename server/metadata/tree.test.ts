@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ACCESS_TOKEN, EMAIL, fault, ID_TOKEN, TestMetadata } from '../testing/fake-metadata.ts';
+import { ACCESS_TOKEN, EMAIL, FakeMetadata, fault, ID_TOKEN } from '../testing/fake-metadata.ts';
 import { TREE } from './tree.ts';
 
 const V1 = '/computeMetadata/v1/';
@@ -72,7 +72,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
   const query = row.kind === 'identity-token' ? '?audience=a' : '';
 
   test('as text, typed, with flavor, server and a stable ETag', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     const response = await metadata.get(path + query);
     expect([response.status, await response.text()]).toEqual([200, text]);
     expect(response.headers.toJSON()).toEqual({
@@ -86,7 +86,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
   });
 
   test('as JSON where it has that form', async () => {
-    const response = await new TestMetadata().get(`${path}?alt=json&audience=a`);
+    const response = await new FakeMetadata().get(`${path}?alt=json&audience=a`);
     if (json === undefined) expect(await response.text()).toBe(text);
     else
       expect([response.headers.get('content-type'), await response.json()]).toEqual([
@@ -97,7 +97,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
 
   test('a directory without its slash is a redirect that keeps the query; a value with one is nothing', async () => {
     if (path === '/') return;
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     if (row.kind !== 'directory')
       return expect(await metadata.text(`${path}/`)).toEqual([404, 'Not Found\n']);
     const response = await metadata.get(`${path.slice(0, -1)}?recursive=true&alt=json`);
@@ -110,7 +110,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
 
   test('what a directory lists is there', async () => {
     if (row.kind !== 'directory') return;
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     for (const name of text.trimEnd().split('\n')) {
       expect((await metadata.get(`${path}${name}${name === 'identity' ? '?audience=a' : ''}`)).status).toBe(
         200,
@@ -119,7 +119,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
   });
 
   test('counted under its template', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     await metadata.get(path + query);
     const { text: shown } = await metadata.metrics.exposition();
     expect(shown).toContain(`http_requests_total{route="${template}",method="GET",status="200"} 1\n`);
@@ -127,7 +127,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
 });
 
 test('no path has an empty value, though the Node has no labels', async () => {
-  const metadata = new TestMetadata();
+  const metadata = new FakeMetadata();
   if (metadata.node === undefined) throw new Error('the Node is known here');
   metadata.node = { ...metadata.node, labels: {} };
   for (const { path, kind } of TREE) {
@@ -154,7 +154,7 @@ const INSTANCE_JSON = {
 
 describe('recursion', () => {
   test('is one JSON object: camel case but for attributes and accounts, numbers as numbers, no tokens', async () => {
-    const response = await new TestMetadata().get(`${V1}?recursive=true`);
+    const response = await new FakeMetadata().get(`${V1}?recursive=true`);
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(await response.json()).toEqual({
       instance: INSTANCE_JSON,
@@ -170,24 +170,24 @@ describe('recursion', () => {
     [`instance/service-accounts/${EMAIL}/`, INSTANCE_JSON.serviceAccounts.default],
     ['universe/', { universeDomain: 'googleapis.com' }],
   ])('starts at %s too', async (path, expected) => {
-    expect(await (await new TestMetadata().get(`${V1}${path}?recursive=TRUE`)).json()).toEqual(expected);
+    expect(await (await new FakeMetadata().get(`${V1}${path}?recursive=TRUE`)).json()).toEqual(expected);
   });
 
   test('as text is a line a value', async () => {
     expect(
-      await new TestMetadata().text(`${V1}instance/service-accounts/default/?recursive=true&alt=text`),
+      await new FakeMetadata().text(`${V1}instance/service-accounts/default/?recursive=true&alt=text`),
     ).toEqual([200, `aliases/0 default\nemail ${EMAIL}\nscopes/0 ${SCOPES[0]}\nscopes/1 ${SCOPES[1]}\n`]);
   });
 
   test.each(['/', '/computeMetadata/'])('does not begin above the version, at %s', async (path) => {
-    expect(await new TestMetadata().text(`${path}?recursive=true`)).toEqual([
+    expect(await new FakeMetadata().text(`${path}?recursive=true`)).toEqual([
       200,
       EXPECTED[path]?.text ?? '',
     ]);
   });
 
   test('that fails for good is 500 with its text, that fails for a moment 503', async () => {
-    const metadata = new TestMetadata();
+    const metadata = new FakeMetadata();
     metadata.callerFailure = fault('node-without-service-account');
     expect(await metadata.text(`${V1}?recursive=true`)).toEqual([500, 'Could not recursively fetch uri\n']);
     expect(await metadata.text(`${V1}project/?recursive=true`)).toEqual([
@@ -199,7 +199,7 @@ describe('recursion', () => {
   });
 
   test('is not asked of a token: extra parameters are ignored', async () => {
-    const [status, body] = await new TestMetadata().text(`${SA}default/token?recursive=true&x=y&__proto__=1`);
+    const [status, body] = await new FakeMetadata().text(`${SA}default/token?recursive=true&x=y&__proto__=1`);
     expect([status, JSON.parse(body).token_type]).toEqual([200, 'Bearer']);
   });
 });

@@ -28,7 +28,7 @@ const ACCOUNT = `${ACCOUNTS}${ANY_ACCOUNT}/`;
 const PRINCIPAL = 'principal://';
 
 /** Whom the server takes the caller for; GKE has no such path. */
-export const POD_UID_PATH = `${INSTANCE}pod-uid`;
+const POD_UID_PATH = `${INSTANCE}pod-uid`;
 
 /** The path that nearly every request is for. */
 export const DEFAULT_TOKEN_PATH = `${ACCOUNTS}default/token`;

@@ -1,8 +1,10 @@
 import type { Effects } from '../core/effects.ts';
-import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
-import { StandInGoogle } from './google-stand-in.ts';
+import { GOOGLE_ACCOUNT_ANNOTATION } from '../google/google-account.ts';
+import { principalOf, WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import type { ServeSettings } from '../settings/serve-settings.ts';
 import { node, pod, serviceAccount } from './kubernetes/objects.ts';
-import { StandInKubernetes } from './kubernetes-stand-in.ts';
+import { StandInGoogle } from './stand-in-google.ts';
+import { StandInKubernetes } from './stand-in-kubernetes.ts';
 
 /** Somebody in the sandbox who asks for tokens. */
 export interface Inhabitant {
@@ -21,11 +23,7 @@ const PROJECT_ID = 'sandbox-project';
 const PROVIDER = WorkloadIdentityProvider.parse(
   'projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool/providers/sandbox-cluster',
 );
-const POOL_PRINCIPAL =
-  `principal://iam.googleapis.com/projects/${PROVIDER.projectNumber}` +
-  `/locations/global/workloadIdentityPools/${PROVIDER.pool}`;
 const NODE_NAME = 'sandbox-node';
-const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
 const NODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io';
 
 const INHABITANTS: readonly Inhabitant[] = [
@@ -123,7 +121,7 @@ function settle(kubernetes: StandInKubernetes, google: StandInGoogle): void {
     google.serviceAccounts.bind(
       googleAccount,
       'roles/iam.workloadIdentityUser',
-      `${POOL_PRINCIPAL}/subject/system:serviceaccount:${namespace}:${serviceAccountName}`,
+      principalOf({ namespace, name: serviceAccountName }, PROVIDER),
     );
   }
   kubernetes.put(
@@ -152,4 +150,33 @@ function kubeconfig(server: string): string {
     contexts: [{ name: 'sandbox', context: { cluster: 'sandbox', user: 'sandbox' } }],
     'current-context': 'sandbox',
   });
+}
+
+/** The settings of `serve` on the Node of this world: the defaults, but for `overrides`, and any free ports. */
+export function sandboxSettings(
+  { nodeName, projectID, provider, google }: SandboxWorld,
+  overrides: Partial<ServeSettings> = {},
+): ServeSettings {
+  return {
+    nodeName,
+    projectID,
+    workloadIdentityProvider: provider,
+    serverPort: 0,
+    healthPort: 0,
+    kubeconfig: undefined,
+    defaultNodeServiceAccount: undefined,
+    cacheTokens: true,
+    cacheTokensPerPod: false,
+    cacheMaxTokenDurationSeconds: 3600,
+    podExchangesPerMinute: 60,
+    nodeExchangesPerMinute: 600,
+    googleStsEndpoint: google.url,
+    googleIamCredentialsEndpoint: google.url,
+    universeDomain: 'googleapis.com',
+    clusterName: 'sandbox',
+    clusterLocation: '',
+    logLevel: 'info',
+    logFormat: 'json',
+    ...overrides,
+  };
 }

@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose';
 import { type Answer, ask } from './ask.ts';
-import type { GoogleCall } from './google-stand-in.ts';
-import type { KubernetesCall } from './kubernetes/call.ts';
+import type { KubernetesCall } from './kubernetes/api.ts';
 import type { Inhabitant, SandboxWorld } from './sandbox-world.ts';
+import type { GoogleCall } from './stand-in-google.ts';
 
 const ACCOUNTS = '/computeMetadata/v1/instance/service-accounts';
 const TOKEN = `${ACCOUNTS}/default/token`;

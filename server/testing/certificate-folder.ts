@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Where certificates cannot be made, tests that need some say so by their name. */
 export const OPENSSL_MISSING = Bun.which('openssl') === null;
 
-export interface Pem {
+interface Pem {
   readonly certificate: string;
   readonly key: string;
 }

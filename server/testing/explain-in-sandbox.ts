@@ -10,8 +10,7 @@ import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { getPodDetails } from '../kubernetes/pod-details.ts';
 import type { PodObject } from '../sandbox/kubernetes/objects.ts';
-import { sandboxSettings } from '../sandbox/sandbox-settings.ts';
-import type { SandboxWorld } from '../sandbox/sandbox-world.ts';
+import { type SandboxWorld, sandboxSettings } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 
 /** What `explain` says in a sandbox world, where the server of its Node is as ready as `healthPort` says. */

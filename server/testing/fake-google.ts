@@ -4,7 +4,7 @@ import { Secret } from '../core/secret.ts';
 import type { TokenRequest } from '../kubernetes/client.ts';
 import type { KubernetesToken } from '../kubernetes/objects.ts';
 
-export interface FakeCall {
+interface FakeCall {
   readonly to: 'kubernetes' | 'sts' | 'generateAccessToken' | 'generateIdToken';
   /** The subject token or the bearer; the ServiceAccount's name. */
   readonly by: string;

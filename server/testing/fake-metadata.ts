@@ -22,7 +22,7 @@ export function fault(code: FaultCode): Fault {
 }
 
 /** The metadata API over a caller and tokens that the test changes as it goes. */
-export class TestMetadata {
+export class FakeMetadata {
   annotations = annotated(EMAIL);
   node: Node | undefined = {
     name: 'node-1',

@@ -29,7 +29,7 @@ export class FakeResource<T> implements Resource<T> {
   }
 }
 
-export class FakeWatch<T> {
+class FakeWatch<T> {
   readonly #queue: (WatchEvent<T> | Error | 'end')[] = [];
   #wake = Promise.withResolvers<void>();
 

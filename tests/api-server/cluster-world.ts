@@ -2,7 +2,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { JWTPayload } from 'jose';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
 import type { AnyCluster } from '../cluster/any-cluster.ts';
 import type { ApiClient } from '../cluster/api-client.ts';
 import { Objects } from '../cluster/objects.ts';

@@ -6,7 +6,7 @@ import type { ArtifactName } from '../../scripts/publish/release-names.ts';
 import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
 import { Objects } from '../cluster/objects.ts';
 import { webhookAsked } from '../node/installation.ts';
 import { Pods } from '../node/pods.ts';

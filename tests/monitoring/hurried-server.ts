@@ -1,7 +1,6 @@
 import { startServing } from '../../server/commands/serve.ts';
 import { type Effects, systemEffects } from '../../server/core/effects.ts';
-import { sandboxSettings } from '../../server/sandbox/sandbox-settings.ts';
-import type { SandboxWorld } from '../../server/sandbox/sandbox-world.ts';
+import { type SandboxWorld, sandboxSettings } from '../../server/sandbox/sandbox-world.ts';
 import { waitUntil } from '../wait-until.ts';
 import type { ScrapedServer } from './installation.ts';
 

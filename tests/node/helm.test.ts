@@ -4,7 +4,7 @@ import { run } from '../../scripts/run.ts';
 import { Cache } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { serverImage } from '../cluster/images.ts';
 import { startCluster } from '../cluster/start-cluster.ts';

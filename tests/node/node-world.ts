@@ -1,6 +1,6 @@
 import type { ModuleValues } from '../../scripts/module/render.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
-import { StandInGoogle } from '../../server/sandbox/google-stand-in.ts';
+import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
 import type { ApiClient } from '../cluster/api-client.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startCluster } from '../cluster/start-cluster.ts';

@@ -10,7 +10,7 @@ const STATUS_NAMES = new Map<number, string>([
   [504, 'DEADLINE_EXCEEDED'],
 ]);
 
-export interface ErrorInfo {
+interface ErrorInfo {
   readonly reason: string;
   readonly domain: string;
   readonly metadata: Readonly<Record<string, string>>;

@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { StandInGoogle } from '../google-stand-in.ts';
-import { AccessTokens } from './access-tokens.ts';
+import { StandInGoogle } from '../stand-in-google.ts';
 import { IamCredentials } from './iam-credentials.ts';
-import { ServiceAccounts } from './service-accounts.ts';
+import { AccessTokens, ServiceAccounts } from './principals.ts';
 
 const START = Date.parse('2026-03-04T05:06:07.250Z');
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';

@@ -1,8 +1,14 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose';
 import type { Now } from '../../core/effects.ts';
-import type { AccessToken, AccessTokens, Principal } from './access-tokens.ts';
 import { apiError } from './error.ts';
-import type { Permission, ServiceAccount, ServiceAccounts } from './service-accounts.ts';
+import type {
+  AccessToken,
+  AccessTokens,
+  Permission,
+  Principal,
+  ServiceAccount,
+  ServiceAccounts,
+} from './principals.ts';
 
 export type Method = 'generateAccessToken' | 'generateIdToken';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { WorkloadIdentityProvider } from '../../google/workload-identity-provider.ts';
-import { StandInGoogle } from '../google-stand-in.ts';
-import { StandInKubernetes } from '../kubernetes-stand-in.ts';
+import { StandInGoogle } from '../stand-in-google.ts';
+import { StandInKubernetes } from '../stand-in-kubernetes.ts';
 
 const NOW = Date.parse('2026-03-04T05:06:07Z');
 const SECONDS = NOW / 1000;

@@ -10,8 +10,8 @@ import {
 } from 'jose';
 import type { Now } from '../../core/effects.ts';
 import type { WorkloadIdentityProvider } from '../../google/workload-identity-provider.ts';
-import type { AccessTokens, Principal } from './access-tokens.ts';
 import { oauthError } from './error.ts';
+import type { AccessTokens, Principal } from './principals.ts';
 
 /** A workload identity pool provider as Google has it configured. */
 export interface ProviderOptions {
@@ -26,7 +26,7 @@ export interface ProviderOptions {
   readonly attributeCondition?: (claims: JWTPayload) => boolean;
 }
 
-export interface ExchangeAnswer {
+interface ExchangeAnswer {
   readonly access_token: string;
   readonly issued_token_type: string;
   readonly token_type: 'Bearer';

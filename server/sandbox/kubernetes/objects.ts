@@ -1,4 +1,4 @@
-export interface ObjectMeta {
+interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string;
   readonly uid: string;
@@ -8,7 +8,7 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
 
 export interface PodObject {
   readonly apiVersion: 'v1';
@@ -36,7 +36,7 @@ export interface ServiceAccountObject {
   readonly metadata: ObjectMeta;
 }
 
-export interface NodeObject {
+interface NodeObject {
   readonly apiVersion: 'v1';
   readonly kind: 'Node';
   readonly metadata: ObjectMeta;
@@ -63,7 +63,7 @@ interface CommonOptions {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-export interface PodOptions extends CommonOptions {
+interface PodOptions extends CommonOptions {
   readonly namespace?: string;
   readonly nodeName?: string;
   readonly serviceAccountName?: string;

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { StandInKubernetes } from '../kubernetes-stand-in.ts';
+import { StandInKubernetes } from '../stand-in-kubernetes.ts';
 import { node, pod, serviceAccount } from './objects.ts';
 
 const NOW = Date.parse('2026-03-04T05:06:07.890Z');

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { StandInKubernetes } from '../kubernetes-stand-in.ts';
+import { StandInKubernetes } from '../stand-in-kubernetes.ts';
 import { node, pod } from './objects.ts';
 
 interface Event {

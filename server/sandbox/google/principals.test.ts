@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { AccessTokens } from './access-tokens.ts';
+import { AccessTokens } from './principals.ts';
 
 const principal = { kind: 'service-account', member: 'serviceAccount:a', memberOf: [] } as const;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { CoreV1Api, KubeConfig, Watch } from '@kubernetes/client-node';
 import { node, pod, serviceAccount } from './kubernetes/objects.ts';
-import { StandInKubernetes } from './kubernetes-stand-in.ts';
+import { StandInKubernetes } from './stand-in-kubernetes.ts';
 
 interface Body {
   readonly kind: string;

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test';
 import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
-import { StandInGoogle } from './google-stand-in.ts';
 import { pod, serviceAccount } from './kubernetes/objects.ts';
-import { StandInKubernetes } from './kubernetes-stand-in.ts';
+import { StandInGoogle } from './stand-in-google.ts';
+import { StandInKubernetes } from './stand-in-kubernetes.ts';
 
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 const READER = 'reader@p.iam.gserviceaccount.com';

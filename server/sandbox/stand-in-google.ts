@@ -1,13 +1,11 @@
 import type { JSONWebKeySet } from 'jose';
 import { type Effects, systemEffects } from '../core/effects.ts';
-import { FaultSwitch } from './fault-switch.ts';
-import { type AccessToken, AccessTokens } from './google/access-tokens.ts';
 import { apiError, GoogleRefusal, oauthError } from './google/error.ts';
 import { type GenerateBody, IamCredentials, type Method } from './google/iam-credentials.ts';
+import { type AccessToken, AccessTokens, ServiceAccounts } from './google/principals.ts';
 import { type ProviderOptions, SecurityTokenService } from './google/security-token-service.ts';
-import { ServiceAccounts } from './google/service-accounts.ts';
 import { type Call, Journal } from './journal.ts';
-import { Listener, RESET } from './listener.ts';
+import { FaultSwitch, Listener, RESET } from './listener.ts';
 
 /** A request to the stand-in Google; never a token's value. */
 export interface GoogleCall extends Call {
@@ -24,7 +22,7 @@ export interface GoogleCall extends Call {
   readonly quotaProject: string | undefined;
 }
 
-export interface StandInGoogleOptions {
+interface StandInGoogleOptions {
   readonly hostname?: string;
   /** By default one that the system picks at the first start. */
   readonly port?: number;

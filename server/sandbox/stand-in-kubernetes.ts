@@ -1,18 +1,21 @@
 import type { JSONWebKeySet } from 'jose';
 import { type Effects, systemEffects } from '../core/effects.ts';
-import { FaultSwitch } from './fault-switch.ts';
 import { Journal } from './journal.ts';
-import { serveApi } from './kubernetes/api.ts';
-import type { KubernetesCall } from './kubernetes/call.ts';
+import {
+  type KubernetesCall,
+  parseRoute,
+  type ResourceName,
+  type Route,
+  serveApi,
+} from './kubernetes/api.ts';
 import { ObjectStore } from './kubernetes/object-store.ts';
 import type { Kind, KubernetesObject, ObjectOfKind } from './kubernetes/objects.ts';
-import { parseRoute, type ResourceName, type Route } from './kubernetes/route.ts';
 import { Refusal, status, statusResponse } from './kubernetes/status.ts';
 import { TokenIssuer } from './kubernetes/token-issuer.ts';
 import { Watches } from './kubernetes/watches.ts';
-import { Listener, RESET } from './listener.ts';
+import { FaultSwitch, Listener, RESET } from './listener.ts';
 
-export interface StandInKubernetesOptions {
+interface StandInKubernetesOptions {
   /** `iss` of the tokens; by default what kubeadm sets. */
   readonly issuer?: string;
   /** Required of every request where set; 401 otherwise. */
