@@ -63,7 +63,7 @@ describe('a caller whose exchange has failed', () => {
     expect(backOffs.failureOf(caller)).toBeUndefined();
   });
 
-  test('makes nobody else rest', () => {
+  test('makes no other caller rest', () => {
     const { backOffs, fail } = setUp();
     for (let count = 0; count < 50; count++) fail(pod('p'));
     expect(backOffs.failureOf(pod('p'))).toBeUndefined();
@@ -103,7 +103,7 @@ describe('the cloud', () => {
     }
   });
 
-  test('does not when it refuses: whoever refuses is there', () => {
+  test('does not when it refuses: a cloud that refuses is up', () => {
     const { backOffs, fail } = setUp();
     fail(pod('one'));
     fail(pod('another'));

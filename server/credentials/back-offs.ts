@@ -5,27 +5,27 @@ import { cooldown, isTransient, UpstreamFault } from './failure.ts';
 
 interface Rest {
   error: unknown;
-  /** Of rounds of failing exchanges in a row. */
+  /** Rounds of failing exchanges in a row. */
   count: number;
   failedAt: number;
   until: number;
 }
 
 /**
- * What is known of a cloud that fails, so that a request costs it one call at most and most cost it none.
+ * What is known about a failing cloud, so that a request costs it at most one call and most requests cost it none.
  *
- * A caller whose exchange has failed for now rests, with all its scopes and audiences: until its back-off (failure.ts)
- * is over, that failure is the response; then one exchange of its own finds out. Nobody else rests for it: a cloud
- * that fails for one account works for the others, and what one caller asks for may be what fails.
+ * A caller whose exchange failed transiently rests, with all its scopes and audiences: until its back-off (failure.ts)
+ * ends, that failure is the response; then one exchange of its own finds out. No other caller rests for it: a cloud
+ * that fails for one account may work for others, and the request itself may be the cause.
  *
- * When exchanges of two callers or more have failed and none has succeeded since, it is the cloud that fails: then
+ * When exchanges of two or more callers have failed and none has succeeded since, the cloud itself is failing: then
  * every caller's exchange makes each call once, without retries.
  */
 export class BackOffs {
   readonly #effects: Pick<Effects, 'now' | 'random'>;
-  /** A caller is another object as soon as anything about it changes: a corrected annotation is tried at once. */
+  /** A caller becomes a new object as soon as anything about it changes: a corrected annotation is tried at once. */
   readonly #resting = new WeakMap<Caller, Rest>();
-  /** Whose exchange was the first to fail since one succeeded. */
+  /** Whose exchange was the first to fail since the last success. */
   #firstToFail: string | undefined;
   #cloudFails = false;
 
@@ -33,19 +33,19 @@ export class BackOffs {
     this.#effects = effects;
   }
 
-  /** The failure that is the response to whatever this caller asks for; undefined if it may exchange. */
+  /** The failure that is the response to any request of this caller; undefined if it may exchange. */
   failureOf(caller: Caller): unknown {
     const rest = this.#resting.get(caller);
     return rest !== undefined && this.#effects.now() < rest.until ? rest.error : undefined;
   }
 
-  /** An exchange of this caller begins: if it is the one that finds out, the others wait for what it finds. */
+  /** An exchange of this caller begins: if it is the one that finds out, the others wait for its outcome. */
   begin(caller: Caller): void {
     const rest = this.#resting.get(caller);
     if (rest !== undefined) rest.until = this.#until(rest.error, rest.count + 1);
   }
 
-  /** For how long the calls of an exchange that begins now are tried again, milliseconds. */
+  /** How long the calls of an exchange that begins now are retried, milliseconds. */
   patience(): number {
     return this.#cloudFails ? 0 : PATIENCE;
   }
@@ -58,7 +58,7 @@ export class BackOffs {
   /** An exchange that began at `startedAt` has failed; those that ran at the same time are one failure. */
   failed(caller: Caller, error: unknown, startedAt: number): void {
     if (!isTransient(error)) {
-      // whoever refuses is there
+      // a cloud that refuses is up
       if (error instanceof UpstreamFault) this.#cloudWorks();
       return;
     }

@@ -3,7 +3,7 @@ import type { Expiring } from './credential.ts';
 import { cooldown } from './failure.ts';
 
 const LONGEST_LEAD = 10 * 60_000;
-/** How long after its cooldown a failure still counts as the one before. */
+/** How long after its cooldown a failure still counts as the previous one. */
 const FAILURE_MEMORY = 30_000;
 
 interface KeptFailure {
@@ -13,9 +13,9 @@ interface KeptFailure {
   readonly count: number;
 }
 
-/** One place of a {@link CredentialCache}: a credential, the failure to get one, or both while a refresh fails. */
+/** An entry of a {@link CredentialCache}: a credential, the failure to get one, or both while a refresh fails. */
 export class CacheEntry<Owner, Credential extends Expiring> {
-  /** Who asked last: a refresh is made in its name, as those before it may be gone. */
+  /** Who asked last: a refresh is made in its name, as earlier owners may be gone. */
   owner: Owner;
   /** Milliseconds since the epoch. */
   usedAt: number;
@@ -72,7 +72,7 @@ export class CacheEntry<Owner, Credential extends Expiring> {
     return now >= this.#refreshAt && now < this.#endsAt && this.failure(now) === undefined;
   }
 
-  /** Whether there is nothing left to keep. */
+  /** Whether there is nothing left to cache. */
   isExpired(now: number): boolean {
     if (this.flight !== undefined || now < this.#endsAt) return false;
     return this.#failure === undefined || now >= this.#failure.until + FAILURE_MEMORY;

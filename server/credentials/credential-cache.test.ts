@@ -60,7 +60,7 @@ const revealed = (token: ExpiringToken | undefined) => token?.token.reveal();
 const failureOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error);
 
 describe('a look-up', () => {
-  test('exchanges once and then gives what is kept', async () => {
+  test('exchanges once and then serves from the cache', async () => {
     const { cache, exchanges, lookups } = setUp();
     const asker = owner();
     expect(cache.peek(asker, 'k')).toBeUndefined();
@@ -71,7 +71,7 @@ describe('a look-up', () => {
     expect(lookups).toEqual(['miss', 'hit', 'hit']);
   });
 
-  test('finds what another owner of the same identity has, and nothing of another identity or key', async () => {
+  test('shares tokens between owners of one identity, never between identities or keys', async () => {
     const { cache, exchanges } = setUp();
     await cache.get(owner(), 'k');
     expect(revealed(await cache.get(owner(), 'k'))).toBe('token 1');
@@ -81,7 +81,7 @@ describe('a look-up', () => {
     expect(cache.size).toBe(3);
   });
 
-  test('never gives less than the minimum life', async () => {
+  test('never hands out less than the minimum life', async () => {
     const { cache, clock } = setUp();
     const asker = owner();
     await cache.get(asker, 'k');
@@ -92,7 +92,7 @@ describe('a look-up', () => {
     expect(revealed(await cache.get(asker, 'k'))).toBe('token 2');
   });
 
-  test('gives a token born with less than that to those who waited, and keeps none', async () => {
+  test('gives a token with less than that to those who waited, and does not cache it', async () => {
     const { cache, behaviour } = setUp();
     behaviour.life = 4 * MINUTE;
     const asker = owner();
@@ -112,7 +112,7 @@ describe('a look-up', () => {
     expect(cache.size).toBe(0);
   });
 
-  test('asks anew for what was forgotten', async () => {
+  test('asks again for what was forgotten', async () => {
     const { cache } = setUp();
     const asker = owner();
     await cache.get(asker, 'k');
@@ -148,7 +148,7 @@ describe('single flight', () => {
     expect(exchanges).toHaveLength(1);
   });
 
-  test('is per key: one that hangs holds up no other', async () => {
+  test('is for each key: one that hangs delays no other', async () => {
     const { cache, behaviour } = setUp();
     behaviour.gate = new Promise(() => {});
     cache.get(owner(), 'hangs');
@@ -156,7 +156,7 @@ describe('single flight', () => {
     expect(revealed(await cache.get(owner(), 'k'))).toBe('token 2');
   });
 
-  test('is repeated for who else waits when it failed because the first one has gone', async () => {
+  test('is repeated for the others who wait if it failed because the first one is gone', async () => {
     const { cache, exchanges, behaviour } = setUp();
     const gate = Promise.withResolvers<void>();
     behaviour.gate = gate.promise;
@@ -213,7 +213,7 @@ describe('refresh', () => {
   test.each([
     [0, 45],
     [0.999, 50],
-  ])('comes ahead of the end, by chance (%p: minute %p)', async (random, minute) => {
+  ])('comes before expiry, at a random moment (%p: minute %p)', async (random, minute) => {
     const world = setUp();
     world.behaviour.random = random;
     await world.cache.get(owner(), 'k');
@@ -229,7 +229,7 @@ describe('refresh', () => {
     const asker = owner();
     let token = await world.cache.get(asker, 'k');
     for (let hour = 0; hour < 10; hour++) {
-      // as a client library, which asks anew shortly before the end of the one it has
+      // like a client library, which asks again shortly before its token expires
       await pass(world, (token.expiresAt - 4 * MINUTE - world.clock.now()) / MINUTE);
       token = await world.cache.get(asker, 'k');
     }
@@ -244,7 +244,7 @@ describe('refresh', () => {
     expect(world.cache.size).toBe(0);
   });
 
-  test('leaves nothing of an identity that is no longer heard of', async () => {
+  test('leaves nothing of an identity that no longer asks', async () => {
     let identified = 0;
     const identify = ({ slot, version }: Owner) => {
       identified++;
@@ -260,7 +260,7 @@ describe('refresh', () => {
     expect(identified).toBe(2);
   });
 
-  test('happens not even once where the first use does not count', async () => {
+  test('does not happen even once if the first use does not count', async () => {
     const world = setUp({ firstUseCounts: false, minimumLife: 55 * MINUTE });
     await world.cache.get(owner(), 'k');
     await pass(world, 10);
@@ -268,7 +268,7 @@ describe('refresh', () => {
     expect(world.cache.size).toBe(0);
   });
 
-  test('happens for a second use where the first does not count', async () => {
+  test('happens for a second use if the first does not count', async () => {
     const world = setUp({ firstUseCounts: false, minimumLife: 55 * MINUTE });
     await world.cache.get(owner(), 'k');
     await pass(world, 1);
@@ -277,7 +277,7 @@ describe('refresh', () => {
     expect(world.exchanges).toHaveLength(2);
   });
 
-  test('is made in the name of who asked last', async () => {
+  test('is made in the name of the last to ask', async () => {
     const world = setUp();
     const [early, late] = [owner(), owner()];
     await world.cache.get(early, 'k');
@@ -328,7 +328,7 @@ describe('refresh', () => {
     expect(await cache.get(asker, 'k')).toBeDefined();
   });
 
-  test('that fails is made up for in the background, though nobody asks', async () => {
+  test('that fails is retried in the background, though nobody asks', async () => {
     const world = setUp();
     const asker = owner();
     await world.cache.get(asker, 'k');
@@ -339,7 +339,7 @@ describe('refresh', () => {
     expect(world.cache.peek(asker, 'k')).toBeDefined();
   });
 
-  test('that runs is not begun again', async () => {
+  test('that is running is not started again', async () => {
     const { cache, clock, exchanges, behaviour } = setUp();
     const asker = owner();
     await cache.get(asker, 'k');
@@ -351,7 +351,7 @@ describe('refresh', () => {
     expect(exchanges).toHaveLength(2);
   });
 
-  test('that waits for its place is not begun for what was dropped meanwhile', async () => {
+  test('that waits for its slot is not started for what was dropped meanwhile', async () => {
     const { cache, clock, exchanges, behaviour } = setUp();
     for (let slot = 0; slot < 10; slot++) await cache.get(owner(`ns/${slot}`), 'k');
     await clock.advance(46 * MINUTE);
@@ -380,7 +380,7 @@ describe('refresh', () => {
     expect(world.exchanges).toHaveLength(3);
   });
 
-  test('of many runs eight at a time', async () => {
+  test('of many tokens runs eight at a time', async () => {
     const { cache, clock, exchanges, behaviour } = setUp();
     for (let slot = 0; slot < 20; slot++) await cache.get(owner(`ns/${slot}`), 'k');
     await clock.advance(46 * MINUTE);
@@ -396,7 +396,7 @@ describe('refresh', () => {
 });
 
 describe('a failure', () => {
-  test('is the answer during its cooldown, which doubles while it goes on', async () => {
+  test('is the response during its cooldown, which doubles while it lasts', async () => {
     const { cache, clock, exchanges, behaviour } = setUp();
     behaviour.fail = unavailable;
     behaviour.random = 0.5;
@@ -426,7 +426,7 @@ describe('a failure', () => {
     expect(exchanges).toHaveLength(4);
   });
 
-  test('that is permanent is looked at again after 5 s', async () => {
+  test('that is permanent is tried again after 5 s', async () => {
     const { cache, clock, exchanges, behaviour } = setUp();
     behaviour.fail = denied;
     await failureOf(cache.get(owner(), 'k'));
@@ -468,7 +468,7 @@ describe('a failure', () => {
 });
 
 describe('another version of an identity', () => {
-  test('gets a token of its own, and the former is dropped with all it had', async () => {
+  test('gets a token of its own, and the old one is dropped with all its entries', async () => {
     const { cache } = setUp();
     const [before, after] = [owner('ns/a', '1'), owner('ns/a', '2')];
     await cache.get(before, 'k');
@@ -478,7 +478,7 @@ describe('another version of an identity', () => {
     expect(cache.size).toBe(1);
   });
 
-  test('never gets what an exchange for the former brings in the end', async () => {
+  test('never gets the result of an exchange for the old one', async () => {
     const { cache, behaviour } = setUp();
     const gate = Promise.withResolvers<void>();
     behaviour.gate = gate.promise;
@@ -494,7 +494,7 @@ describe('another version of an identity', () => {
 });
 
 describe('bounds', () => {
-  test('an identity that asks for ever more loses what it used longest ago, and nobody else anything', async () => {
+  test('an identity that keeps asking for more loses its least recently used, and no other loses any', async () => {
     const { cache, clock } = setUp();
     const [modest, greedy] = [owner('ns/modest'), owner('ns/greedy')];
     await cache.get(modest, 'k');
@@ -514,7 +514,7 @@ describe('bounds', () => {
     expect(cache.peek(greedy, '99')).toBeDefined();
   });
 
-  test('where all together are too many, the largest identity loses', async () => {
+  test('if there are too many in all, the largest identity loses', async () => {
     const { cache, clock } = setUp();
     const modest = owner('ns/modest');
     await cache.get(modest, 'k');

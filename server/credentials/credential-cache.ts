@@ -5,18 +5,18 @@ import type { Expiring, Identity } from './credential.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
 
 /*
- * Max age        A token is handed out until its minimum life is reached, never after.
- * Early refresh  A token that was used is fetched anew before that, at a random moment in the first half of a
- *                lead of a quarter of the time it may be handed out for, at most 10 minutes. One that nobody used
- *                is dropped when it may not be handed out any more, so a Node at rest falls silent.
- * Cooldown       A failure is the answer for as long as failure.ts says, counted from the failure; it goes on
- *                doubling until something succeeds. A failing refresh waits as long; one refused for good
- *                is tried again only when somebody asks meanwhile.
+ * Max age        A token is handed out until its minimum remaining life is reached, never after.
+ * Early refresh  A token that was used is fetched again before that, at a random moment in the first half of a
+ *                lead of a quarter of the time it may be handed out for, at most 10 minutes. An unused token
+ *                is dropped when it may no longer be handed out, so an idle Node makes no calls.
+ * Cooldown       A failure is the response for as long as failure.ts says, counted from the failure; it keeps
+ *                doubling until something succeeds. A failing refresh waits as long; one that is refused
+ *                permanently is tried again only if somebody asks in the meantime.
  * Stale          While a refresh fails the old token is served to its minimum life, and nothing afterwards.
- * Single flight  Callers of one token wait for one exchange, which is nobody's in particular: whoever
- *                leaves, it goes on for the others and for the cache.
- * Bounds         64 entries an identity and 1024 in all. An identity that asks for more loses the one it used
- *                longest ago; where all together are too many, the largest identity does. 8 refreshes at a time.
+ * Single flight  Callers of one token wait for one exchange, which belongs to none of them: whoever
+ *                leaves, it continues for the others and for the cache.
+ * Bounds         64 entries for each identity and 1024 in all. An identity that asks for more loses its least recently
+ *                used one; if there are too many in all, the largest identity does. 8 refreshes at a time.
  */
 const MOST_PER_IDENTITY = 64;
 const MOST_IN_ALL = 1024;
@@ -24,14 +24,14 @@ const REFRESHES_AT_A_TIME = 8;
 
 export interface CredentialCacheOptions<Owner, Credential extends Expiring> {
   readonly kind: CachedKind;
-  /** Off: every {@link CredentialCache.get} is an exchange and nothing is kept. */
+  /** Off: every {@link CredentialCache.get} is an exchange and nothing is cached. */
   readonly enabled: boolean;
-  /** Milliseconds of life that a token handed out from the cache has at least. */
+  /** The minimum remaining life of a token handed out from the cache, milliseconds. */
   readonly minimumLife: number;
-  /** Whether the use that a token was fetched for has it refreshed once, or only a use after that one. */
+  /** Whether the use that a token was fetched for causes one refresh, or only a later use does. */
   readonly firstUseCounts: boolean;
   readonly identify: (owner: Owner) => Identity;
-  /** Whether nothing is to be refreshed in this owner's name for now: its cloud fails. */
+  /** Whether to refresh nothing in this owner's name for now, because its cloud fails. */
   readonly rests?: (owner: Owner) => boolean;
   readonly exchange: (owner: Owner, key: string) => Promise<Credential>;
 }
@@ -49,7 +49,7 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
   readonly #effects: Pick<Effects, 'now' | 'random'>;
   readonly #events: Pick<DomainEvents, 'cacheLookedUp'>;
   readonly #partitions = new Map<string, Partition<Owner, Credential>>();
-  /** Spares the hot path the building of strings. */
+  /** Saves the hot path from building strings. */
   readonly #byOwner = new WeakMap<Owner, Partition<Owner, Credential>>();
   #size = 0;
 
@@ -63,12 +63,12 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     this.#events = events;
   }
 
-  /** How many tokens and failures are kept. */
+  /** The number of cached tokens and failures. */
   get size(): number {
     return this.#size;
   }
 
-  /** The token where it may be handed out, without waiting and without allocating. */
+  /** The token if it may be handed out, without waiting and without allocating. */
   peek(owner: Owner, key: string): Credential | undefined {
     const entry = this.#byOwner.get(owner)?.entries.get(key);
     if (entry === undefined) return undefined;
@@ -81,8 +81,8 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
   }
 
   /**
-   * The token, waiting for an exchange where need be. `enter` is called before an exchange starts, may refuse it by
-   * throwing, and what it returns is called when it has ended. Throws what the exchange does.
+   * The token, waiting for an exchange if needed. `enter` is called before an exchange starts and may refuse it by
+   * throwing; what it returns is called when the exchange has ended. Throws what the exchange throws.
    */
   async get(owner: Owner, key: string, enter: () => () => void = enterFreely): Promise<Credential> {
     if (!this.#options.enabled) return this.#pass(owner, key, enter());
@@ -100,13 +100,13 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     return this.#start(known ?? this.#add(partition, key, owner, now)).finally(leave);
   }
 
-  /** Forgets one token, which turned out not to be good any more. */
+  /** Forgets one token that turned out to be invalid. */
   forget(owner: Owner, key: string): void {
     const partition = this.#byOwner.get(owner);
     if (partition !== undefined) this.#remove(partition, key);
   }
 
-  /** Fetches anew what is due, and drops what is over. Resolves when that is done; never rejects. */
+  /** Refreshes what is due and drops what has expired. Resolves when that is done; never rejects. */
   async refreshDue(): Promise<void> {
     const now = this.#effects.now();
     const due: [Partition<Owner, Credential>, CacheEntry<Owner, Credential>][] = [];
@@ -120,7 +120,7 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     const queue = due.values();
     const work = async () => {
       for (const [partition, entry] of queue) {
-        // the wait for a place may have been long
+        // the wait for a slot may have been long
         const kept = partition.entries.get(entry.key) === entry;
         const mayRefresh = kept && !this.#options.rests?.(entry.owner);
         if (mayRefresh && entry.needsRefresh(this.#effects.now())) await this.#refresh(entry);
@@ -142,7 +142,7 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     try {
       await this.#start(entry);
     } catch (error) {
-      // kept in the entry and reported by the exchange; the old token is served on
+      // kept in the entry and reported by the exchange; the old token is still served
       if (isTransient(error)) entry.used = true;
     }
   }
@@ -166,7 +166,7 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
         if (!firstUseCounts) entry.used = false;
         return token;
       } catch (error) {
-        // another caller of the same identity waits too, for whom it may well succeed
+        // another caller of the same identity is waiting too, for whom it may succeed
         if (isOfOneCaller(error) && entry.owner !== owner) continue;
         entry.fail(error, now(), random);
         throw error;

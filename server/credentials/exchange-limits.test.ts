@@ -142,7 +142,7 @@ describe('what runs at once', () => {
   });
 });
 
-test('no more callers are remembered than 1024', () => {
+test('at most 1024 callers are remembered', () => {
   const { limits, begun } = setUp();
   begun(pod('greedy'), 30);
   for (let index = 0; index < 2000; index++) {

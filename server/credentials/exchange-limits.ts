@@ -12,29 +12,29 @@ export interface ExchangeLimitsSettings {
 }
 
 /**
- * How many exchanges may run: for one more than any start of an application needs; for all what Google, the API
- * server and this program's memory bear.
+ * How many exchanges may run: for one caller more than any application needs at startup; for all what the cloud, the
+ * API server and this program's memory can bear.
  */
 const MOST_RUNNING_OF_ONE = 8;
 const MOST_RUNNING_IN_ALL = 256;
-/** What a Pod may have when the others have used up all that the Node may: its first tokens, and some later. */
+/** What a Pod may still get when the others have used up the Node's rate: its first tokens, and some later. */
 const RESERVE = 8;
 const RESERVE_PER_MINUTE = 1;
-/** The smallest burst: what an application asks for at its start comes at once, whatever the rate. */
+/** The smallest burst: what an application asks for at startup comes at once, whatever the rate. */
 const SMALLEST_BURST = 8;
-/** Several times the Pods of the largest Node; beyond that, who exchanged longest ago is forgotten. */
+/** Several times the Pods of the largest Node; beyond that, the caller that exchanged longest ago is forgotten. */
 const MOST_CALLERS = 1024;
 
-/** Refused for now: the caller, or all callers together, cause exchanges faster than they may. */
+/** Refused for now: the caller, or all callers together, exceed the rate of exchanges. */
 export class Throttled extends Fault {
   constructor(
     message: string,
-    /** Until another one may be made. */
+    /** Seconds until another exchange is allowed. */
     readonly retryAfterSeconds: number,
   ) {
     super('caller-throttled', message, {
       remedy:
-        'Ask for the same scopes and audiences again, which are cached, rather than for new ones; ' +
+        'Request the same scopes and audiences again, which are cached, instead of new ones, or ' +
         'raise --pod-exchanges-per-minute or --node-exchanges-per-minute if the workload needs it.',
     });
   }
@@ -46,8 +46,8 @@ interface Share {
 }
 
 /**
- * What one Pod, and all Pods of the Node, may cost the clouds and the API server: how many exchanges run at once and
- * how many begin in a minute. One for all clouds. Cached credentials and refreshes before expiry cost none of it.
+ * Limits on what one Pod, and all Pods of the Node, cost the clouds and the API server: how many exchanges run at once
+ * and how many begin in a minute. Shared by all clouds. Cached credentials and early refreshes do not count.
  */
 export class ExchangeLimits {
   readonly #settings: ExchangeLimitsSettings;
@@ -55,7 +55,7 @@ export class ExchangeLimits {
   readonly #events: Pick<DomainEvents, 'exchangeThrottled'>;
   readonly #places = new Places(MOST_RUNNING_OF_ONE, MOST_RUNNING_IN_ALL);
   readonly #node: TokenBucket;
-  /** By the object that the caller's tokens are bound to; who exchanged last is the last. */
+  /** By the UID of the object that the caller's tokens are bound to; the most recent comes last. */
   readonly #shares = new Map<string, Share>();
 
   constructor(
@@ -69,7 +69,7 @@ export class ExchangeLimits {
     this.#node = bucket(settings.nodeExchangesPerMinute, now());
   }
 
-  /** How many callers it remembers. */
+  /** The number of callers it remembers. */
   get size(): number {
     return this.#shares.size;
   }
@@ -97,8 +97,8 @@ export class ExchangeLimits {
     const leave = this.#places.take(uid);
     if (leave === undefined) {
       this.#events.exchangeThrottled('running');
-      throw new Fault('caller-busy', `${kind} ${name} already waits for as many tokens as it may`, {
-        remedy: 'Retry once they have arrived; ask for fewer different scopes or audiences at a time.',
+      throw new Fault('caller-busy', `too many token requests of ${kind} ${name} are running`, {
+        remedy: 'Retry once they have completed. Request fewer different scopes or audiences at a time.',
       });
     }
     bucket.take(now);
@@ -131,7 +131,7 @@ function seconds(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds / 1000));
 }
 
-/** A token bucket: so many at once, and then as many as come back with time. Full at first. */
+/** A token bucket: a burst at once, then a rate. Full at first. */
 class TokenBucket {
   #tokens: number;
   #countedAt: number;
@@ -160,7 +160,7 @@ class TokenBucket {
   }
 
   #refill(now: number): void {
-    // a clock that is set back takes nothing away
+    // a clock that is set back takes no tokens away
     const passed = Math.max(0, now - this.#countedAt);
     this.#countedAt = now;
     this.#tokens = Math.min(this.burst, this.#tokens + (passed / 60_000) * this.perMinute);

@@ -21,14 +21,14 @@ function retrying(attempt: (count: number, signal: AbortSignal) => Promise<strin
 }
 
 describe('retry', () => {
-  test('gives what the first attempt gives, and leaves no timer behind', async () => {
+  test('returns what the first attempt returns, and leaves no timer behind', async () => {
     const { clock, starts, outcome } = retrying(async () => 'token');
     expect(await outcome).toBe('token');
     expect(starts).toEqual([0]);
     expect(clock.sleepers).toBe(0);
   });
 
-  test('pauses longer and longer, by chance, until it works', async () => {
+  test('pauses longer and longer, with jitter, until it succeeds', async () => {
     const { clock, starts, outcome } = retrying(async (count) => {
       if (count < 4) throw unavailable();
       return 'token';
@@ -38,7 +38,7 @@ describe('retry', () => {
     expect(starts).toEqual([0, 100, 300, 700]);
   });
 
-  test('starts no attempt after the patience of the client', async () => {
+  test('starts no attempt once the client has lost patience', async () => {
     const failure = unavailable();
     const { clock, starts, outcome } = retrying(async () => {
       throw failure;
@@ -49,7 +49,7 @@ describe('retry', () => {
     expect(Math.max(...starts)).toBeLessThan(PATIENCE);
   });
 
-  test('does not try again what is refused for good', async () => {
+  test('does not retry a permanent refusal', async () => {
     const denied = new UpstreamFault('iam-permission-denied', 'denied', { remedy: '', transient: false });
     const { starts, outcome } = retrying(async () => {
       throw denied;
@@ -68,7 +68,7 @@ describe('retry', () => {
     expect(starts).toEqual([0, 2000]);
   });
 
-  test('gives up at once where the cloud asks for more than the patience', async () => {
+  test('gives up at once if the cloud asks for more than the patience', async () => {
     const failure = unavailable(30_000);
     const { starts, outcome } = retrying(async () => {
       throw failure;

@@ -4,19 +4,19 @@ import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import { isTransient, retryAfter } from './failure.ts';
 
 /**
- * From the start of an exchange, how long another attempt may begin: google-auth waits 3 s for an answer of the
- * metadata server (google/auth/compute_engine/_metadata.py), and an attempt takes a while itself. Milliseconds.
+ * How long after the start of an exchange a retry may begin: Google's Python client waits 3 s for the metadata
+ * server (google/auth/compute_engine/_metadata.py), and an attempt itself takes a while. Milliseconds.
  */
 export const PATIENCE = 2500;
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 1000;
-// A connection that some NAT has forgotten hangs: it is given up while the client still waits. Later
-// attempts get longer, so that a cloud that is merely slow is not cut off every time.
+// A connection that a NAT has forgotten hangs: it is abandoned while the client still waits. Later
+// attempts get longer, so that a slow cloud is not cut off every time.
 const FIRST_TIME_LIMIT = 2000;
 const TIME_LIMIT = 5000;
 
-/** Runs the steps of exchanges: each counted, timed, limited in time and retried while its failures are transient. */
+/** Runs the steps of exchanges: each is counted, timed, limited in time and retried after transient failures. */
 export class ExchangeSteps {
   constructor(
     private readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>,
@@ -24,8 +24,8 @@ export class ExchangeSteps {
   ) {}
 
   /**
-   * What `attempt` returns; another one may begin before `deadline`, milliseconds since the epoch.
-   * `late` is the failure of an attempt that takes too long. Throws the last failure.
+   * Returns what `attempt` returns; retries may begin before `deadline`, milliseconds since the epoch.
+   * `late` is the failure of an attempt that times out. Throws the last failure.
    */
   run<T>(
     kind: ExchangeKind,
@@ -51,9 +51,9 @@ export class ExchangeSteps {
 }
 
 /**
- * What `attempt` returns, tried again after each transient failure for as long as another attempt may start
+ * Returns what `attempt` returns, retried after each transient failure for as long as another attempt may start
  * before `deadline` (milliseconds since the epoch), Retry-After included. `late` is the failure of an attempt
- * that takes too long. Throws the last failure.
+ * that times out. Throws the last failure.
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,

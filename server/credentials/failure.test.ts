@@ -23,7 +23,7 @@ describe('isTransient', () => {
     ['the API server does not', new Fault('kubernetes-unavailable', 'no answer', { remedy: '' }), true],
     ['the cloud refuses', denied, false],
     ['the Pod has gone', podGone, false],
-    ['a mistake of ours', new TypeError('a mistake'), false],
+    ['a bug', new TypeError('a bug'), false],
   ])('%s', (_, error, transient) => {
     expect(isTransient(error)).toBe(transient);
   });
@@ -41,7 +41,7 @@ describe('cooldown', () => {
     expect(cooldown(unavailable(), 1, () => 0.999)).toBeCloseTo(749.5);
   });
 
-  test('is what the cloud asks for where that is longer, within reason', () => {
+  test('is what the cloud asks for if that is longer, within reason', () => {
     expect(cooldown(unavailable(7000), 1, middle)).toBe(7000);
     expect(cooldown(unavailable(7000), 6, middle)).toBe(10_000);
     expect(cooldown(unavailable(86_400_000), 1, middle)).toBe(30_000);
@@ -51,7 +51,7 @@ describe('cooldown', () => {
     expect([1, 9].map((failures) => cooldown(denied, failures, middle))).toEqual([5000, 5000]);
   });
 
-  test('of what concerns one Pod is none: others share its identity', () => {
+  test('of what concerns one Pod is zero: others share its identity', () => {
     expect(cooldown(podGone, 3, middle)).toBe(0);
   });
 });

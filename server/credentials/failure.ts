@@ -4,7 +4,7 @@ import { backoff } from '../core/waiting.ts';
 
 interface UpstreamFaultFacts {
   readonly remedy: string;
-  /** Whether the same request may succeed when it is made again. */
+  /** Whether the same request may succeed if it is retried. */
   readonly transient: boolean;
   /** The HTTP status of the response; undefined if none came. */
   readonly status?: number | undefined;
@@ -13,7 +13,7 @@ interface UpstreamFaultFacts {
   readonly cause?: unknown;
 }
 
-/** A cloud refused, or did not respond. Each cloud has its own subclass, with its own words. */
+/** A cloud refused, or did not respond. Each cloud has its own subclass with its own messages. */
 export class UpstreamFault extends Fault {
   readonly transient: boolean;
   readonly status: number | undefined;
@@ -33,29 +33,29 @@ const LONGEST_COOLDOWN = 10_000;
 const LONGEST_RETRY_AFTER = 30_000;
 const PERMANENT_COOLDOWN = 5000;
 
-/** Whether the same request may succeed when it is made again. */
+/** Whether the same request may succeed if it is retried. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof UpstreamFault) return error.transient;
   return error instanceof Fault && error.code === 'kubernetes-unavailable';
 }
 
 /**
- * Whether it failed for one caller only, though others share its identity: its Pod is gone while
- * the ServiceAccount lives on in other Pods.
+ * Whether it failed for one caller only, though others share its identity: its Pod is gone, but other Pods use the
+ * same ServiceAccount.
  */
 export function isOfOneCaller(error: unknown): boolean {
   return error instanceof Fault && error.code === 'bound-object-gone';
 }
 
-/** How long the cloud asks to be left alone, milliseconds; 0 if it does not say. */
+/** The cloud's Retry-After in milliseconds; 0 if there is none. */
 export function retryAfter(error: unknown): number {
   return error instanceof UpstreamFault ? (error.retryAfter ?? 0) : 0;
 }
 
 /**
  * Milliseconds for which a failure is the response, without asking again. `failures` counts those in a row, from 1.
- * Transient: 0.5 s, doubling to 10 s, with jitter, and what the cloud's Retry-After says up to 30 s.
- * Permanent: 5 s, the wait of a person who has just corrected it. Of one caller: not kept.
+ * Transient: 0.5 s, doubling to 10 s, with jitter, or the cloud's Retry-After up to 30 s if that is longer.
+ * Permanent: 5 s, which is how long a person who has just corrected it waits. Of one caller: not cached.
  */
 export function cooldown(error: unknown, failures: number, random: Random): number {
   if (isOfOneCaller(error)) return 0;

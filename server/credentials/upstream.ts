@@ -15,7 +15,7 @@ export interface UpstreamResponse {
   readonly retryAfter: number | undefined;
 }
 
-/** The largest token of any cloud is some 12 KiB; anything far beyond is not a response of theirs. */
+/** The largest token of any cloud is some 12 KiB; anything far larger is not a cloud's response. */
 const LONGEST_RESPONSE_BYTES = 64 * 1024;
 const LONGEST_MESSAGE = 300;
 // Longer than any name in a cloud's messages, shorter than any of its tokens.
@@ -23,7 +23,7 @@ const TOKEN_LIKE = /[A-Za-z0-9._~+=-]{80,}/g;
 
 /**
  * The one way to call a cloud: a POST that follows no redirect, whose response is bounded and that ends with `signal`,
- * which {@link retry} aborts at its time limit. Throws whatever fetch throws, and where the response is too long.
+ * which {@link retry} aborts at its time limit. Throws what fetch throws, and if the response is too long.
  */
 export async function callUpstream(
   { fetch, now }: Pick<Effects, 'fetch' | 'now'>,
@@ -34,7 +34,7 @@ export async function callUpstream(
     method: 'POST',
     headers: request.headers,
     body: request.body,
-    // a credential goes to the endpoint that was configured and nowhere else
+    // a credential goes to the configured endpoint and nowhere else
     redirect: 'manual',
     signal,
   });
@@ -43,7 +43,7 @@ export async function callUpstream(
   return { status: response.status, text, retryAfter };
 }
 
-/** Whether a response with this status may be another one when the request is made again. */
+/** Whether a retry after a response with this status may succeed. */
 export function isTransientStatus(status: number): boolean {
   const permanent = status >= 400 && status < 500 && status !== 408 && status !== 429;
   return !permanent;
@@ -55,7 +55,7 @@ export function redacted(message: string, credential: Secret): string {
   return printable(harmless, LONGEST_MESSAGE);
 }
 
-/** The JSON of a text; undefined if it is not JSON, such as an HTML page of some proxy in between. */
+/** The parsed JSON; undefined if it is not JSON, such as the HTML page of a proxy in between. */
 export function parseJSON(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -22,15 +22,15 @@ export interface ExchangeSettings {
   readonly googleIamCredentialsEndpoint: string;
 }
 
-/** Told of each step of an exchange as it begins: `explain` writes them down. Handles the step's failure itself. */
+/** Called with each step of an exchange as it begins: `explain` records them. Must handle the step's rejection. */
 export type StepObserver = (kind: ExchangeKind, step: Promise<ExpiringToken>) => void;
 
-/** Of a Kubernetes token and of a federated one: the least the API server grants, and the most Google does. */
+/** The API server's shortest lifetime of a Kubernetes token, and Google's longest of a federated one. */
 const SHORTEST_SECONDS = 600;
 const LONGEST_SECONDS = 3600;
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 
-/** The steps from a ServiceAccount to a token of Google's: each counted, timed, and retried while transient. */
+/** The steps from a ServiceAccount to a Google token: each is counted, timed, and retried after transient failures. */
 export class Exchanges {
   readonly #settings: ExchangeSettings;
   readonly #kubernetes: Pick<KubernetesClient, 'createToken'>;
@@ -44,7 +44,7 @@ export class Exchanges {
     kubernetes: Pick<KubernetesClient, 'createToken'>,
     effects: Effects,
     events: Pick<DomainEvents, 'exchanged'>,
-    /** For how long the steps of an exchange are tried again, milliseconds. */
+    /** How long the steps of an exchange are retried, milliseconds. */
     private readonly patience: () => number = () => PATIENCE,
     private readonly observe?: StepObserver,
   ) {
@@ -56,19 +56,19 @@ export class Exchanges {
     this.#steps = new ExchangeSteps(effects, events);
   }
 
-  /** Until when the steps of an exchange that begins now are tried again, milliseconds since the epoch. */
+  /** When to stop retrying the steps of an exchange that begins now, milliseconds since the epoch. */
   deadline(): number {
     return this.#effects.now() + this.patience();
   }
 
-  /** A federated token that only serves to ask for tokens of a Google account: as short-lived as can be. */
+  /** A federated token that is used only to request tokens of a Google account: as short-lived as possible. */
   federatedToken(caller: Caller): Promise<ExpiringToken> {
     return this.#federate(caller, CLOUD_PLATFORM, SHORTEST_SECONDS);
   }
 
   /**
-   * A federated token that the caller gets itself, for direct resource access. It lives no longer than the
-   * Kubernetes token it is exchanged for, hence the long life of that one.
+   * A federated token that the caller itself receives, for direct resource access. It expires no later than the
+   * Kubernetes token it is exchanged for, so that one is requested with a long lifetime.
    */
   async directAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
     const longest = this.#settings.cacheMaxTokenDurationSeconds;
@@ -100,7 +100,7 @@ export class Exchanges {
       'kubernetes-unavailable',
       "the API server's token has expired already, or its expiry is not a time",
       {
-        remedy: "Compare this Node's clock with that of the API server.",
+        remedy: "Compare this Node's clock with the API server's.",
       },
     );
   }
@@ -170,6 +170,6 @@ const OPERATIONS = {
 function late(kind: ExchangeKind): Fault {
   if (kind !== 'token-request') return new GoogleFault('google-unavailable', { operation: OPERATIONS[kind] });
   return new Fault('kubernetes-unavailable', 'the API server did not answer a TokenRequest in time', {
-    remedy: 'Wait and ask again; where it lasts, check that the Node reaches the API server.',
+    remedy: 'Retry. If this persists, check that the Node can reach the API server.',
   });
 }

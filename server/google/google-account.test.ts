@@ -33,7 +33,7 @@ function faultOf(call: () => unknown): Fault {
   throw new Error('no Fault');
 }
 
-test('tells no annotation, an account and nonsense apart', () => {
+test('distinguishes no annotation, an account and nonsense', () => {
   const read = (value?: string) => readGoogleAccount({ annotations: annotated(value) });
   expect([read(), read(''), read(' \n')]).toEqual([{ kind: 'none' }, { kind: 'none' }, { kind: 'none' }]);
   expect(read('123-compute@developer.gserviceaccount.com')).toEqual({
@@ -71,7 +71,7 @@ test('reads the quota project of the account', () => {
   expect(impersonationOf(caller({ [QUOTA_PROJECT_ANNOTATION]: 'Quota Project' }))).toBeUndefined();
 });
 
-test('tokens are kept until the account or its quota project is another, whatever else is annotated', () => {
+test('tokens are cached until the account or its quota project changes, whatever other annotations say', () => {
   const version = (annotations: Record<string, string>) =>
     tokenVersion(caller({ ...annotated(READER), ...annotations }).serviceAccount);
   const versions = [

@@ -14,12 +14,12 @@ declare const brand: unique symbol;
  */
 export type GoogleServiceAccountEmail = string & { readonly [brand]: 'GoogleServiceAccountEmail' };
 
-// Google's services accept any *.gserviceaccount.com account; the characters are what keeps the
+// Google's services accept any *.gserviceaccount.com account; the allowed characters keep the
 // value harmless in a URL path. At most 254 characters, RFC 5321.
 const PATTERN =
   /^[a-z0-9](?:[a-z0-9._-]{0,126})@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}gserviceaccount\.com$/;
 
-/** The email, or undefined where `value` is not one of a Google service account. */
+/** The email, or undefined if `value` is not the email of a Google service account. */
 export function parseGoogleServiceAccountEmail(value: string): GoogleServiceAccountEmail | undefined {
   // the pattern is the proof of the brand
   return value.length <= 254 && PATTERN.test(value) ? (value as GoogleServiceAccountEmail) : undefined;
@@ -29,7 +29,7 @@ export function parseGoogleServiceAccountEmail(value: string): GoogleServiceAcco
 type QuotaProject = string & { readonly [brand]: 'QuotaProject' };
 
 // https://cloud.google.com/resource-manager/docs/creating-managing-projects: 6 to 30 characters; older projects of an
-// organisation have its domain in front. The characters are also what keeps it harmless in a header.
+// organisation have its domain in front. The allowed characters also keep it harmless in a header.
 const ID = /^(?:[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 const NUMBER = /^[1-9][0-9]{0,18}$/;
 
@@ -39,35 +39,35 @@ export function parseQuotaProject(value: string): QuotaProject | undefined {
   return ID.test(value) || NUMBER.test(value) ? (value as QuotaProject) : undefined;
 }
 
-/** The annotation of GKE's Workload Identity Federation that names the Google account to become. */
+/** The annotation of GKE's Workload Identity Federation that names the Google account to impersonate. */
 export const GOOGLE_ACCOUNT_ANNOTATION = 'iam.gke.io/gcp-service-account';
-/** GKE's annotation for the project whose quota the calls for tokens of the account are counted against. */
+/** GKE's annotation for the project whose quota is charged for requests for tokens of the account. */
 export const QUOTA_PROJECT_ANNOTATION = 'iam.gke.io/credential-quota-project';
 /** GKE's annotation, `"true"`: without a Google account, `email` is the principal that IAM policies name. */
 export const PRINCIPAL_AS_EMAIL_ANNOTATION = 'iam.gke.io/return-principal-id-as-email';
 
 type Annotated = Pick<ServiceAccount, 'annotations'>;
 
-/** What {@link GOOGLE_ACCOUNT_ANNOTATION} says. */
+/** The value of {@link GOOGLE_ACCOUNT_ANNOTATION}. */
 type GoogleAccount =
   | { readonly kind: 'none' }
   | { readonly kind: 'account'; readonly email: GoogleServiceAccountEmail }
   | { readonly kind: 'invalid'; readonly value: string };
 
-/** What {@link QUOTA_PROJECT_ANNOTATION} says. */
+/** The value of {@link QUOTA_PROJECT_ANNOTATION}. */
 type QuotaProjectAnnotation =
   | { readonly kind: 'none' }
   | { readonly kind: 'project'; readonly project: QuotaProject }
   | { readonly kind: 'invalid'; readonly value: string };
 
-/** A Google account to become, and how. */
+/** A Google account to impersonate, and how. */
 export interface Impersonation {
   readonly account: GoogleServiceAccountEmail;
-  /** What the calls are counted against; undefined: Google's default. */
+  /** The project whose quota is charged; undefined: Google's default. */
   readonly quotaProject: QuotaProject | undefined;
 }
 
-/** The Google account of a ServiceAccount, as its annotation has it. */
+/** The Google account in the annotation of a ServiceAccount. */
 export function readGoogleAccount(serviceAccount: Annotated): GoogleAccount {
   const value = annotation(serviceAccount, GOOGLE_ACCOUNT_ANNOTATION);
   if (value === '') return { kind: 'none' };
@@ -87,7 +87,7 @@ export function hasPrincipalAsEmail(serviceAccount: Annotated): boolean {
   return annotation(serviceAccount, PRINCIPAL_AS_EMAIL_ANNOTATION) === 'true';
 }
 
-/** What tokens depend on of the annotations of a ServiceAccount: tokens are kept while it stays the same. */
+/** The annotations of a ServiceAccount that its tokens depend on: tokens are cached while this stays the same. */
 export function tokenVersion(serviceAccount: ServiceAccount): string {
   const account = readGoogleAccount(serviceAccount);
   if (account.kind !== 'account') return '';
@@ -95,7 +95,7 @@ export function tokenVersion(serviceAccount: ServiceAccount): string {
   return quotaProject.kind === 'project' ? `${account.email} ${quotaProject.project}` : account.email;
 }
 
-/** What of a ServiceAccount's annotations is Google's. */
+/** The annotations of a ServiceAccount that are Google's. */
 export const googleAnnotations: CloudAnnotations = {
   keys: [GOOGLE_ACCOUNT_ANNOTATION, QUOTA_PROJECT_ANNOTATION, PRINCIPAL_AS_EMAIL_ANNOTATION],
   areComplete: (serviceAccount) =>
@@ -103,7 +103,7 @@ export const googleAnnotations: CloudAnnotations = {
     readQuotaProject(serviceAccount).kind !== 'invalid',
 };
 
-/** The account that the ServiceAccount is annotated with, if it is. Throws `account-annotation-invalid`. */
+/** The account that the ServiceAccount is annotated with, if any. Throws `account-annotation-invalid`. */
 export function googleAccountOf(caller: Caller): GoogleServiceAccountEmail | undefined {
   const googleAccount = readGoogleAccount(caller.serviceAccount);
   if (googleAccount.kind === 'none') return undefined;
@@ -117,7 +117,7 @@ export function googleAccountOf(caller: Caller): GoogleServiceAccountEmail | und
 }
 
 /**
- * The account that the ServiceAccount is annotated with, if it is, and how to become it.
+ * The account that the ServiceAccount is annotated with, if any, and how to impersonate it.
  * Throws `account-annotation-invalid` or `quota-project-invalid`.
  */
 export function impersonationOf(caller: Caller): Impersonation | undefined {
@@ -145,7 +145,7 @@ export function requiredImpersonationOf(caller: Caller): Impersonation {
   );
 }
 
-/** The value without white space around it, which YAML's `|` and editors leave there. */
+/** The value, trimmed of the white space that YAML's `|` and editors leave. */
 function annotation({ annotations }: Annotated, key: string): string {
   return (annotations[key] ?? '').trim();
 }

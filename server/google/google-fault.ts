@@ -1,7 +1,7 @@
 import type { FaultCode } from '../core/fault.ts';
 import { UpstreamFault } from '../credentials/failure.ts';
 
-/** What was asked of Google. */
+/** What Google was asked for. */
 export type GoogleOperation = 'federated token' | 'access token' | 'identity token';
 
 export type GoogleFaultCode = Extract<
@@ -18,23 +18,23 @@ export type GoogleFaultCode = Extract<
 
 interface GoogleFaultFacts {
   readonly operation: GoogleOperation;
-  /** Undefined where no answer came. */
+  /** Undefined if there was no response. */
   readonly status?: number | undefined;
   readonly googleMessage?: string;
   readonly retryAfter?: number | undefined;
-  /** By default the one of its code. */
+  /** By default that of the code. */
   readonly remedy?: string | undefined;
   readonly cause?: unknown;
 }
 
 const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
   'google-unavailable':
-    'Wait and ask again; where it lasts, check that the Node reaches the STS and IAM Credentials endpoints.',
+    'Retry. If this persists, check that the Node can reach the STS and IAM Credentials endpoints.',
   'sts-refused':
     "Compare the provider's issuer, JWKS, allowed audience and attribute condition with the cluster's tokens.",
   'sts-subject-too-long':
-    'Shorten the name of the Namespace or ServiceAccount: system:serviceaccount:NAMESPACE:NAME may have 127 bytes, so the ' +
-    'two names together 104. Or map google.subject to something shorter and grant roles to that principal.',
+    'Shorten the name of the Namespace or ServiceAccount: system:serviceaccount:NAMESPACE:NAME may have 127 bytes, which ' +
+    'leaves 104 for both names. Or map google.subject to something shorter and grant roles to that principal.',
   'iam-permission-denied':
     'Grant roles/iam.workloadIdentityUser on the Google service account to the principal of this Kubernetes ServiceAccount.',
   'quota-project-denied':
@@ -49,10 +49,10 @@ const REMEDIES: Readonly<Record<GoogleFaultCode, string>> = {
     "Read Google's message: the scopes, the audience or the token duration asked for are not allowed.",
 };
 
-/** Google refused, or did not answer. Holds Google's own words, cleaned; never a token or a raw body. */
+/** Google refused, or did not respond. Holds Google's own message, redacted; never a token or a raw body. */
 export class GoogleFault extends UpstreamFault {
   readonly operation: GoogleOperation;
-  /** The first line of Google's own message, printable and bounded; empty where there is none. */
+  /** The first line of Google's own message, printable and bounded; empty if there is none. */
   readonly googleMessage: string;
 
   constructor(code: GoogleFaultCode, facts: GoogleFaultFacts) {

@@ -106,7 +106,7 @@ describe('against real servers', () => {
     expect(googleCalls()).toEqual(['token 200', 'generateIdToken 200']);
   });
 
-  test('an ID token takes two steps where the role gives access tokens only', async () => {
+  test('an ID token takes two steps if the role grants access tokens only', async () => {
     const { serviceAccounts } = world.google;
     const reader = 'reader@sandbox-project.iam.gserviceaccount.com';
     serviceAccounts.workloadIdentityUserGrantsIdTokens = false;
@@ -129,7 +129,7 @@ describe('against real servers', () => {
     expect(googleCalls()).toEqual(['token 200']);
   });
 
-  test("a denied Pod is told Google's own words", async () => {
+  test("a denied Pod gets Google's own message", async () => {
     expect(await failureOf(tokens.accessToken(callerOf('denied'), ''))).toMatchObject({
       code: 'iam-permission-denied',
       operation: 'access token',
@@ -155,7 +155,7 @@ describe('against real servers', () => {
     expect(world.google.journal.calls.at(-1)).toMatchObject({ quotaProject: 'quota-project', status: 200 });
   });
 
-  test('a subject that is too long is told what to do', async () => {
+  test('a subject that is too long gets a remedy', async () => {
     const name = 'n'.repeat(100);
     world.kubernetes.put(serviceAccount({ name, namespace: 'default' }));
     world.kubernetes.put(
@@ -176,7 +176,7 @@ describe('against real servers', () => {
     expect(await failureOf(tokens.accessToken(asker, ''))).toMatchObject({ code: 'sts-subject-too-long' });
   });
 
-  test('an account that is not there is missing', async () => {
+  test('an account that does not exist is reported as missing', async () => {
     world.google.serviceAccounts.remove('reader@sandbox-project.iam.gserviceaccount.com');
     expect(await failureOf(tokens.accessToken(callerOf('annotated'), ''))).toMatchObject({
       code: 'google-account-missing',
@@ -202,7 +202,7 @@ describe('against real servers', () => {
     });
   });
 
-  test('failures that pass are not seen; expires_in may be missing', async () => {
+  test('transient failures are not seen; expires_in may be missing', async () => {
     world.google.sts.omitExpiresIn = true;
     world.google.faults.sts.failWith(503, 1);
     world.google.faults.iam.failWith('reset', 1);
@@ -210,7 +210,7 @@ describe('against real servers', () => {
     expect(googleCalls().filter((call) => call.endsWith(' 200'))).toHaveLength(2);
   });
 
-  test('a Google that is gone leaves the cached tokens, and is found again', async () => {
+  test('cached tokens survive an outage of Google, which is noticed when it ends', async () => {
     const caller = callerOf('annotated');
     const cached = await tokens.accessToken(caller, '');
     await world.google.stop();

@@ -100,7 +100,7 @@ describe('an access token', () => {
     expect(exchanged).toEqual(['token-request ok 0', 'sts ok 0', 'access-token ok 0']);
   });
 
-  test('is there without waiting from then on, for every Pod of the ServiceAccount', async () => {
+  test('is available without waiting from then on, for every Pod of the ServiceAccount', async () => {
     const { tokens, google, lookups } = setUp();
     const [first, second] = [caller(), caller(account('reader'), 'pod-2')];
     expect(tokens.cachedAccessToken(first)).toBeUndefined();
@@ -134,7 +134,7 @@ describe('an access token', () => {
     expect(tokens.accessToken(asker, ` ${CLOUD_PLATFORM} ${PUBSUB}`)).not.toBeInstanceOf(Promise);
   });
 
-  test('is asked for anew when the federated token has ended, in three calls', async () => {
+  test('is requested again after the federated token has expired, in three calls', async () => {
     const { tokens, google, clock } = setUp();
     await tokens.accessToken(caller(), '');
     await clock.advance(9 * MINUTE);
@@ -181,7 +181,7 @@ describe('an access token', () => {
     expect(token.expiresAt).toBe(clock.now() + 15 * MINUTE);
   });
 
-  test('is never given to who is annotated otherwise by now, or made anew', async () => {
+  test('is never given to a ServiceAccount that was annotated differently or recreated since', async () => {
     const { tokens, google } = setUp();
     await tokens.accessToken(caller(account('reader')), '');
     google.takeCalls();
@@ -197,7 +197,7 @@ describe('an access token', () => {
     expect(tokens.cacheSize).toBeLessThanOrEqual(2);
   });
 
-  test('is asked for again when the quota project is another', async () => {
+  test('is requested again when the quota project changes', async () => {
     const { tokens, google } = setUp();
     const withProject = (project: string): Caller => {
       const { serviceAccount, boundTo } = caller();
@@ -218,7 +218,7 @@ describe('an access token', () => {
     );
   });
 
-  test('is kept by Pod where the settings say so', async () => {
+  test('is cached for each Pod if the settings say so', async () => {
     const { tokens, google } = setUp({ cacheTokensPerPod: true });
     await tokens.accessToken(caller(account('reader'), 'pod-1'), '');
     google.takeCalls();
@@ -345,7 +345,7 @@ describe('a failure', () => {
     expect(refused).toEqual([]);
   });
 
-  test('that passes within the patience of the client is not seen', async () => {
+  test('that ends within the patience of the client is not seen', async () => {
     const { tokens, google, clock } = setUp();
     let times = 0;
     google.refuse = ({ to }) => (to === 'generateAccessToken' && ++times < 3 ? iamRefusal(503) : undefined);
@@ -366,7 +366,7 @@ describe('a failure', () => {
     expect(google.takeCalls()).toEqual(['kubernetes', 'kubernetes', 'sts', 'generateAccessToken']);
   });
 
-  test('is kept for a moment, but not against an annotation that was just put right', async () => {
+  test('is kept for a moment, but not after the annotation is corrected', async () => {
     const { tokens, google, refused } = setUp();
     google.refuse = ({ to }) => (to === 'generateAccessToken' ? iamRefusal(403) : undefined);
     const wrong = caller(account('wrong'));
@@ -377,7 +377,7 @@ describe('a failure', () => {
     expect(await tokens.accessToken(caller(account('right')), '')).toBeDefined();
   });
 
-  test('of a Pod that has gone is no refusal, nor one for the other Pods', async () => {
+  test('of a Pod that is gone is not a refusal, nor one for the other Pods', async () => {
     const { tokens, google, refused, logged } = setUp();
     google.refuse = ({ to }) => {
       if (to !== 'kubernetes') return undefined;
@@ -390,7 +390,7 @@ describe('a failure', () => {
     expect(await tokens.accessToken(caller(account('reader'), 'pod-2'), '')).toBeDefined();
   });
 
-  test('with 401 has the federated token fetched anew', async () => {
+  test('with 401 has the federated token fetched again', async () => {
     const { tokens, google, clock } = setUp();
     await tokens.accessToken(caller(), '');
     google.refuse = ({ to }) => (to === 'generateAccessToken' ? iamRefusal(401) : undefined);
@@ -430,7 +430,7 @@ describe('a failure', () => {
   });
 });
 
-describe('a Pod that asks for ever new scopes', () => {
+describe('a Pod that keeps asking for new scopes', () => {
   const scope = (index: number) => `scope-${index}`;
 
   test('has as many exchanges as its rate allows; what is cached and the other Pods cost it nothing', async () => {
@@ -497,7 +497,7 @@ describe('while Google fails', () => {
     return Promise.all(pending);
   }
 
-  test('a Pod that asks on for new scopes costs a call now and then, and a line every half minute', async () => {
+  test('a Pod that keeps asking for new scopes costs a call now and then, and a log line every half minute', async () => {
     const world = setUp();
     down(world.google);
     const asker = caller();
@@ -524,7 +524,7 @@ describe('while Google fails', () => {
     expect(world.google.takeCalls()).toEqual(['kubernetes', 'sts']);
   });
 
-  test('for one account, the Pods of others get theirs with all patience', async () => {
+  test('for one account, the Pods of others get theirs with all retries', async () => {
     const world = setUp();
     const { tokens, google, clock } = world;
     let failures = 0;
@@ -599,7 +599,7 @@ describe('an ID token', () => {
     expect(google.takeCalls()).toEqual(['generateIdToken']);
   });
 
-  test('takes the account itself where the hop is denied, which is remembered for an hour', async () => {
+  test('takes the account itself if the hop is denied, which is remembered for an hour', async () => {
     const { tokens, google, clock, logged, refused } = setUp();
     deny(google, (by) => by.startsWith('federated'));
     const asker = caller();
@@ -620,7 +620,7 @@ describe('an ID token', () => {
     expect(google.takeCalls().filter((to) => to === 'generateIdToken')).toHaveLength(2);
   });
 
-  test('takes the hop again where the account itself is denied by now', async () => {
+  test('takes the hop again once the account itself is denied', async () => {
     const { tokens, google } = setUp();
     const asker = caller();
     deny(google, (by) => by.startsWith('federated'));
@@ -633,7 +633,7 @@ describe('an ID token', () => {
     expect(google.takeCalls()).toEqual(['generateIdToken']);
   });
 
-  test('denied both ways tells of the first refusal', async () => {
+  test('denied both ways reports the first refusal', async () => {
     const { tokens, google, refused } = setUp();
     deny(google, () => true);
     const asker = caller();

@@ -34,7 +34,7 @@ interface GoogleTokensDependencies {
   /** What callers may cost; shared by all clouds. */
   readonly limits: Pick<ExchangeLimits, 'enter'>;
   readonly log: Pick<Log, 'debug' | 'warn' | 'error'>;
-  /** Told of a refusal that another look at the ServiceAccount may explain. */
+  /** Called with a refusal that a fresh read of the ServiceAccount may explain. */
   readonly refused: (caller: Caller) => void;
   readonly observe?: StepObserver;
 }
@@ -43,18 +43,18 @@ const MINUTE = 60_000;
 /** One federated token serves every account token of an identity, so it needs no key of its own. */
 const FEDERATED = '';
 const LONGEST_AUDIENCE = 2048;
-/** How long the second way to an ID token goes first once it has worked where the first was refused. */
+/** How long the second way to an ID token is tried first after it worked when the first was refused. */
 const WAY_MEMORY = 60 * MINUTE;
 const SWEEP_INTERVAL = 1000;
 
 /**
- * Tokens of Google's for the callers of this Node. What each kind's minimum life is and why:
- * - federated, 1 minute: it only has to outlive the call it is used for;
- * - access, 5 minutes: client libraries ask anew up to 4 minutes before the end, and must then get another token.
- *   They do so for as long as they run, so one use is enough to have the token refreshed once;
- * - ID, 55 minutes of the 60 that Google gives: Go's idtoken package takes the life for granted and never reads
- *   `exp`. Such a token may be handed out for 5 minutes only; to refresh each for ever would cost 13 calls
- *   an hour and audience, so that is done only while a token is used again after it was fetched.
+ * Google tokens for the callers of this Node. The minimum remaining life of each kind, and why:
+ * - federated, 1 minute: it only has to outlive the call that it is used for;
+ * - access, 5 minutes: client libraries ask again up to 4 minutes before expiry, and must then get a new token.
+ *   They do so for as long as they run, so one use is enough for the token to be refreshed once;
+ * - ID, 55 minutes of the 60 that Google gives: Go's idtoken package assumes that lifetime and never reads
+ *   `exp`. Such a token may be handed out for 5 minutes only. Refreshing every one forever would cost 13 calls
+ *   an hour for each audience, so only a token that is used again after it was fetched is refreshed.
  */
 export class GoogleTokens implements Tokens {
   readonly #exchanges: Exchanges;
@@ -64,7 +64,7 @@ export class GoogleTokens implements Tokens {
   readonly #access: CredentialCache<Caller, ExpiringToken>;
   readonly #id: CredentialCache<Caller, ExpiringToken>;
   readonly #dependencies: GoogleTokensDependencies;
-  /** Until when ID tokens are asked for by the account itself first. */
+  /** Until when the account itself is tried first to get ID tokens. */
   readonly #byItselfUntil = new WeakMap<ServiceAccount, number>();
   readonly #reported = new WeakSet<Fault>();
 
@@ -120,12 +120,12 @@ export class GoogleTokens implements Tokens {
     return this.#id.peek(caller, audience) ?? this.#newIdToken(caller, audience);
   }
 
-  /** How many tokens, and failures to get one, are kept. */
+  /** The number of cached tokens and failures. */
   get cacheSize(): number {
     return this.#federated.size + this.#access.size + this.#id.size;
   }
 
-  /** Refreshes what is due and drops what is over, once. */
+  /** Refreshes what is due and drops what has expired, once. */
   async refreshDue(): Promise<void> {
     await Promise.all([this.#federated.refreshDue(), this.#access.refreshDue(), this.#id.refreshDue()]);
   }
@@ -151,8 +151,8 @@ export class GoogleTokens implements Tokens {
   }
 
   /**
-   * Before an exchange that somebody asked for. Throws the failure that this caller rests for, `caller-throttled` or
-   * `caller-busy`.
+   * Called before an exchange on request. Throws the failure that this caller is backing off from,
+   * `caller-throttled` or `caller-busy`.
    */
   #enter(caller: Caller): () => void {
     const { limits, events } = this.#dependencies;
@@ -175,8 +175,8 @@ export class GoogleTokens implements Tokens {
   }
 
   /**
-   * In one hop where the federated identity may call generateIdToken; else by the account on itself, which takes
-   * its access token first. Where both are refused, the first refusal is the one to tell of.
+   * In one hop if the federated identity may call generateIdToken; otherwise the account calls it for itself, which
+   * takes its access token first. If both are refused, the first refusal is the one to report.
    */
   async #exchangeIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
     const { now } = this.#dependencies.effects;
@@ -206,8 +206,8 @@ export class GoogleTokens implements Tokens {
   }
 
   /**
-   * What the exchange gives. Its outcome is what the back-offs go by; a failure is reported once, however many
-   * exchanges fail of it and callers wait for it.
+   * Runs the exchange. Its outcome feeds the back-offs; a failure is reported once, however many exchanges it
+   * fails and callers wait for it.
    */
   async #observed(
     caller: Caller,
@@ -217,7 +217,7 @@ export class GoogleTokens implements Tokens {
     const startedAt = this.#dependencies.effects.now();
     try {
       const token = await exchange();
-      // a federated token is only half of the way
+      // a federated token is only half the way
       if (kind !== 'federated-token') this.#backOffs.succeeded(caller);
       return token;
     } catch (error) {
@@ -243,14 +243,14 @@ export class GoogleTokens implements Tokens {
       ...(googleAccount.kind === 'account' && { googleAccount: googleAccount.email }),
     };
     if (isOfOneCaller(fault)) {
-      // what becomes of the last refresh for a Pod that has been deleted
+      // how the last refresh for a deleted Pod ends
       log.debug(fields, 'skipped refresh: Pod is gone');
     } else if (!(fault instanceof GoogleFault) || isTransient(fault)) {
       this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'failed to obtain a token');
     } else {
       this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'Google refused a token');
       refused(caller);
-      // Google takes the federated token for no longer valid, whatever life it was given
+      // Google considers the federated token invalid, whatever its lifetime
       if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
     }
   }
@@ -266,7 +266,7 @@ function invalidScopes(scopes: string): Fault {
 function checkAudience(audience: string): void {
   if (audience === '') {
     throw new Fault('audience-missing', 'an ID token needs a non-empty audience', {
-      remedy: 'Add ?audience=… : what the receiver of the token expects in its aud claim.',
+      remedy: 'Add ?audience=… with the value that the receiver expects in the aud claim.',
     });
   }
   if (audience.length > LONGEST_AUDIENCE || /\p{Cc}/u.test(audience)) {

@@ -37,7 +37,7 @@ describe('generateAccessToken', () => {
     return { outcome, sent };
   };
 
-  test('asks for scopes and lifetime in the name of the bearer', async () => {
+  test('asks for scopes and lifetime on behalf of the bearer', async () => {
     const { outcome, sent } = generate(
       Response.json({ accessToken: 'ya29', expireTime: '2026-01-01T00:59:59Z' }),
     );
@@ -65,7 +65,7 @@ describe('generateAccessToken', () => {
     expect(await headers('quota-project')).toEqual(['quota-project', 'quota-project']);
   });
 
-  test('that the quota project does not allow has a remedy of its own', async () => {
+  test('that the quota project does not allow has its own remedy', async () => {
     const details = [
       { '@type': 'type.googleapis.com/google.rpc.Help' },
       { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'USER_PROJECT_DENIED' },
@@ -77,7 +77,7 @@ describe('generateAccessToken', () => {
     });
   });
 
-  test('is not possible while the API is disabled, which no grant mends', async () => {
+  test('fails while the API is disabled, which no grant fixes', async () => {
     const message =
       'IAM Service Account Credentials API has not been used in project 123456789012 before or it is disabled.';
     const details = [
@@ -92,7 +92,7 @@ describe('generateAccessToken', () => {
     });
   });
 
-  test('never ends later than was asked for, whatever the clocks say', async () => {
+  test('never expires later than requested, whatever the clocks say', async () => {
     const { outcome } = generate(Response.json({ accessToken: 'ya29', expireTime: '2026-01-01T01:20:00Z' }));
     expect(await outcome).toMatchObject({ expiresAt: NOW + 3_600_000 });
   });
@@ -118,7 +118,7 @@ describe('generateAccessToken', () => {
     { accessToken: 'x', expireTime: '1969-12-31T23:00:00Z' },
     { accessToken: 'x', expireTime: '9999-12-31T23:00:00Z' },
     { accessToken: '', expireTime: '2026-01-01T00:59:59Z' },
-  ])('takes %j for no answer', async (body) => {
+  ])('does not accept %j as a response', async (body) => {
     expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
   });
 });
@@ -132,7 +132,7 @@ describe('generateIdToken', () => {
     return { outcome, sent };
   };
 
-  test('asks for the audience, email included, and ends when the token says', async () => {
+  test('asks for the audience, email included, and expires when the token says', async () => {
     const token = new UnsecuredJWT({ exp: NOW / 1000 + 3600 }).encode();
     const { outcome, sent } = generate(Response.json({ token }));
     expect(await outcome).toEqual({ token: new Secret(token), expiresAt: NOW + 3_600_000 });
@@ -143,7 +143,7 @@ describe('generateIdToken', () => {
     });
   });
 
-  test('never ends later than after an hour, whatever the clocks say', async () => {
+  test('never expires later than after an hour, whatever the clocks say', async () => {
     const token = new UnsecuredJWT({ exp: NOW / 1000 + 4800 }).encode();
     expect(await generate(Response.json({ token })).outcome).toMatchObject({ expiresAt: NOW + 3_600_000 });
   });
@@ -174,7 +174,7 @@ describe('generateIdToken', () => {
     { token: new UnsecuredJWT({}).encode() },
     { token: jwtWith('"soon"') },
     { token: jwtWith('{}') },
-  ])('takes %j for no answer', async (body) => {
+  ])('does not accept %j as a response', async (body) => {
     expect(await generate(Response.json(body)).outcome).toMatchObject({ code: 'google-unavailable' });
   });
 });

@@ -33,7 +33,7 @@ const iamError = (code: number, message: string, headers?: Record<string, string
   Response.json({ error: { code, message } }, { status: code, ...(headers && { headers }) });
 
 describe('postToGoogle', () => {
-  test('gives the JSON of a 200, and never follows a redirect with a credential', async () => {
+  test('returns the JSON of a 200, and never follows a redirect with a credential', async () => {
     let redirect: string | undefined;
     const json = await post(async (_, init) => {
       redirect = init?.redirect;
@@ -62,7 +62,7 @@ describe('postToGoogle', () => {
     });
   });
 
-  test('no answer is google-unavailable with its cause and no status', async () => {
+  test('no response is google-unavailable with its cause and no status', async () => {
     const cause = new Error('connection refused');
     const fault = await faultOf(cause);
     expect(fault).toMatchObject({ code: 'google-unavailable', googleMessage: '', cause });
@@ -79,7 +79,7 @@ describe('postToGoogle', () => {
     expect(inspect(fault)).not.toContain('xxxx');
   });
 
-  test('reads no more of an endless answer than its limit', async () => {
+  test('reads no more of an endless response than its limit', async () => {
     let pulled = 0;
     const endless = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -92,19 +92,19 @@ describe('postToGoogle', () => {
     expect(pulled).toBeLessThan(10);
   });
 
-  test("takes the words of an OAuth error, the STS's", async () => {
+  test('reads the message of an OAuth error, as STS sends', async () => {
     const body = { error: 'invalid_grant', error_description: 'The audience does not match.' };
     const fault = await faultOf(Response.json(body, { status: 400 }));
     expect(fault.googleMessage).toBe('invalid_grant: The audience does not match.');
   });
 
-  test('bounds the words and keeps one printable line', async () => {
+  test('bounds the message and keeps one printable line', async () => {
     const fault = await faultOf(iamError(403, `one \u001b[2J ${'word '.repeat(200)}\nsecond line`));
     expect(fault.googleMessage).toStartWith('one ?[2J word');
     expect(fault.googleMessage).toHaveLength(300);
   });
 
-  test('shows neither the credential nor anything like a token, wherever it is looked at', async () => {
+  test('never shows the credential or anything like a token', async () => {
     const token = `eyJhbGciOiJSUzI1NiJ9.${'a1-_'.repeat(30)}.${'Zz'.repeat(30)}`;
     const fault = await faultOf(iamError(400, `bad ${CREDENTIAL} or ${token} it is`));
     expect(fault.googleMessage).toBe('bad [redacted] or [redacted] it is');

@@ -48,7 +48,7 @@ export function unintelligible(operation: GoogleOperation): GoogleFault {
   return new GoogleFault('google-unavailable', {
     operation,
     status: 200,
-    googleMessage: 'the answer lacks what its API promises',
+    googleMessage: 'the response lacks a field that the API promises',
   });
 }
 
@@ -58,7 +58,7 @@ export function expired(operation: GoogleOperation): GoogleFault {
     operation,
     status: 200,
     googleMessage: 'the token has expired already, or its expiry is not a time',
-    remedy: "Compare this Node's clock with the time of day.",
+    remedy: "Check this Node's clock.",
   });
 }
 

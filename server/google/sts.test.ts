@@ -45,13 +45,13 @@ describe('Sts', () => {
     });
   });
 
-  test('gives the token and when it ends', async () => {
+  test('returns the token and its expiry', async () => {
     const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: 590 }));
     expect(outcome).toEqual({ token: new Secret('federated'), expiresAt: NOW + 590_000 });
     expect(outcome).toHaveProperty('token.reveal');
   });
 
-  test('is not possible while its API is disabled, which has nothing to do with the provider', async () => {
+  test('fails while its API is disabled, which has nothing to do with the provider', async () => {
     const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'SERVICE_DISABLED' }];
     const { outcome } = await exchange(
       Response.json({ error: { code: 403, message: 'words', details } }, { status: 403 }),
@@ -63,12 +63,12 @@ describe('Sts', () => {
     });
   });
 
-  test.each([undefined, null])('ends with the Kubernetes token where expires_in is %p', async (value) => {
+  test.each([undefined, null])('expires with the Kubernetes token if expires_in is %p', async (value) => {
     const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: value }));
     expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });
   });
 
-  test('never ends later than the Kubernetes token', async () => {
+  test('never expires later than the Kubernetes token', async () => {
     const { outcome } = await exchange(Response.json({ access_token: 'federated', expires_in: 3600 }));
     expect(outcome).toMatchObject({ expiresAt: SUBJECT.expiresAt });
   });
@@ -81,7 +81,7 @@ describe('Sts', () => {
     });
   });
 
-  test('of a subject that is too long is refused with what to do about that', async () => {
+  test('of a subject that is too long is refused with a remedy', async () => {
     const error_description =
       'The size of mapped attribute google.subject exceeds the 127 bytes limit. Either modify your attribute mapping ' +
       'or the incoming assertion to produce a mapped attribute that is less than 127 bytes.';

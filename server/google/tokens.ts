@@ -24,7 +24,7 @@ export interface Tokens {
   idToken(caller: Caller, audience: string): ExpiringToken | Promise<ExpiringToken>;
 }
 
-/** What a token is for where the caller does not say; what GKE gives. Separated by spaces, in order. */
+/** The scopes of a token if the caller names none, as on GKE. Separated by spaces, in order. */
 export const DEFAULT_SCOPES =
   'https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/userinfo.email';
 
@@ -35,7 +35,7 @@ const SCOPE = /^[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}$/;
 
 /**
  * The list in its one spelling: sorted, each once, separated by single spaces, so that lists which mean the same
- * share one token; the default for an empty list. Undefined where it is too long or holds what is no scope.
+ * share one token; the default for an empty list. Undefined if it is too long or holds something that is not a scope.
  */
 export function normaliseScopes(list: string): string | undefined {
   if (list === '') return DEFAULT_SCOPES;

@@ -2,23 +2,23 @@ import { createHash } from 'node:crypto';
 import type { Account, Instance } from './facts.ts';
 import { type Directory, entriesOf, type Row, type Value } from './tree.ts';
 
-/** What the metadata API says to one request; the routes make it a Response. */
+/** The metadata API's response to one request, without HTTP; the routes turn it into a Response. */
 export interface Answer {
   readonly status: number;
   readonly contentType: ContentType;
   readonly body: string;
   /** Stays the same while the value does: what `last_etag` is compared with. */
   readonly etag?: string;
-  /** Only what this answer has beyond the headers of every answer. */
+  /** Headers beyond those that every answer has. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Ruby's client takes an identity token of no other type than `application/text` or `text/html`. */
+/** Ruby's client accepts an identity token only as `application/text` or `text/html`. */
 type ContentType = 'application/text' | 'application/json' | 'text/plain; charset=utf-8';
 
 /**
- * 16 hexadecimal digits as on Compute Engine, and bare as there: clients put the header into `last_etag`
- * as it stands. Of a token it is a one-way digest.
+ * 16 hexadecimal digits as on Compute Engine, and without quotes as there: clients copy the header into
+ * `last_etag`. Of a token it is a one-way digest.
  */
 export function etagOf(value: string): string {
   return createHash('sha256').update(value).digest('hex').slice(0, 16);
@@ -35,10 +35,10 @@ export function headersOf(answer: Omit<Answer, 'body' | 'status'>): Record<strin
   };
 }
 
-/** The form asked for by `alt`; undefined: text for a value or a listing, JSON for what is below a directory. */
+/** The format that `alt` asks for; undefined: text for a value or a listing, JSON for a recursive one. */
 export type Alt = 'json' | 'text' | undefined;
 
-/** What values are computed from; `account` is the caller's, where one was identified. */
+/** What values are computed from; `account` is the caller's, if one was identified. */
 interface View {
   readonly instance: Instance;
   readonly account: Account | undefined;
@@ -58,7 +58,7 @@ function lines(items: readonly string[]): string {
   return items.map((item) => `${item}\n`).join('');
 }
 
-/** A scalar without a newline at its end (gcloud checks that numeric-project-id is all digits); a list has one an item. */
+/** A scalar has no trailing newline (gcloud checks that numeric-project-id is all digits); a list has one after each item. */
 export function renderValue(value: Value, alt: Alt): Answer {
   if (alt === 'json') return json(value);
   return answer('application/text', typeof value === 'object' ? lines(value) : String(value));
@@ -73,7 +73,7 @@ export function renderListing(directory: Directory, { account }: View, alt: Alt)
 }
 
 /**
- * Everything below a directory but tokens: one JSON object, its keys in camel case but for attributes and
+ * Everything below a directory except tokens: one JSON object, its keys in camel case except attributes and
  * accounts, or, as text, a line `path/below value` for each value.
  */
 export function renderRecursively(directory: Directory, view: View, alt: Alt): Answer {
@@ -81,7 +81,7 @@ export function renderRecursively(directory: Directory, view: View, alt: Alt): A
   return answer('application/text', lines(asLines(below(directory, view, (name) => name))));
 }
 
-/** The value of a row; undefined for what has none of its own: directories, tokens, an account without a caller. */
+/** The value of a row; undefined for rows without one: directories, tokens, an account without a caller. */
 export function resolveValue(row: Row, { instance, account }: View): Value | undefined {
   if (row.kind === 'of-instance') return row.value(instance);
   return row.kind === 'of-account' && account !== undefined ? row.value(account) : undefined;

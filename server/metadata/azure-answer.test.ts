@@ -14,7 +14,7 @@ function refusal(error_description: string) {
   return [400, 'application/json', { error: 'invalid_request', error_description }];
 }
 
-describe("a path of Azure's metadata service is 400 with its JSON, never 404, which its SDKs ask again for", () => {
+describe("a path of Azure's metadata service is 400 with its JSON, never 404, which its SDKs retry", () => {
   test.each([
     TOKEN,
     '/metadata/identity',

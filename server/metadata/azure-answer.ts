@@ -1,11 +1,11 @@
 import type { Answer } from './answer.ts';
 
-// the real service, and Azure's own proxy in front of it, take the first segment in any case
+// the real service, and Azure's own proxy in front of it, accept the first segment in any case
 const SERVED_BY_AZURE = /^\/metadata\/(identity|instance)(\/|$)/i;
 
 /**
- * What Azure's metadata service would answer in a Pod without an Azure identity: 400 with its JSON, which makes
- * Azure's SDKs go on to the next credential at once. On 404 they ask six times, for 16 to 24 seconds.
+ * The response of Azure's metadata service to a Pod without an Azure identity: 400 with its JSON, on which Azure's
+ * SDKs move on to the next credential at once. On 404 they ask six times, for 16 to 24 seconds.
  * Undefined for a path that Azure does not serve. `metadata` is the value of the request header of that name.
  */
 export function answerAsAzure(path: string, metadata: string | null): Answer | undefined {

@@ -49,7 +49,7 @@ test('without last_etag it waits for the value to change', async () => {
   expect(value.changes.waiting).toBe(0);
 });
 
-test('a last_etag that differs is answered at once, one that does not waits', async () => {
+test('a last_etag that differs returns at once, one that does not waits', async () => {
   const value = new Value();
   const differs = value.wait('wait_for_change=true&last_etag=0');
   const same = value.wait('wait_for_change=TRUE&last_etag=first');
@@ -57,7 +57,7 @@ test('a last_etag that differs is answered at once, one that does not waits', as
   expect([differs.answered, same.answered, value.changes.waiting]).toEqual(['first', undefined, 1]);
 });
 
-test('timeout_sec ends it with the value as it is', async () => {
+test('timeout_sec ends it with the current value', async () => {
   const value = new Value();
   const request = value.wait('wait_for_change=true&timeout_sec=10');
   await value.clock.advance(9999);
@@ -108,7 +108,7 @@ test('it ends at once, with the value, when the server drains', async () => {
   expect([request.answered, value.changes.waiting]).toEqual(['first', 0]);
 });
 
-test('a failure while it waits is the answer', async () => {
+test('a failure while it waits is the response', async () => {
   const value = new Value();
   const request = value.wait('wait_for_change=true');
   await settled();
@@ -117,7 +117,7 @@ test('a failure while it waits is the answer', async () => {
   expect([codeOf(request.failure), value.changes.waiting]).toEqual(['google-unavailable', 0]);
 });
 
-test('one caller may hold 8; when 256 wait in all, who holds none gets a place and the others do not', async () => {
+test('one caller may hold 8; when 256 wait in all, a caller that holds none may still wait and the others may not', async () => {
   const value = new Value();
   const codesOf = (requests: readonly { readonly failure?: unknown }[]) =>
     requests.map(({ failure }) => codeOf(failure));

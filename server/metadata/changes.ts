@@ -3,14 +3,14 @@ import { Fault } from '../core/fault.ts';
 import { Places } from '../core/places.ts';
 import type { Answer } from './answer.ts';
 
-/** The longest wait, with whatever `timeout_sec` or without one: a client asks again, as Go's Subscribe does. */
+/** The longest wait, whatever `timeout_sec` says: a client then asks again, as Go's Subscribe does. */
 export const LONGEST_WAIT_SECONDS = 300;
 const MOST_WAITERS = 256;
 const MOST_WAITERS_OF_ONE = 8;
-// a look at a value costs microseconds and no request; what is waited for changes in minutes
+// reading a value costs microseconds and no request; values change in minutes
 const LOOK_EVERY = 1000;
 
-/** What a waiting request said. */
+/** The parameters of a waiting request. */
 export interface Wait {
   /** `last_etag`; undefined: the value as it is now. */
   readonly lastETag: string | undefined;
@@ -18,13 +18,13 @@ export interface Wait {
   readonly timeout: number;
 }
 
-/** `wait_for_change`, as Compute Engine documents it; undefined where the caller does not want to wait. */
+/** `wait_for_change`, as Compute Engine documents it; undefined if the caller does not want to wait. */
 export function parseWait(query: URLSearchParams): Wait | undefined {
   if (!isTrue(query.get('wait_for_change'))) return undefined;
   const seconds = query.get('timeout_sec') ?? String(LONGEST_WAIT_SECONDS);
   if (!/^[0-9]{1,9}$/.test(seconds)) {
     throw new Fault('parameter-invalid', 'timeout_sec must be a whole number of seconds', {
-      remedy: 'Send timeout_sec as digits alone.',
+      remedy: 'Send timeout_sec as digits only.',
     });
   }
   return {
@@ -37,7 +37,7 @@ export function isTrue(parameter: string | null): boolean {
   return parameter !== null && /^(?:true|1)$/i.test(parameter);
 }
 
-/** Requests that wait for a value to change: bounded in time and in number, in all and for one caller. */
+/** Requests that wait for a value to change: bounded in time and in number, in total and for each caller. */
 export class Changes {
   readonly #places = new Places(MOST_WAITERS_OF_ONE, MOST_WAITERS);
   readonly #effects: Pick<Effects, 'now' | 'sleep'>;
@@ -48,15 +48,15 @@ export class Changes {
     this.#draining = draining;
   }
 
-  /** How many requests wait. */
+  /** The number of waiting requests. */
   get waiting(): number {
     return this.#places.taken;
   }
 
   /**
-   * What `look` gives once it differs from what the caller has; what it gives now when the time is over, the
-   * server drains or `gone` says that the caller has gone. `holder` is the caller: whoever has no request that
-   * waits may always have one. Throws `caller-busy` if too many wait already.
+   * What `look` returns once it differs from what the caller has, or, if the time is up, the server drains or `gone`
+   * is aborted because the caller has left, what it returned last. `holder` is the caller: one without a waiting
+   * request may always have one. Throws `caller-busy` if too many are waiting.
    */
   async wait(holder: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
     let answer = await look();
@@ -83,8 +83,8 @@ export class Changes {
   #enter(holder: string): () => void {
     const leave = this.#places.take(holder);
     if (leave !== undefined) return leave;
-    throw new Fault('caller-busy', 'too many requests wait for a change', {
-      remedy: 'Wait with fewer requests at once.',
+    throw new Fault('caller-busy', 'too many requests are waiting for a change', {
+      remedy: 'Use fewer wait_for_change requests at once.',
     });
   }
 }

@@ -57,7 +57,7 @@ describe('the account', () => {
     }
   });
 
-  test('annotated with what is no email is refused, and says whose annotation it is', async () => {
+  test('annotated with something other than an email is refused, naming the ServiceAccount', async () => {
     const metadata = new FakeMetadata();
     metadata.annotations = annotated('not an email');
     const [status, body] = await metadata.text(`${SA}default/email`);
@@ -141,7 +141,7 @@ async function logged(labels: Record<string, string>, clusterLocation = ''): Pro
 }
 
 describe('the location of the cluster', () => {
-  test('that nobody has named is warned of once, with what to set', async () => {
+  test('that nobody has set is warned of once, with a remedy', async () => {
     expect(await logged({})).toEqual([
       {
         location: 'unknown-location',
@@ -151,7 +151,7 @@ describe('the location of the cluster', () => {
     ]);
   });
 
-  test('that clients take for neither a region nor a zone is warned of', async () => {
+  test('that clients treat as neither a region nor a zone is warned of', async () => {
     const message = 'the location of the cluster is neither a region nor a zone';
     expect(await logged({ [ZONE]: 'nova' })).toMatchObject([{ location: 'nova', message }]);
     expect(await logged({ [ZONE]: 'europe-west1-b' }, 'attic')).toMatchObject([
@@ -159,12 +159,12 @@ describe('the location of the cluster', () => {
     ]);
   });
 
-  test('that is a zone or a region is no reason for a word', async () => {
+  test('that is a zone or a region is not warned of', async () => {
     expect(await logged({ [ZONE]: 'eu-west-1a' })).toEqual([]);
     expect(await logged({}, 'europe-west1')).toEqual([]);
   });
 
-  test('is no longer waited for once the server ends', async () => {
+  test('is no longer waited for once the server shuts down', async () => {
     const ending = new AbortController();
     const options = {
       settings: { clusterLocation: '' },

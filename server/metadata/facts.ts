@@ -6,7 +6,7 @@ import { principalOf, type WorkloadIdentityProvider } from '../google/workload-i
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log } from '../telemetry/log.ts';
 
-/** What the settings say of the instance that the metadata describes. */
+/** The settings of the instance that the metadata describes. */
 export interface InstanceSettings {
   readonly nodeName: string;
   readonly projectID: string;
@@ -17,7 +17,7 @@ export interface InstanceSettings {
   readonly clusterLocation: string;
 }
 
-/** The instance that the metadata describes: the Node, and the cluster it is in. */
+/** The instance that the metadata describes: the Node and its cluster. */
 export interface Instance {
   readonly settings: InstanceSettings;
   /** Throws `stores-not-in-sync` while the Node is not known. */
@@ -28,19 +28,19 @@ function sha256(value: string): Buffer {
   return createHash('sha256').update(value).digest();
 }
 
-/** A number for the Node's UID: the same for its life, and below 2^53 so that every JSON parser reads it exactly. */
+/** A number derived from the Node's UID: constant for its life, and below 2^53 so that every JSON parser reads it exactly. */
 export function instanceID({ node }: Instance): number {
   return Number(sha256(node().uid).readBigUInt64BE() >> 11n);
 }
 
 /**
- * What is served if neither the settings nor the Node's labels name a location. Clients take a name with one hyphen
- * for a region and one with two for a zone, and fail on any other, so a guess has to have one of these forms; this
- * one names no place, so that nothing is stored or billed in a region that nobody chose.
+ * The location if neither the settings nor the Node's labels name one. Clients treat a name with one hyphen as a region
+ * and one with two as a zone, and fail on any other, so a placeholder needs one of these forms; this one names no
+ * place, so that nothing is stored or billed in a region that nobody chose.
  */
 export const UNKNOWN_LOCATION = 'unknown-location';
 
-/** What the location is found by. */
+/** What determines the location. */
 interface Located {
   readonly settings: Pick<InstanceSettings, 'clusterLocation'>;
   node(): Pick<Node, 'labels'>;
@@ -50,7 +50,7 @@ interface Located {
 export function clusterLocation({ settings, node }: Located): string {
   if (settings.clusterLocation !== '') return settings.clusterLocation;
   const { 'topology.kubernetes.io/zone': zone, 'topology.kubernetes.io/region': region } = node().labels;
-  // a label may be there and empty
+  // a label may be empty
   return zone || region || UNKNOWN_LOCATION;
 }
 
@@ -64,14 +64,14 @@ export function zone(instance: Instance): string {
   return `projects/${instance.settings.workloadIdentityProvider.projectNumber}/zones/${clusterLocation(instance)}`;
 }
 
-/** GKE's form, 64 hexadecimal digits; from what tells clusters apart that needs no permission to read. */
+/** GKE's format, 64 hexadecimal digits; derived from what distinguishes clusters and needs no permission to read. */
 export function clusterUID({ settings }: Instance): string {
   return sha256(`${settings.workloadIdentityProvider.name}\n${settings.clusterName}`).toString('hex');
 }
 
-/** The one account a caller has beside `default`. */
+/** The one account a caller has besides `default`. */
 export interface Account {
-  /** Of its directory: the Google account's email, or the workload identity pool as GKE names it. */
+  /** The name of its directory: the Google account's email, or the workload identity pool as GKE names it. */
   readonly name: string;
   /** The same, or the caller's own principal if the ServiceAccount's annotation asks for that. */
   readonly email: string;
@@ -106,7 +106,7 @@ export async function warnOfLocation(options: LocationWarningOptions, signal: Ab
   const { settings, effects, log } = options;
   let node = options.node();
   while (node === undefined) {
-    // rejects only because the server ends
+    // rejects only because the server is shutting down
     const ended = await effects.sleep(1000, signal).then(
       () => false,
       () => true,

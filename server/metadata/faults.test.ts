@@ -44,7 +44,7 @@ const STATUS: Readonly<Record<FaultCode, number>> = {
 // every key of the Record is a code
 const CODES = Object.keys(STATUS) as FaultCode[];
 
-test.each(CODES)('%s: its status, Retry-After where it is transient, and no inside message', (code) => {
+test.each(CODES)('%s: its status, Retry-After if it is transient, and no internal message', (code) => {
   const { status, body, headers, contentType } = answerToFailure(fault(code), CALLER);
   expect(status).toBe(STATUS[code]);
   expect(headers?.['Retry-After'] !== undefined).toBe(status === 503);
@@ -53,12 +53,12 @@ test.each(CODES)('%s: its status, Retry-After where it is transient, and no insi
   if (code !== 'parameter-invalid') expect(body).not.toContain('an inside message');
 });
 
-test('a caller over its rate is told when it may ask again', () => {
+test('a caller over its rate gets a Retry-After', () => {
   const { status, headers } = answerToFailure(new Throttled('too fast', 12), CALLER);
   expect([status, headers?.['Retry-After']]).toEqual([503, '12']);
 });
 
-test('what is no Fault is a fixed text', () => {
+test('an error that is not a Fault is a fixed text', () => {
   for (const error of [new Error('/var/run/secrets'), 'text', undefined]) {
     expect(answerToFailure(error, CALLER)).toEqual({
       status: 500,
@@ -122,7 +122,7 @@ Please add the iam.gke.io/gcp-service-account=[GSA_NAME]@[PROJECT_ID] annotation
 Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity`);
 });
 
-test('what the caller itself has sent wrongly, it is told', () => {
+test("the caller's own mistakes are reported to it", () => {
   const invalid = new Fault('parameter-invalid', 'timeout_sec must be digits', { remedy: '' });
   expect(answerToFailure(invalid, CALLER).body).toBe('timeout_sec must be digits\n');
 });

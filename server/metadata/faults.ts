@@ -9,7 +9,7 @@ import { HOST_NAMES } from './request-target.ts';
 interface FaultRow {
   readonly status: number;
   readonly text: string | ((fault: Fault, caller: Caller | undefined) => string);
-  /** Seconds; only where asking again may help. */
+  /** Seconds; only if a retry may help. */
   readonly retryAfter?: number | ((fault: Fault) => number);
 }
 
@@ -17,7 +17,7 @@ const INTERNAL_ERROR = 'Internal Server Error\n';
 const KUBERNETES_TRY_AGAIN =
   'The Kubernetes API server, or a webhook that it asks, does not answer; try again.\n';
 
-/** `IAM returned 403 Forbidden: …`, as GKE words it. */
+/** `IAM returned 403 Forbidden: …`, in GKE's words. */
 function refusal(
   service: 'IAM' | 'STS',
   fault: Fault,
@@ -31,9 +31,9 @@ function refusal(
 }
 
 /**
- * Status and text of every fault: transient ones are 503 with Retry-After, permanent ones 4xx. What stands
- * between a ServiceAccount without a usable annotation and an identity token is 404, never 400, 403 or 500:
- * gcloud crashes on those, even for `print-access-token`.
+ * Status and text of every fault: transient ones are 503 with Retry-After, permanent ones 4xx. An identity token for a
+ * ServiceAccount without a usable annotation is 404, never 400, 403 or 500: gcloud crashes on those, even for
+ * `print-access-token`.
  */
 const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
   // never reaches a request
@@ -58,7 +58,7 @@ const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
     text: 'Too many requests at once from this Pod; try again.\n',
   },
   // 503 rather than 429: every client that retries anything retries 503, while Java's, Go's before compute/metadata 0.9
-  // and others take a 429 for final
+  // and others treat a 429 as final
   'caller-throttled': {
     status: 503,
     retryAfter: (fault) => (fault instanceof Throttled ? fault.retryAfterSeconds : 1),

@@ -13,7 +13,7 @@ const SA = '/computeMetadata/v1/instance/service-accounts/';
 const TOKEN = `${SA}default/token`;
 
 describe('the access token', () => {
-  test.each([true, false])('has what is left of it; cached: %p', async (warm) => {
+  test.each([true, false])('has its remaining life; cached: %p', async (warm) => {
     const metadata = new FakeMetadata();
     metadata.warm = warm;
     metadata.time = NOW + 100_500;
@@ -27,7 +27,7 @@ describe('the access token', () => {
     expect(metadata.scopesAsked).toEqual(warm ? [] : ['']);
   });
 
-  test('is of the scopes asked for, commas or repeated parameters alike', async () => {
+  test('is for the requested scopes, whether in commas or repeated parameters', async () => {
     const metadata = new FakeMetadata();
     for (const query of ['?scopes=a,b', '?scopes=a&scopes=b', '?scopes=https%3A%2F%2Fa,b&recursive=true']) {
       expect((await metadata.get(TOKEN + query)).status).toBe(200);
@@ -35,7 +35,7 @@ describe('the access token', () => {
     expect(metadata.scopesAsked).toEqual(['a,b', 'a,b', 'https://a,b']);
   });
 
-  test('that has ended already is 503, never expires_in 0', async () => {
+  test('that has already expired is 503, never expires_in 0', async () => {
     const metadata = new FakeMetadata();
     metadata.time = metadata.token.expiresAt - 999;
     expect((await metadata.get(TOKEN)).status).toBe(503);
@@ -75,7 +75,7 @@ describe('the identity token', () => {
     ]);
   });
 
-  test('needs an annotation: 404 with whose it is', async () => {
+  test('needs an annotation: 404 that names the ServiceAccount', async () => {
     const metadata = new FakeMetadata();
     metadata.annotations = annotated();
     const [status, body] = await metadata.text(
@@ -89,7 +89,7 @@ describe('the identity token', () => {
 });
 
 describe('wait_for_change', () => {
-  test('is answered once the token is another, with its ETag', async () => {
+  test('returns once the token changes, with its ETag', async () => {
     const metadata = new FakeMetadata();
     const before = (await metadata.get(TOKEN)).headers.get('etag');
     let slept = 0;
@@ -110,7 +110,7 @@ describe('wait_for_change', () => {
     expect(await response.json()).toMatchObject({ expires_in: 3540 });
   });
 
-  test('is not for strangers, not even on what is the same for all', async () => {
+  test('is only for known callers, even for values that are the same for all', async () => {
     const metadata = new FakeMetadata();
     metadata.peer = '::ffff:10.9.9.9';
     let slept = 0;
@@ -122,7 +122,7 @@ describe('wait_for_change', () => {
     expect((await metadata.get('/computeMetadata/v1/instance/zone')).status).toBe(200);
   });
 
-  test('is for the Node itself though it has no ServiceAccount', async () => {
+  test('is for the Node itself even if it has no ServiceAccount', async () => {
     const metadata = new FakeMetadata();
     metadata.callerFailure = fault('node-without-service-account');
     const path = '/computeMetadata/v1/instance/zone?wait_for_change=true&timeout_sec=60';
@@ -137,9 +137,9 @@ describe('wait_for_change', () => {
   });
 });
 
-test('an unexpected failure has one line in 30 seconds, however often it is caused', async () => {
+test('an unexpected failure is logged once in 30 seconds, however often it occurs', async () => {
   const metadata = new FakeMetadata();
-  metadata.callerFailure = new TypeError('a mistake of ours');
+  metadata.callerFailure = new TypeError('a bug');
   const app = metadata.app();
   const request = () =>
     new Request(`http://metadata.google.internal${TOKEN}`, { headers: { 'Metadata-Flavor': 'Google' } });

@@ -26,20 +26,20 @@ import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
 /** A request of the metadata API, without the server that carries it. */
 interface MetadataRequest {
   readonly method: string;
-  /** As it stands in the URL: percent-encoded. */
+  /** As in the URL: percent-encoded. */
   readonly path: string;
   readonly query: string;
-  /** Whether it says `Metadata-Flavor: Google`. */
+  /** Whether it has the header `Metadata-Flavor: Google`. */
   readonly flavored: boolean;
-  /** Whether it has an X-Forwarded-For. */
+  /** Whether it has the header X-Forwarded-For. */
   readonly forwarded: boolean;
   /** The value of its header `Metadata`, which Azure's clients send; null without one. */
   readonly metadata: string | null;
   /** Its Host, if that is the name of another server. */
   readonly foreignHost: string | undefined;
-  /** The socket's peer; undefined where it has gone. */
+  /** The socket's peer; undefined if it has disconnected. */
   readonly peer: string | undefined;
-  /** Lifts the server's idle timeout off this request, and says when its client has gone. */
+  /** Lifts the server's idle timeout from this request; returns a signal that is aborted when its client leaves. */
   hold(): AbortSignal;
 }
 
@@ -53,20 +53,20 @@ export interface MetadataDependencies {
   node(): Node | undefined;
   readonly log: Log;
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
-  /** Aborted when the server begins to end. */
+  /** Aborted when the server begins to shut down. */
   readonly draining: AbortSignal;
 }
 
-/** An answer, and what the metrics and the log say of it. */
+/** An answer, and what the metrics and the log record about it. */
 export interface Outcome {
   readonly answer: Answer;
-  /** The template of the path; undefined where the tree has no such path. */
+  /** The template of the path; undefined if the tree has no such path. */
   readonly template: string | undefined;
-  /** Why it is a refusal. */
+  /** The cause of a refusal. */
   readonly failure?: unknown;
 }
 
-/** Who waits from the Node's own addresses, where the Node has no ServiceAccount. */
+/** Whoever waits from the Node's own addresses, if the Node has no ServiceAccount. */
 const OWN_NODE = 'own node';
 
 const NOT_FOUND: Answer = { status: 404, contentType: 'application/text', body: 'Not Found\n' };
@@ -141,11 +141,11 @@ export class MetadataApi {
     if (request.foreignHost !== undefined) {
       const host = printable(request.foreignHost, 100);
       throw new Fault('host-foreign', `refused a request for the Host '${host}'`, {
-        remedy: `Ask for ${HOST_NAMES.join(', ')} or an IP address.`,
+        remedy: `Use ${HOST_NAMES.join(', ')} or an IP address.`,
       });
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;
-    // only `/` answers without: Go's platform probe sends no such header
+    // only `/` responds without it: Go's platform probe does not send the header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
     if (found === undefined) return answerOutsideTree(request, path);
     const look = () => this.#look(found, query, identify);
@@ -153,7 +153,7 @@ export class MetadataApi {
     return wait === undefined ? look() : this.#wait(request, wait, identify, look);
   }
 
-  /** Waits in the name of the caller, also for what is the same for all: places are not for whoever is no caller. */
+  /** Waits in the name of the caller, even for values that are the same for all: only callers may wait. */
   async #wait(
     request: MetadataRequest,
     wait: Wait,
@@ -170,7 +170,7 @@ export class MetadataApi {
     return this.#changes.wait(holder, wait, request.hold(), look);
   }
 
-  /** The value as it is now. */
+  /** The current value. */
   async #look(
     { row, account: asked }: Found,
     query: URLSearchParams,
@@ -202,7 +202,7 @@ export class MetadataApi {
   async #identify(peer: string | undefined): Promise<Caller> {
     const { callers } = this.#dependencies;
     if (peer !== undefined) return callers.identify(peer);
-    throw new Fault('caller-unknown', 'the connection of the request has gone', { remedy: 'Ask again.' });
+    throw new Fault('caller-unknown', 'the client has disconnected', { remedy: 'Retry.' });
   }
 
   async #accessToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
@@ -213,8 +213,8 @@ export class MetadataApi {
     if (answer !== undefined) {
       return { status: 200, contentType: 'application/json', body: answer.body, etag: answer.etag };
     }
-    throw new Fault('google-unavailable', 'the access token that Google gave has ended already', {
-      remedy: "Check this Node's clock against the time of day.",
+    throw new Fault('google-unavailable', 'the access token from Google has already expired', {
+      remedy: "Check this Node's clock.",
     });
   }
 
@@ -227,7 +227,7 @@ export class MetadataApi {
   }
 }
 
-/** What is below `/computeMetadata/v1/` at most: `/` answers without the flavor header, so it only lists. */
+/** Only from `/computeMetadata/v1/` down: `/` responds without the flavor header, so it only lists. */
 function isRecursive(row: Row, query: URLSearchParams): boolean {
   return row.kind === 'directory' && row.path.startsWith(V1) && isTrue(query.get('recursive'));
 }
@@ -238,8 +238,8 @@ function altOf(query: URLSearchParams): Alt {
 }
 
 /**
- * A directory asked for without its slash is redirected to it; the path is sent back as it came, encoded.
- * AWS's SDKs need no answer of their own: 405 to their PUT and 404 to what follows make them go on at once.
+ * A request for a directory without its slash is redirected to it; the path is returned as received, encoded.
+ * AWS's SDKs need no special response: after 405 to their PUT and 404 to the next request they move on at once.
  */
 function answerOutsideTree(request: MetadataRequest, path: string | undefined): Answer {
   if (path === undefined) return NOT_FOUND;
@@ -255,5 +255,5 @@ function answerOutsideTree(request: MetadataRequest, path: string | undefined): 
 
 function requireNode(node: Node | undefined): Node {
   if (node !== undefined) return node;
-  throw new Fault('stores-not-in-sync', 'the Node is not known yet', { remedy: 'Ask again in a moment.' });
+  throw new Fault('stores-not-in-sync', 'the Node is not known yet', { remedy: 'Retry in a moment.' });
 }

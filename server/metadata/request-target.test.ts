@@ -17,7 +17,7 @@ test.each([
   expect(targetOf(url)).toEqual({ path, query });
 });
 
-test('a path is decoded once, and not at all where an escape is malformed', () => {
+test('a path is decoded once, and not at all if an escape is malformed', () => {
   expect(['/a', '/a%40b', '/a%2540b', '/%', '/%zz', '/%c0%ae'].map(decodePath)).toEqual([
     '/a',
     '/a@b',

@@ -7,16 +7,16 @@ export const HOST_NAMES: readonly string[] = [
   'localhost',
 ];
 
-/** What a request is for, as it stands in its URL. */
+/** What a request is for, as in its URL. */
 interface Target {
   readonly path: string;
-  /** Without its question mark; empty where there is none. */
+  /** Without its question mark; empty if there is none. */
   readonly query: string;
 }
 
 /**
  * The path and query of a request's URL, split by hand: Bun gives a bare path to a client of HTTP/1.0 that sends
- * no Host, and `host:port` for CONNECT, on both of which `new URL` throws. The path is empty where there is none.
+ * no Host, and `host:port` for CONNECT, on both of which `new URL` throws. The path is empty if there is none.
  */
 export function targetOf(url: string): Target {
   const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
@@ -27,13 +27,13 @@ export function targetOf(url: string): Target {
     : { path: url.slice(start, mark), query: url.slice(mark + 1) };
 }
 
-/** The path without its percent-encoding, once; undefined where an escape is malformed. */
+/** The path, percent-decoded once; undefined if an escape is malformed. */
 export function decodePath(path: string): string | undefined {
   if (!path.includes('%')) return path;
   try {
     return decodeURIComponent(path);
   } catch {
-    // a URIError says nothing but that
+    // a URIError says nothing more
     return undefined;
   }
 }

@@ -54,7 +54,7 @@ describe('who may ask', () => {
     },
   );
 
-  test('an address that has gone, or is nobody, gets no token', async () => {
+  test('an unknown address, or one that has disconnected, gets no token', async () => {
     const metadata = new FakeMetadata();
     for (const peer of [undefined, '10.9.9.9']) {
       metadata.peer = peer;
@@ -94,7 +94,7 @@ test.each([
   '/0.1/meta-data/',
   `/${'a/'.repeat(3000)}`,
   '/favicon.ico',
-])('%s is nothing', async (path) => {
+])('%s is not found', async (path) => {
   const metadata = new FakeMetadata();
   const response = await metadata.get(path);
   expect([response.status, await response.text()]).toEqual([404, 'Not Found\n']);
@@ -102,7 +102,7 @@ test.each([
   expect(metadata.logged).toEqual([]);
 });
 
-test('a mistake of ours is 500 with a fixed text, and logged with what it was', async () => {
+test('a bug is 500 with a fixed text, and is logged with its error', async () => {
   const metadata = new FakeMetadata();
   const error = new Error('the inside of it');
   metadata.callerFailure = error;
@@ -115,7 +115,7 @@ test('a mistake of ours is 500 with a fixed text, and logged with what it was', 
   ]);
 });
 
-test('even a mistake before the API is 500 with a fixed text and the flavor', async () => {
+test('even a bug before the API is 500 with a fixed text and the flavor', async () => {
   const app = new FakeMetadata().app(
     {},
     {
@@ -134,8 +134,8 @@ test('even a mistake before the API is 500 with a fixed text and the flavor', as
   }
 });
 
-describe('what is told of requests', () => {
-  test('at debug: a line a request, without tokens, queries or more than some of a path', async () => {
+describe('what is reported about requests', () => {
+  test('at debug: one line for each request, without tokens or queries, and with paths cut short', async () => {
     const metadata = new FakeMetadata();
     const app = metadata.app({ logLevel: 'debug' });
     const ask = (path: string) => app.handle(new Request(`http://metadata${path}`, { headers: FLAVOR }));
@@ -170,7 +170,7 @@ describe('what is told of requests', () => {
     expect(metadata.logged).toEqual([]);
   });
 
-  test('in metrics: nothing that a caller has made up', async () => {
+  test('in metrics: nothing that a caller can make up', async () => {
     const metadata = new FakeMetadata();
     for (const path of ['/made-up', `${V1}made-up`, `${SA}made-up@x.iam.gserviceaccount.com/token`]) {
       await metadata.get(`${path}?made-up=1`);

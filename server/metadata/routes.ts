@@ -12,23 +12,23 @@ import { HOST_NAMES, targetOf } from './request-target.ts';
 import { TokenAnswers, tokenFastPath } from './token-fast-path.ts';
 import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';
 
-/** The server that carries the routes; null where they are called without one. */
+/** The server of the routes; null if they are called without one. */
 export type Carrier = Server<unknown> | null;
 
 export interface MetadataRoutesDependencies extends MetadataDependencies {
   readonly metrics: Pick<Metrics, 'route'>;
-  /** Which instance of this project it is, for another one that is started on this Node. */
+  /** Names this instance to another one that is started on the same Node. */
   readonly instance: string;
-  /** The address of a request's peer, as the socket spells it; undefined once it has gone. */
+  /** The address of a request's peer, as the socket spells it; undefined once it has disconnected. */
   peerOf(request: Request, server: Carrier): string | undefined;
 }
 
-/** The peer address that the kernel knows: what no header can change. */
+/** The peer address that the kernel knows, which no header can change. */
 export function socketPeer(request: Request, server: Carrier): string | undefined {
   return server?.requestIP(request)?.address;
 }
 
-// all paths outside the tree, so that a caller cannot make up a label
+// all paths outside the tree, so that a caller cannot create labels
 const UNKNOWN_ROUTE = 'unknown';
 const LONGEST_LOGGED_PATH = 256;
 
@@ -42,7 +42,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   const { settings, metrics, log, effects, draining } = dependencies;
   const logged = settings.logLevel === 'debug';
   // Bun's own route for what nearly every request asks: Elysia's handler around it costs 6 % of the CPU.
-  // A request that is to be logged goes the general way, where that is done.
+  // A request that is to be logged takes the general path, which logs it.
   const hotRoutes = { [DEFAULT_TOKEN_PATH]: { GET: (request: Request) => hot(request) ?? answer(request) } };
   const app = new Elysia({ strictPath: true, serve: { routes: logged ? {} : hotRoutes } });
   const tokenAnswers = new TokenAnswers(settings.cacheMaxTokenDurationSeconds, effects.now);
@@ -71,7 +71,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
         return request.signal;
       },
     });
-    // or the connection, once kept, would never end of itself
+    // or a connection that is kept alive would never time out
     if (held) app.server?.timeout(request, IDLE_TIMEOUT);
     const route = outcome.template ?? UNKNOWN_ROUTE;
     const seconds = (effects.now() - start) / 1000;
@@ -90,14 +90,14 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     peerOf,
   });
 
-  // before the routes: a hook covers only those that follow it. What throws past `api` is a mistake of ours.
+  // before the routes: a hook covers only those that follow it. What throws past `api` is a bug.
   const unexpected = new RepeatLimit(log, effects.now);
   app.onError(({ error }) => {
     unexpected.error('', { error }, 'unexpected failure');
     return toResponse(answerToFailure(error, undefined), true);
   });
-  // Values have routes of their own, which Bun finds faster; directories would have theirs without the slash at
-  // the end, as Elysia hands them to Bun.
+  // Values have routes of their own, which Bun finds faster; directories do not, as Elysia passes their routes to Bun
+  // without the trailing slash.
   for (const path of VALUE_PATHS) app.get(path, ({ request }) => answer(request));
   app.get(INSTANCE_PATH, () => new Response(`${dependencies.instance}\n`));
   app.all('/*', ({ request }) => answer(request));
@@ -106,11 +106,11 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
 
 function toResponse(answer: Answer, closing: boolean): Response {
   const headers = closing ? { ...headersOf(answer), Connection: 'close' } : headersOf(answer);
-  // Bun adds Content-Length, and leaves out the body of an answer to HEAD
+  // Bun adds Content-Length, and omits the body for HEAD
   return new Response(answer.body, { status: answer.status, headers });
 }
 
-/** What the log says of an outcome: never the body, which may be a token. */
+/** What the log records about an outcome: never the body, which may be a token. */
 function spoken({ answer, failure }: Outcome): object {
   const { status } = answer;
   if (failure === undefined) return { status };

@@ -19,7 +19,7 @@ test('expires_in is the whole seconds left now, however often it is asked', () =
   expect(expiresIn()).toBe(1);
 });
 
-test('it is at most the longest duration configured', () => {
+test('it is at most the longest configured duration', () => {
   expect(new TokenAnswers(600, () => 0).of(token('ya29.a', 3_600_000))?.body).toBe(
     '{"access_token":"ya29.a","expires_in":600,"token_type":"Bearer"}',
   );

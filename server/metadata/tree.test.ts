@@ -62,7 +62,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   [`${V1}universe/universe_domain`]: { text: 'googleapis.com', json: 'googleapis.com' },
 };
 
-test('the expectations here name each path of the tree', () => {
+test('this file has an expectation for each path of the tree', () => {
   expect(TREE.map(({ path }) => path).sort()).toEqual(Object.keys(EXPECTED).sort());
 });
 
@@ -85,7 +85,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
     expect((await metadata.get(path + query)).headers.get('etag')).toBe(response.headers.get('etag'));
   });
 
-  test('as JSON where it has that form', async () => {
+  test('as JSON if it has that form', async () => {
     const response = await new FakeMetadata().get(`${path}?alt=json&audience=a`);
     if (json === undefined) expect(await response.text()).toBe(text);
     else
@@ -95,7 +95,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
       ]);
   });
 
-  test('a directory without its slash is a redirect that keeps the query; a value with one is nothing', async () => {
+  test('a directory without its slash is a redirect that keeps the query; a value with one is not found', async () => {
     if (path === '/') return;
     const metadata = new FakeMetadata();
     if (row.kind !== 'directory')
@@ -108,7 +108,7 @@ describe.each(TREE.map((row) => [row.path, row] as const))('%s', (template, row)
     ]).toEqual([301, `${path}?recursive=true&alt=json`, 'Google']);
   });
 
-  test('what a directory lists is there', async () => {
+  test('everything a directory lists exists', async () => {
     if (row.kind !== 'directory') return;
     const metadata = new FakeMetadata();
     for (const name of text.trimEnd().split('\n')) {
@@ -153,7 +153,7 @@ const INSTANCE_JSON = {
 };
 
 describe('recursion', () => {
-  test('is one JSON object: camel case but for attributes and accounts, numbers as numbers, no tokens', async () => {
+  test('is one JSON object: camel case except attributes and accounts, numbers as numbers, no tokens', async () => {
     const response = await new FakeMetadata().get(`${V1}?recursive=true`);
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(await response.json()).toEqual({
@@ -173,7 +173,7 @@ describe('recursion', () => {
     expect(await (await new FakeMetadata().get(`${V1}${path}?recursive=TRUE`)).json()).toEqual(expected);
   });
 
-  test('as text is a line a value', async () => {
+  test('as text is one line for each value', async () => {
     expect(
       await new FakeMetadata().text(`${V1}instance/service-accounts/default/?recursive=true&alt=text`),
     ).toEqual([200, `aliases/0 default\nemail ${EMAIL}\nscopes/0 ${SCOPES[0]}\nscopes/1 ${SCOPES[1]}\n`]);
@@ -186,7 +186,7 @@ describe('recursion', () => {
     ]);
   });
 
-  test('that fails for good is 500 with its text, that fails for a moment 503', async () => {
+  test('that fails permanently is 500 with its text, that fails transiently 503', async () => {
     const metadata = new FakeMetadata();
     metadata.callerFailure = fault('node-without-service-account');
     expect(await metadata.text(`${V1}?recursive=true`)).toEqual([500, 'Could not recursively fetch uri\n']);

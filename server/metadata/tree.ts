@@ -2,13 +2,13 @@ import type { Caller } from '../caller/caller.ts';
 import { DEFAULT_SCOPES } from '../google/tokens.ts';
 import { type Account, clusterLocation, clusterUID, type Instance, instanceID, zone } from './facts.ts';
 
-/** Text, a number, or a list: one item a line in text, an array in JSON. */
+/** Text, a number, or a list: in text one item on each line, in JSON an array. */
 export type Value = string | number | readonly string[];
 
-/** One path, with all there is to say about it; a path that ends in a slash is a directory. */
+/** One path with all its facts; a path that ends in a slash is a directory. */
 export type Row = { readonly path: string; readonly unlisted?: true } & (
   | {
-      readonly kind: 'directory' /** Keys in JSON as they stand, not in camel case. */;
+      readonly kind: 'directory' /** Keys in JSON are verbatim, not in camel case. */;
       readonly verbatim?: true;
     }
   | { readonly kind: 'of-instance'; value(instance: Instance): Value }
@@ -22,18 +22,18 @@ export const V1 = '/computeMetadata/v1/';
 const INSTANCE = `${V1}instance/`;
 const ATTRIBUTES = `${INSTANCE}attributes/`;
 const ACCOUNTS = `${INSTANCE}service-accounts/`;
-/** Stands for `default` and for the name of the caller's account; only its own has a path. */
+/** Matches `default` and the name of the caller's account; other accounts have no paths. */
 export const ANY_ACCOUNT = ':account';
 const ACCOUNT = `${ACCOUNTS}${ANY_ACCOUNT}/`;
 const PRINCIPAL = 'principal://';
 
-/** Whom the server takes the caller for; GKE has no such path. */
+/** The UID of the Pod that the server identified as the caller; GKE has no such path. */
 const POD_UID_PATH = `${INSTANCE}pod-uid`;
 
-/** The path that nearly every request is for. */
+/** The path of nearly every request. */
 export const DEFAULT_TOKEN_PATH = `${ACCOUNTS}default/token`;
 
-/** Everything the metadata API has, in the order it is listed in. */
+/** All paths of the metadata API, in the order of listings. */
 export const TREE: readonly Row[] = [
   { path: '/', kind: 'directory' },
   { path: '/computeMetadata/', kind: 'directory' },
@@ -73,7 +73,7 @@ export const TREE: readonly Row[] = [
     kind: 'of-instance',
     value: ({ settings }) => settings.universeDomain,
   },
-  // how Go's oauth2 spells it
+  // Go's oauth2 spells it this way
   {
     path: `${V1}universe/universe_domain`,
     kind: 'of-instance',
@@ -96,19 +96,19 @@ function parentOf(path: string): string | undefined {
   return path === '/' ? undefined : path.slice(0, path.lastIndexOf('/', path.length - 2) + 1);
 }
 
-/** The row of a path, and the account that stood in it. */
+/** The row of a path, and the account named in it. */
 export interface Found {
   readonly row: Row;
   readonly account?: string;
 }
 
-/** What the tree has at `path` (decoded, no query); undefined where it has nothing. */
+/** The row at `path` (decoded, no query); undefined if there is none. */
 export function find(path: string): Found | undefined {
   if (!path.startsWith(ACCOUNTS) || path.length === ACCOUNTS.length) {
     const row = ROWS.get(path);
     return row && { row };
   }
-  // a principal, which an account may have as its email, has slashes in it: what follows the last one is the row
+  // a principal, which may be an account's email, contains slashes: the row follows the last one
   const end = path.startsWith(PRINCIPAL, ACCOUNTS.length)
     ? path.lastIndexOf('/')
     : path.indexOf('/', ACCOUNTS.length);
@@ -117,14 +117,14 @@ export function find(path: string): Found | undefined {
   return row && { row, account: path.slice(ACCOUNTS.length, end) };
 }
 
-/** Whether an answer about this row, or about what is below it, needs to know who is asking. */
+/** Whether an answer about this row, or about the rows below it, depends on the caller. */
 export function isOfCaller(row: Row, recursive: boolean): boolean {
   return (
     row.kind === 'of-caller' || row.path.startsWith(ACCOUNTS) || (recursive && ACCOUNTS.startsWith(row.path))
   );
 }
 
-/** What a directory lists: names (a directory's without its slash) and rows; `account` is the caller's own. */
+/** The entries of a directory: names (without the slash of a directory) and rows; `account` is the caller's own. */
 export function entriesOf(
   directory: Directory,
   account: string | undefined,

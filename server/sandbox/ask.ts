@@ -8,8 +8,8 @@ export interface Answer {
 }
 
 /**
- * GETs `path` of the metadata server on 127.0.0.1 as the one who has `address`: on loopback, the address that
- * a connection comes from can be chosen, which `fetch` has no way to do.
+ * GETs `path` from the metadata server on 127.0.0.1 with `address` as the source: on loopback, a client may choose
+ * the address that it connects from, which `fetch` cannot do.
  */
 export function ask(address: string, port: number, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {

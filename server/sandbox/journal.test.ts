@@ -24,7 +24,7 @@ test('keeps the latest 10,000 and the total of all', () => {
   expect([journal.calls.length, journal.calls[0]?.name, journal.total]).toEqual([10_000, '1', 10_001]);
 });
 
-test('waitFor resolves once so many match, by their arrival or by their answer', async () => {
+test('waitFor resolves once enough calls match, by their arrival or by their response', async () => {
   const journal = new Journal<NamedCall>();
   const first = journal.record(call('a'));
   const waiting = journal.waitFor(({ status }) => status === 200, 2);

@@ -1,20 +1,20 @@
-/** What every entry has: when the call came in, and its HTTP status once it has one. */
+/** What every entry has: when the call arrived, and its HTTP status once it has one. */
 export interface Call {
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** Undefined while unanswered, and for good where the connection was reset. */
+  /** Undefined until the response, and forever if the connection was reset. */
   status: number | undefined;
 }
 
 const KEPT = 10_000;
 
-/** The calls a stand-in has had, in order: the latest 10,000 of them, and how many there were in all. */
+/** The calls to a stand-in, in order: the latest 10,000, and the total number. */
 export class Journal<C extends Call> {
   readonly #calls: C[] = [];
   #total = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Adds a call as it arrives; what becomes known of it later is written into the same object. */
+  /** Adds a call as it arrives; what becomes known later is written into the same object. */
   record(call: C): C {
     this.#calls.push(call);
     if (this.#calls.length > KEPT) this.#calls.shift();
@@ -32,7 +32,7 @@ export class Journal<C extends Call> {
     return this.#calls;
   }
 
-  /** Every call since the start or the last {@link clear}, also those no longer kept. */
+  /** The number of calls since the start or the last {@link clear}, those no longer kept included. */
   get total(): number {
     return this.#total;
   }
@@ -41,7 +41,7 @@ export class Journal<C extends Call> {
     return this.#calls.filter(matches).length;
   }
 
-  /** Resolves with the first `atLeast` calls that match, as soon as there are so many. */
+  /** Resolves with the first `atLeast` calls that match, as soon as there are that many. */
   async waitFor(matches: (call: C) => boolean, atLeast = 1): Promise<readonly C[]> {
     while (true) {
       const found = this.#calls.filter(matches);

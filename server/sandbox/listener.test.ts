@@ -20,7 +20,7 @@ async function listen(handle: Handle) {
   return Object.assign(listener, { [Symbol.asyncDispose]: () => listener.stop() });
 }
 
-test('hands method, path, headers and body in, and status, headers and body out', async () => {
+test('passes method, path, headers and body in, and status, headers and body out', async () => {
   await using listener = await listen(async (request) => {
     const { pathname, search } = new URL(request.url);
     const seen = [request.method, pathname, search, request.headers.get('x-a'), await request.text()];
@@ -63,7 +63,7 @@ test('a client that leaves aborts the request and cancels the stream', async () 
   expect(leaving.signal.aborted).toBe(true);
 });
 
-test('a reset is a cut connection, not an answer', async () => {
+test('a reset is a cut connection, not a response', async () => {
   await using listener = await listen(async () => RESET);
   expect(await outcome(fetch(listener.url))).toBe('cut');
 });
@@ -74,7 +74,7 @@ test('a body longer than 64 KiB is refused', async () => {
   expect([(await post(64 * 1024)).status, (await post(64 * 1024 + 1)).status]).toEqual([200, 413]);
 });
 
-test('a mistake of the handler is told', async () => {
+test('a bug of the handler is reported', async () => {
   await using listener = await listen(() => Promise.reject(new Error('mistaken')));
   const response = await fetch(listener.url);
   expect([response.status, await response.text()]).toEqual([500, 'The stand-in failed: Error: mistaken\n']);
@@ -108,11 +108,11 @@ const refusal = (status: number) => new Response(null, { status });
 const noSleep = () => Promise.reject(new Error('not to be called'));
 const request = (signal = new AbortController().signal) => new Request('http://stand-in.example', { signal });
 
-test('lets everything through until it is turned', async () => {
+test('lets everything through until it is set', async () => {
   expect(await new FaultSwitch().intercept(request(), noSleep, refusal)).toBeUndefined();
 });
 
-test('answers with the status so many times', async () => {
+test('responds with the status that many times', async () => {
   const fault = new FaultSwitch();
   fault.failWith(503, 2);
   const answers = [];
@@ -132,7 +132,7 @@ test('resets until it is healed', async () => {
   expect(await fault.intercept(request(), noSleep, refusal)).toBeUndefined();
 });
 
-test('what hangs goes on when healed, and is given up when the client leaves', async () => {
+test('what hangs continues when healed, and is abandoned when the client leaves', async () => {
   const fault = new FaultSwitch();
   fault.failWith('hang');
   const leaving = new AbortController();
@@ -144,7 +144,7 @@ test('what hangs goes on when healed, and is given up when the client leaves', a
   expect(await stayed).toBeUndefined();
 });
 
-test('delays by the sleep it is given, before it fails too', async () => {
+test('delays by the sleep it is given, before failures too', async () => {
   const fault = new FaultSwitch();
   fault.delayMilliseconds = 250;
   fault.failWith(500);

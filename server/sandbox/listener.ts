@@ -1,27 +1,27 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Sleep } from '../core/effects.ts';
 
-/** The connection is cut instead of answered. */
+/** The connection is cut instead of getting a response. */
 export const RESET = Symbol('reset');
 
 interface ListenerOptions {
   readonly hostname: string;
-  /** 0: one the system picks at the first start, and kept from then on. */
+  /** 0: one that the system picks on the first start, kept from then on. */
   readonly port: number;
   /**
-   * `request.signal` is aborted when the client leaves. A body is sent as a stream where `transfer-encoding` says
-   * chunked, and whole otherwise; one that fails cuts the connection.
+   * `request.signal` is aborted when the client leaves. A body is sent as a stream if `transfer-encoding` is
+   * chunked, and whole otherwise; a body that fails cuts the connection.
    */
   readonly handle: (request: Request) => Promise<Response | typeof RESET>;
 }
 
-// the longest body a client of the stand-ins has reason to send is an STS form with its token
+// the longest body that clients of the stand-ins send is an STS form with its token
 const MAX_BODY_BYTES = 64 * 1024;
 
 /**
- * An HTTP listener that can go away and come back on its own port, as a server that restarts does.
- * It is node:http's because Bun.serve holds the headers of a stream back until its first byte, and a watch
- * with nothing to tell must be seen to have begun.
+ * An HTTP listener that can stop and start again on its own port, like a server that restarts.
+ * It uses node:http because Bun.serve holds back the headers of a stream until its first byte, and a client must see
+ * that a watch without events has begun.
  */
 export class Listener {
   readonly #options: ListenerOptions;
@@ -33,7 +33,7 @@ export class Listener {
     this.#port = options.port;
   }
 
-  /** Without a trailing slash; known from the first start on, and still while stopped. */
+  /** Without a trailing slash; known from the first start on, even while stopped. */
   get url(): string {
     if (this.#port === 0) throw new Error('The stand-in has no address before its first start()');
     return `http://${this.#options.hostname}:${this.#port}`;
@@ -69,7 +69,7 @@ export class Listener {
       if (response === RESET) outgoing.destroy();
       else await send(response, outgoing, left.signal);
     } catch {
-      // the client left in the middle of its body, or a stream was dropped in the middle of ours
+      // the client left while sending its body, or the stream of the response was dropped
       outgoing.destroy();
     }
   }
@@ -80,13 +80,13 @@ export class Listener {
     try {
       return await this.#options.handle(toRequest(this.url, incoming, body, left));
     } catch (error) {
-      // a mistake of the stand-in itself: who runs the test or the demo wants to know
+      // a bug of the stand-in itself: whoever runs the test or the demo wants to know
       return new Response(`The stand-in failed: ${error}\n`, { status: 500 });
     }
   }
 }
 
-/** Undefined where it is longer than a client has reason to send. */
+/** Undefined if it is longer than any client sends. */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -121,7 +121,7 @@ async function send(response: Response, outgoing: ServerResponse, left: AbortSig
   outgoing.writeHead(response.status, headers);
   outgoing.flushHeaders();
   const reader = response.body.getReader();
-  // a stream that has failed cannot be cancelled any more
+  // a stream that has failed can no longer be cancelled
   left.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
   while (true) {
     const { done, value } = await reader.read();
@@ -131,31 +131,31 @@ async function send(response: Response, outgoing: ServerResponse, left: AbortSig
   outgoing.end();
 }
 
-/** An HTTP status, no answer at all, or a connection that is cut before the answer. */
+/** An HTTP status, no response at all, or a connection that is cut before the response. */
 type Failure = number | 'hang' | 'reset';
 
-/** What a person or a test turns to make one part of a stand-in slow or faulty. */
+/** Makes one part of a stand-in slow or faulty, for a person or a test. */
 export class FaultSwitch {
-  /** Each call waits so long before it is looked at. */
+  /** Each call is delayed by this long. */
   delayMilliseconds = 0;
   #failure: Failure | undefined;
   #remaining = 0;
   readonly #hanging = new Set<() => void>();
 
-  /** The next `times` calls fail so; all of them by default, until {@link heal}. */
+  /** The next `times` calls fail this way; by default all of them, until {@link heal}. */
   failWith(failure: Failure, times = Number.POSITIVE_INFINITY): void {
     this.#failure = failure;
     this.#remaining = times;
   }
 
-  /** Calls succeed again; those that hang go on as if nothing had been. */
+  /** Calls succeed again; those that hang continue as if nothing had happened. */
   heal(): void {
     this.#failure = undefined;
     this.#remaining = 0;
     for (const release of [...this.#hanging]) release();
   }
 
-  /** The answer that the switch stands for, or undefined where the call is to be served. */
+  /** The failure to respond with, or undefined if the call is to be served. */
   async intercept(
     request: Request,
     sleep: Sleep,

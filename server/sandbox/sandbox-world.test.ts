@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import { startSandboxWorld } from './sandbox-world.ts';
 
-test('the ecosystem’s own client reads the kubeconfig and finds the Node’s Pods', async () => {
+test('the official client reads the kubeconfig and finds the Node’s Pods', async () => {
   await using world = await startSandboxWorld();
   const config = new KubeConfig();
   config.loadFromString(world.kubeconfig);

@@ -6,12 +6,12 @@ import { node, pod, serviceAccount } from './kubernetes/objects.ts';
 import { StandInGoogle } from './stand-in-google.ts';
 import { StandInKubernetes } from './stand-in-kubernetes.ts';
 
-/** Somebody in the sandbox who asks for tokens. */
+/** A client in the sandbox that asks for tokens. */
 export interface Inhabitant {
   readonly name: 'annotated' | 'direct' | 'denied' | 'node';
-  /** What to expect of it, for a person. */
+  /** What a person can expect of it. */
   readonly story: string;
-  /** Connect from it to be this one: `curl --interface ADDRESS`. */
+  /** Connect from it to be this client: `curl --interface ADDRESS`. */
   readonly address: string;
   readonly namespace: string;
   readonly serviceAccountName: string;
@@ -45,7 +45,7 @@ const INHABITANTS: readonly Inhabitant[] = [
   },
   {
     name: 'denied',
-    story: 'a Pod whose ServiceAccount is annotated with a Google account that nobody has let it use',
+    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may not use',
     address: '127.0.0.13',
     namespace: 'default',
     serviceAccountName: 'denied',
@@ -53,7 +53,7 @@ const INHABITANTS: readonly Inhabitant[] = [
   },
   {
     name: 'node',
-    story: "a host-network Pod, or any program of the Node: the Node's ServiceAccount",
+    story: "a host-network Pod, or any process of the Node: the Node's ServiceAccount",
     address: '127.0.0.1',
     namespace: 'kube-system',
     serviceAccountName: 'node',
@@ -61,7 +61,7 @@ const INHABITANTS: readonly Inhabitant[] = [
   },
 ];
 
-/** A cluster of one Node, and the Google that trusts it: what the demo shows and whole-program tests run against. */
+/** A cluster of one Node and a Google that trusts it, for the demo and for tests of whole programs. */
 export interface SandboxWorld extends AsyncDisposable {
   readonly kubernetes: StandInKubernetes;
   readonly google: StandInGoogle;
@@ -73,7 +73,7 @@ export interface SandboxWorld extends AsyncDisposable {
   readonly kubeconfig: string;
 }
 
-/** Starts both stand-ins on ports of their own and fills them; disposing of it stops them. */
+/** Starts both stand-ins on ports of their own and fills them. Disposing of the world stops them. */
 export async function startSandboxWorld(effects?: Pick<Effects, 'now' | 'sleep'>): Promise<SandboxWorld> {
   const options = effects === undefined ? {} : { effects };
   const kubernetes = await new StandInKubernetes(options).start();
@@ -140,7 +140,7 @@ function settle(kubernetes: StandInKubernetes, google: StandInGoogle): void {
   );
 }
 
-/** JSON is YAML; clients of the ecosystem take plain http only where told not to verify TLS. */
+/** JSON is YAML; client libraries accept plain http only if told not to verify TLS. */
 function kubeconfig(server: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
@@ -152,7 +152,7 @@ function kubeconfig(server: string): string {
   });
 }
 
-/** The settings of `serve` on the Node of this world: the defaults, but for `overrides`, and any free ports. */
+/** The settings of `serve` on the Node of this world: the defaults, except for `overrides`, and any free ports. */
 export function sandboxSettings(
   { nodeName, projectID, provider, google }: SandboxWorld,
   overrides: Partial<ServeSettings> = {},

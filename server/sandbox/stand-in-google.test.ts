@@ -75,7 +75,7 @@ function generate(google: StandInGoogle, token: string, method: string, body: un
   });
 }
 
-test('from a cluster’s token to an account’s, and what tokeninfo and the journal tell of it', async () => {
+test('from a cluster’s token to an account’s, and what tokeninfo and the journal report', async () => {
   await using world = await both();
   const { kubernetes, google } = world;
   const federated = await field(await exchange(google, await kubernetesToken(kubernetes)), 'access_token');
@@ -122,7 +122,7 @@ test('from a cluster’s token to an account’s, and what tokeninfo and the jou
   expect([federated, access, id].filter((token) => journal.includes(token))).toEqual([]);
 });
 
-test('tokeninfo knows no token that was not issued', async () => {
+test('tokeninfo knows only tokens that were issued', async () => {
   await using google = await new StandInGoogle().start();
   const response = await fetch(`${google.url}/oauth2/v3/tokeninfo?access_token=ya29.c.made-up`);
   expect([response.status, await response.json()]).toEqual([
@@ -131,7 +131,7 @@ test('tokeninfo knows no token that was not issued', async () => {
   ]);
 });
 
-test('an unauthenticated call, no JSON, and another path are refused in Google’s form and told', async () => {
+test('an unauthenticated call, a body that is not JSON, and another path are refused in Google’s form and recorded', async () => {
   await using world = await both();
   const { google, kubernetes } = world;
   const refused = await generate(google, 'made-up', 'generateAccessToken', {});
@@ -155,7 +155,7 @@ test('an unauthenticated call, no JSON, and another path are refused in Google�
   ]);
 });
 
-test('each service fails for itself, in its own form', async () => {
+test('each service fails on its own, in its own form', async () => {
   await using google = await new StandInGoogle().start();
   google.faults.sts.failWith(503);
   const sts = await exchange(google, 'any');
@@ -180,7 +180,7 @@ test('is slow by the sleep it is given', async () => {
   expect(slept).toEqual([100]);
 });
 
-test('gone and back: the same port, keys and tokens', async () => {
+test('stopped and started again: the same port, keys and tokens', async () => {
   await using world = await both();
   const { google, kubernetes } = world;
   const { url, jwks } = google;

@@ -7,24 +7,24 @@ import { type ProviderOptions, SecurityTokenService } from './google/security-to
 import { type Call, Journal } from './journal.ts';
 import { FaultSwitch, Listener, RESET } from './listener.ts';
 
-/** A request to the stand-in Google; never a token's value. */
+/** A request to the stand-in Google, without token values. */
 export interface GoogleCall extends Call {
-  /** `other`: a path that the stand-in has not. */
+  /** `other`: a path that the stand-in does not have. */
   readonly method: 'token' | Method | 'other';
-  /** Of IAM calls: the account whose token is asked for. */
+  /** Of IAM calls: the account whose token is requested. */
   readonly account: string | undefined;
-  /** Who asked, as IAM policies name it; undefined while not authenticated. */
+  /** Who asked, as named in IAM policies; undefined until authenticated. */
   principal: string | undefined;
   scopes: readonly string[] | undefined;
-  /** Of an exchange: the provider; of an ID token: who it is for. */
+  /** Of an exchange: the provider; of an ID token: its audience. */
   audience: string | undefined;
-  /** Of IAM calls: the project they are counted against, if they name one. */
+  /** Of IAM calls: the project whose quota is charged, if they name one. */
   readonly quotaProject: string | undefined;
 }
 
 interface StandInGoogleOptions {
   readonly hostname?: string;
-  /** By default one that the system picks at the first start. */
+  /** By default one that the system picks on the first start. */
   readonly port?: number;
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;
 }
@@ -35,8 +35,8 @@ const GENERATE =
 type Handled = Response | typeof RESET;
 
 /**
- * As much of Google as a metadata server and its clients meet: the token exchange (sts.googleapis.com), tokens of
- * service accounts (iamcredentials.googleapis.com), and tokeninfo and certs to look at what was issued.
+ * The parts of Google that a metadata server and its clients use: the token exchange (sts.googleapis.com), tokens of
+ * service accounts (iamcredentials.googleapis.com), and tokeninfo and certs to inspect issued tokens.
  */
 export class StandInGoogle {
   readonly journal = new Journal<GoogleCall>();
@@ -60,7 +60,7 @@ export class StandInGoogle {
     });
   }
 
-  /** Also after {@link stop}: the same address, keys and tokens. Resolves with itself. */
+  /** May follow {@link stop}, with the same address, keys and tokens. Resolves with itself. */
   async start(): Promise<this> {
     this.#iam ??= await IamCredentials.create(this.#tokens, this.serviceAccounts, this.#effects.now);
     await this.#listener.start();
@@ -91,12 +91,12 @@ export class StandInGoogle {
     return this.#iam;
   }
 
-  /** Trusts a cluster: its issuer and its keys. */
+  /** Trusts a cluster, by its issuer and keys. */
   addProvider(options: ProviderOptions): void {
     this.sts.addProvider(options);
   }
 
-  /** What an access token is, as `tokeninfo` tells it; undefined where it is none, or has expired. */
+  /** What `tokeninfo` reports about an access token; undefined if it is unknown or has expired. */
   describe(accessToken: string): AccessToken | undefined {
     return this.#tokens.find(accessToken);
   }
@@ -104,7 +104,7 @@ export class StandInGoogle {
   async #handle(request: Request): Promise<Handled> {
     const url = new URL(request.url);
     if (request.method === 'POST' && url.pathname === '/v1/token') return this.#exchange(request);
-    // of an email's characters only this one is ever encoded
+    // the only character of an email that is ever encoded
     const { account, method } = GENERATE.exec(url.pathname.replace('%40', '@'))?.groups ?? {};
     if (request.method === 'POST' && account !== undefined && method !== undefined) {
       return this.#generate(request, account, method === 'generateIdToken' ? method : 'generateAccessToken');
@@ -205,11 +205,11 @@ export class StandInGoogle {
 }
 
 function stsFailure(status: number): Response {
-  return oauthError('temporarily_unavailable', 'The stand-in was told to fail.', status).response;
+  return oauthError('temporarily_unavailable', 'The stand-in is set to fail.', status).response;
 }
 
 function iamFailure(status: number): Response {
-  return apiError(status, 'The stand-in was told to fail.').response;
+  return apiError(status, 'The stand-in is set to fail.').response;
 }
 
 function parseBody(body: string): GenerateBody {

@@ -17,7 +17,7 @@ async function json(response: Response): Promise<Body> {
 
 const ON_NODE = 'fieldSelector=spec.nodeName%3Dnode-a';
 
-test('lists what a field selector and a namespace leave, with the version of the list', async () => {
+test('lists what a field selector and a namespace match, with the version of the list', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   kubernetes.put(pod({ name: 'here', nodeName: 'node-a' }));
   kubernetes.put(pod({ name: 'there', nodeName: 'node-b' }));
@@ -50,7 +50,7 @@ test.each([
   ['/api/v1/pods?fieldSelector=spec.nodename%3Da', 400, 'field label not supported: spec.nodename'],
   ['/api/v1/nodes?fieldSelector=spec.nodeName%3Da', 400, 'field label not supported: spec.nodeName'],
   ['/api/v1/pods?fieldSelector=nonsense', 400, "invalid selector: 'nonsense'; can't understand 'nonsense'"],
-  ['/api/v1/pods?labelSelector=a%3Db', 400, 'the stand-in has no label selectors'],
+  ['/api/v1/pods?labelSelector=a%3Db', 400, 'the stand-in does not support label selectors'],
   ['/api/v1/namespaces/default/serviceaccounts/none', 404, 'serviceaccounts "none" not found'],
   ['/api/v1/nodes/none', 404, 'nodes "none" not found'],
   ['/api/v1/secrets', 404, 'the server could not find the requested resource'],
@@ -66,7 +66,7 @@ test.each([
   expect(await response.json()).toMatchObject({ kind: 'Status', status: 'Failure', code, message });
 });
 
-test('requires its bearer token where it has one', async () => {
+test('requires its bearer token if it has one', async () => {
   await using kubernetes = await new StandInKubernetes({ bearerToken: 'right' }).start();
   const statusWith = async (headers: Record<string, string>) =>
     (await fetch(`${kubernetes.url}/api/v1/pods`, { headers })).status;
@@ -77,7 +77,7 @@ test('requires its bearer token where it has one', async () => {
   ]).toEqual([401, 401, 200]);
 });
 
-test('each resource fails for itself', async () => {
+test('each resource fails on its own', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   kubernetes.put(node({ name: 'node-a' }));
   kubernetes.faults.pods.failWith(503);
@@ -86,7 +86,7 @@ test('each resource fails for itself', async () => {
   expect((await fetch(`${kubernetes.url}/api/v1/nodes/node-a`)).status).toBe(200);
 });
 
-test('the journal tells verb, resource, names, selector and status', async () => {
+test('the journal records verb, resource, names, selector and status', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   await fetch(`${kubernetes.url}/api/v1/pods?${ON_NODE}`);
   await fetch(`${kubernetes.url}/api/v1/nodes?watch=true&resourceVersion=0`);
@@ -100,7 +100,7 @@ test('the journal tells verb, resource, names, selector and status', async () =>
   ]);
 });
 
-test('the ecosystem’s own client understands it', async () => {
+test('the official client understands it', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   kubernetes.put(serviceAccount({ name: 'default' }));
   const stored = kubernetes.put(pod({ name: 'a', ips: ['10.0.0.1', 'fd00::1'] }));

@@ -16,19 +16,19 @@ import { Watches } from './kubernetes/watches.ts';
 import { FaultSwitch, Listener, RESET } from './listener.ts';
 
 interface StandInKubernetesOptions {
-  /** `iss` of the tokens; by default what kubeadm sets. */
+  /** `iss` of the tokens; by default kubeadm's. */
   readonly issuer?: string;
-  /** Required of every request where set; 401 otherwise. */
+  /** If set, requests without it get 401. */
   readonly bearerToken?: string;
   readonly hostname?: string;
-  /** By default one that the system picks at the first start. */
+  /** By default one that the system picks on the first start. */
   readonly port?: number;
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;
 }
 
 /**
- * As much of a Kubernetes API server as a Node's metadata server meets: list, watch and get of Pods, Nodes and
- * ServiceAccounts, tokens with the real checks, OpenID discovery. It can be slow, faulty, and gone and back.
+ * The parts of a Kubernetes API server that a metadata server uses: list, watch and get of Pods, Nodes and
+ * ServiceAccounts, tokens with the real checks, OpenID discovery. It can be slow, faulty, or stop and come back.
  */
 export class StandInKubernetes {
   readonly journal = new Journal<KubernetesCall>();
@@ -59,14 +59,14 @@ export class StandInKubernetes {
     });
   }
 
-  /** Also after {@link stop}: the same address, key and objects. Resolves with itself. */
+  /** May follow {@link stop}, with the same address, key and objects. Resolves with itself. */
   async start(): Promise<this> {
     this.#tokens ??= await TokenIssuer.create(this.issuer);
     await this.#listener.start();
     return this;
   }
 
-  /** As when the API server dies: the port is closed and every connection is cut. */
+  /** Like an API server that dies: closes the port and cuts every connection. */
   async stop(): Promise<void> {
     await this.#listener.stop();
     this.#watches.drop();
@@ -87,22 +87,22 @@ export class StandInKubernetes {
     return this.#issuer.jwks;
   }
 
-  /** Publishes one more key, which signs nothing yet: how a rotation begins. Returns its `kid`. */
+  /** Publishes another key that signs nothing yet, as a rotation begins. Returns its `kid`. */
   addKey(): Promise<string> {
     return this.#issuer.addKey();
   }
 
-  /** Watches that are open now. */
+  /** The number of open watches. */
   get openWatches(): number {
     return this.#watches.size;
   }
 
-  /** Resolves once the number of open watches is as asked: clients leave and come in their own time. */
+  /** Resolves once `satisfied` accepts the number of open watches: clients come and go in their own time. */
   async untilWatches(satisfied: (open: number) => boolean): Promise<void> {
     await this.#watches.until(satisfied);
   }
 
-  /** `--service-account-max-token-expiration` in seconds: tokens asked for longer are shortened to it. */
+  /** `--service-account-max-token-expiration` in seconds: longer requests are shortened to it. */
   limitTokenExpiration(seconds: number): void {
     this.#issuer.maxExpirationSeconds = seconds;
   }
@@ -112,7 +112,7 @@ export class StandInKubernetes {
     return this.#store.put(object);
   }
 
-  /** False where there is no such object. */
+  /** False if there is no such object. */
   delete(object: KubernetesObject): boolean {
     return this.#store.delete(object);
   }
@@ -121,12 +121,12 @@ export class StandInKubernetes {
     return this.#store.get(kind, namespace, name);
   }
 
-  /** A bookmark to every watch that allows them, as once a minute. */
+  /** Sends a bookmark to every watch that allows them, as an API server does once a minute. */
   sendBookmarks(): void {
     this.#watches.sendBookmarks();
   }
 
-  /** Ends every watch in order, each with a last bookmark where it allows them. */
+  /** Ends every watch in an orderly way, with a last bookmark if it allows them. */
   endWatches(): void {
     this.#watches.end();
   }
@@ -137,8 +137,8 @@ export class StandInKubernetes {
   }
 
   /**
-   * Forgets the history. Whoever watches from before gets 410: as an ERROR event, as the watch cache answers,
-   * or as an HTTP status. Watches that are open go on.
+   * Forgets the history. A watch from an earlier version gets 410: as an ERROR event, like the watch cache's,
+   * or as an HTTP status. Open watches continue.
    */
   compact(expiredAs: 'event' | 'status' = 'event'): void {
     this.#watches.expiredAs = expiredAs;
@@ -174,7 +174,7 @@ export class StandInKubernetes {
 }
 
 function failure(code: number): Response {
-  return statusResponse(status(code, 'the stand-in was told to fail'));
+  return statusResponse(status(code, 'the stand-in is set to fail'));
 }
 
 function describe(request: Request, route: Route | undefined, at: number): KubernetesCall {

@@ -19,7 +19,7 @@ export interface TourOptions {
   readonly print: (line: string) => void;
 }
 
-/** Asks as everybody in the sandbox, and tells what happened: claims, never tokens. */
+/** Asks as every client in the sandbox and prints what happened: claims, never tokens. */
 export async function tour(options: TourOptions): Promise<void> {
   const { world, print } = options;
   print(`Project   ${world.projectID}`);
@@ -32,7 +32,7 @@ export async function tour(options: TourOptions): Promise<void> {
   }
 }
 
-/** The command that asks as `inhabitant` what the tour asked. */
+/** The curl command that asks what the tour asked as `inhabitant`. */
 export function curlLine(inhabitant: Inhabitant, serverPort: number): string {
   return `curl --interface ${inhabitant.address} -H 'Metadata-Flavor: Google' http://127.0.0.1:${serverPort}${TOKEN}`;
 }
@@ -67,14 +67,14 @@ async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void
   field('took', `${milliseconds(cold)} the first time, ${milliseconds(median(cached))} cached`);
 }
 
-/** What the server did to get there, as Kubernetes and Google saw it. */
+/** The server's calls, as Kubernetes and Google saw them. */
 function steps(world: SandboxWorld): string[] {
   const kubernetes = world.kubernetes.journal.calls.map((call) => ({
     at: call.at,
     text: kubernetesStep(call),
   }));
   const google = world.google.journal.calls.map((call) => ({ at: call.at, text: googleStep(call) }));
-  // the stable sort keeps Kubernetes first where both fell in one millisecond, as it was
+  // the sort is stable: Kubernetes, which is called first, stays first within one millisecond
   return [...kubernetes, ...google]
     .sort((a, b) => a.at - b.at)
     .flatMap(({ text }) => (text === undefined ? [] : [text]));
@@ -93,7 +93,7 @@ function kubernetesStep(call: KubernetesCall): string | undefined {
 }
 
 function googleStep({ method, principal, account, status }: GoogleCall): string {
-  const who = principal?.replace(/^principal:.*\/subject\//, '') ?? 'somebody unknown';
+  const who = principal?.replace(/^principal:.*\/subject\//, '') ?? 'an unknown principal';
   if (method === 'token') return `Google STS   exchanges that for a federated token of ${who}: ${status}`;
   return `Google IAM   ${method} of ${account}: ${status}`;
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where certificates cannot be made, tests that need some say so by their name. */
+/** If certificates cannot be made, the tests that need some say so in their names. */
 export const OPENSSL_MISSING = Bun.which('openssl') === null;
 
 interface Pem {
@@ -10,7 +10,7 @@ interface Pem {
   readonly key: string;
 }
 
-/** A certificate for localhost, signed by itself. */
+/** A self-signed certificate for localhost. */
 export async function selfSigned(commonName: string): Promise<Pem> {
   const folder = await mkdtemp(join(tmpdir(), 'certificate-'));
   const [crt, key] = [join(folder, 'crt'), join(folder, 'key')];

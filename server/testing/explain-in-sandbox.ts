@@ -13,7 +13,7 @@ import type { PodObject } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, sandboxSettings } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 
-/** What `explain` says in a sandbox world, where the server of its Node is as ready as `healthPort` says. */
+/** What `explain` reports in a sandbox world whose server is as ready as `healthPort` says. */
 export function explainIn(
   world: SandboxWorld,
   healthPort: number,

@@ -12,11 +12,11 @@ interface FakeCall {
   readonly for: string;
 }
 
-/** The API server's TokenRequest and Google's three calls for tests: they record, and fail as they are told. */
+/** A fake of the API server's TokenRequest and of Google's three calls: records them, and fails on demand. */
 export class FakeGoogle {
   readonly calls: FakeCall[] = [];
   readonly tokenRequests: TokenRequest[] = [];
-  /** Looked at before each call: what it returns is Google's answer, what it throws is that none came. */
+  /** Called before each call: what it returns is Google's response; if it throws, there is none. */
   refuse: (call: FakeCall) => Response | undefined = () => undefined;
   /** Each call waits for it. */
   gate: Promise<void> | undefined;
@@ -24,7 +24,7 @@ export class FakeGoogle {
 
   constructor(private readonly now: Now) {}
 
-  /** Where calls went, in order, since the last look. */
+  /** Where the calls since the last time went, in order. */
   takeCalls(): string[] {
     return this.calls.splice(0).map(({ to }) => to);
   }
@@ -70,7 +70,7 @@ export class FakeGoogle {
   }
 }
 
-/** What IAM answers when it refuses. */
+/** IAM's response when it refuses. */
 export function iamRefusal(code: number, message = 'denied'): Response {
   return Response.json({ error: { code, message } }, { status: code });
 }

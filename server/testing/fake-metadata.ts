@@ -18,10 +18,10 @@ export const ACCESS_TOKEN = 'ya29.access';
 export const ID_TOKEN = 'eyJ.id.token';
 
 export function fault(code: FaultCode): Fault {
-  return new Fault(code, `an inside message of ${code}`, { remedy: 'none' });
+  return new Fault(code, `an internal message of ${code}`, { remedy: 'none' });
 }
 
-/** The metadata API over a caller and tokens that the test changes as it goes. */
+/** The metadata API with a caller and tokens that the test changes. */
 export class FakeMetadata {
   annotations = annotated(EMAIL);
   node: Node | undefined = {
@@ -38,7 +38,7 @@ export class FakeMetadata {
   /** What identifying the caller, and a token that is not cached, throws. */
   callerFailure: unknown;
   tokenFailure: unknown;
-  /** Whether caller and token are there without waiting. */
+  /** Whether the caller and the token are available without waiting. */
   warm = true;
   peer: string | undefined = PEER;
   sleep: Effects['sleep'] = async (milliseconds) => {
@@ -156,7 +156,7 @@ export class FakeMetadata {
   }
 }
 
-/** The annotations of a ServiceAccount that is to become this Google account, or none. */
+/** The annotations of a ServiceAccount that impersonates this Google account, or none. */
 export function annotated(googleAccount?: string): Record<string, string> {
   return googleAccount === undefined ? {} : { [GOOGLE_ACCOUNT_ANNOTATION]: googleAccount };
 }

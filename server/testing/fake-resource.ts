@@ -1,10 +1,10 @@
 import type { Listing, Resource, WatchEvent } from '../kubernetes/resource.ts';
 
-/** A resource for tests: they answer its lists and drive its watches by hand. */
+/** A resource whose lists and watches a test controls. */
 export class FakeResource<T> implements Resource<T> {
   lists = 0;
   readonly watches: FakeWatch<T>[] = [];
-  /** What the next list gives; a function, so that it can throw or wait. */
+  /** Returns the next list; a function, so that it can throw or wait. */
   answer: () => Listing<T> | Promise<Listing<T>> = () => ({ items: [], resourceVersion: '1' });
 
   async list(signal?: AbortSignal): Promise<Listing<T>> {
@@ -21,7 +21,7 @@ export class FakeResource<T> implements Resource<T> {
     return watch.events();
   }
 
-  /** The watch begun last. */
+  /** The latest watch. */
   get latest(): FakeWatch<T> {
     const watch = this.watches.at(-1);
     if (watch === undefined) throw new Error('no watch has begun');

@@ -5,7 +5,7 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** Time that passes only when a test says so. */
+/** A clock that a test moves. */
 export class ManualClock {
   #now: number;
   readonly #sleepers = new Set<Sleeper>();
@@ -34,12 +34,12 @@ export class ManualClock {
       );
     });
 
-  /** How many sleep now. */
+  /** The number of sleepers. */
   get sleepers(): number {
     return this.#sleepers.size;
   }
 
-  /** Lets the time pass, waking each sleeper at its moment and letting what it wakes run. */
+  /** Moves the time, waking each sleeper at its moment and letting what it wakes run. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     await settled();
@@ -55,7 +55,7 @@ export class ManualClock {
   }
 }
 
-/** Resolves when all that can go on without time, network or files has gone on. */
+/** Resolves when everything that needs neither time, network nor files has run. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -16,7 +16,7 @@ interface ErrorInfo {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A refusal that travels as an exception to the one place that answers. */
+/** A refusal, thrown to the one place that responds. */
 export class GoogleRefusal extends Error {
   constructor(
     readonly status: number,

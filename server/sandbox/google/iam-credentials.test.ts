@@ -81,7 +81,7 @@ test.each([
   });
 });
 
-test('without a binding, with another’s, or with one taken back, it is denied', async () => {
+test('without a binding, with another’s, or with a removed one, it is denied', async () => {
   const deniedAccess = denied('iam.serviceAccounts.getAccessToken');
   const access = () => iam.generateAccessToken(federated(), READER, BODY);
   expect(await thrownBy(access)).toMatchObject(deniedAccess);
@@ -101,7 +101,7 @@ test('openIdTokenCreator gives ID tokens only', async () => {
   );
 });
 
-test('the two steps: where the first hop to an ID token is denied, the account asks for its own', async () => {
+test('the two steps: if the first hop to an ID token is denied, the account asks for its own', async () => {
   accounts.workloadIdentityUserGrantsIdTokens = false;
   accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
   const deniedID = denied('iam.serviceAccounts.getOpenIdToken');
@@ -175,7 +175,7 @@ test.each([
   ['a lifetime without a unit', { ...BODY, lifetime: '3600' }],
   ['a lifetime of nothing', { ...BODY, lifetime: '0s' }],
   ['a lifetime that is a number', { ...BODY, lifetime: 3600 }],
-  ['a delegate that is no resource name', { ...BODY, delegates: [MIDDLE] }],
+  ['a delegate that is not a resource name', { ...BODY, delegates: [MIDDLE] }],
 ])('refuses %s', async (_, body) => {
   accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
   expect(await thrownBy(() => iam.generateAccessToken(federated(), READER, body))).toMatchObject({
@@ -186,7 +186,7 @@ test.each([
 test.each([
   ['no audience', {}],
   ['an empty audience', { audience: '' }],
-  ['includeEmail that is no boolean', { audience: 'a', includeEmail: 'yes' }],
+  ['includeEmail that is not a boolean', { audience: 'a', includeEmail: 'yes' }],
 ])('refuses an ID token with %s', async (_, body) => {
   accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
   expect(await thrownBy(() => iam.generateIdToken(federated(), READER, body))).toMatchObject({
@@ -236,7 +236,7 @@ test('an ID token is of Google’s shape and verifies by the served certs', asyn
   expect((await verify(false)).payload).toEqual(claims);
 });
 
-test('counts calls against a quota project only for those who may use it', async () => {
+test('charges a quota project only for those who may use it', async () => {
   accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
   const calls = [
     () => iam.generateAccessToken(federated(), READER, BODY, 'quota-project'),

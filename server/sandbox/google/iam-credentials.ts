@@ -12,7 +12,7 @@ import type {
 
 export type Method = 'generateAccessToken' | 'generateIdToken';
 
-/** The fields of both methods' bodies; each is checked where it is used. */
+/** The fields of both methods' bodies; each is checked on use. */
 export interface GenerateBody {
   readonly scope?: unknown;
   readonly lifetime?: unknown;
@@ -65,7 +65,7 @@ export class IamCredentials {
     return new IamCredentials(tokens, accounts, now, keyPair, jwks, keyID);
   }
 
-  /** The token of an `Authorization` header. Throws a 401 where it is none of this Google's, or has expired. */
+  /** The token of an `Authorization` header. Throws a 401 if this Google did not issue it, or if it has expired. */
   authenticate(authorization: string | null): AccessToken {
     const { value } = /^Bearer (?<value>.+)$/i.exec(authorization ?? '')?.groups ?? {};
     const token = value === undefined ? undefined : this.#tokens.find(value);

@@ -1,6 +1,6 @@
 import type { Now } from '../../core/effects.ts';
 
-/** Who a token speaks for, by the names that IAM policies use. */
+/** Whom a token represents, as named in IAM policies. */
 export interface Principal {
   readonly kind: 'federated' | 'service-account';
   /** `principal://…/subject/SUBJECT` or `serviceAccount:EMAIL`. */
@@ -16,11 +16,11 @@ export interface AccessToken {
   readonly expiresAt: number;
 }
 
-// Google's are about so long, and a server that caches them has to hold as much
+// about the length of Google's, so that a server that caches them holds as much
 const RANDOM_BYTES = 760;
 const KEPT = 10_000;
 
-/** The access tokens handed out, the latest 10,000: they are opaque, so only their issuer knows what they are. */
+/** The latest 10,000 access tokens issued: they are opaque, so only their issuer knows what they represent. */
 export class AccessTokens {
   readonly #issued = new Map<string, AccessToken>();
   readonly #now: Now;
@@ -31,7 +31,7 @@ export class AccessTokens {
 
   issue(token: AccessToken): string {
     for (const [value, { expiresAt }] of this.#issued) {
-      // insertion order is nearly the order of expiry: what is old goes first
+      // insertion order is nearly the order of expiry: the oldest go first
       if (this.#issued.size < KEPT && expiresAt > this.#now()) break;
       this.#issued.delete(value);
     }
@@ -41,7 +41,7 @@ export class AccessTokens {
     return value;
   }
 
-  /** Undefined where it was never issued, has expired or is forgotten. */
+  /** Undefined if it was never issued, has expired or is forgotten. */
   find(value: string): AccessToken | undefined {
     const token = this.#issued.get(value);
     return token !== undefined && token.expiresAt > this.#now() ? token : undefined;
@@ -62,7 +62,7 @@ type Role =
   | 'roles/iam.serviceAccountTokenCreator'
   | 'roles/iam.serviceAccountOpenIdTokenCreator';
 
-// of each role's permissions, those that concern tokens: https://cloud.google.com/iam/docs/roles-permissions/iam
+// each role's permissions that concern tokens: https://cloud.google.com/iam/docs/roles-permissions/iam
 const PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'roles/iam.workloadIdentityUser': [
     'iam.serviceAccounts.getAccessToken',
@@ -84,11 +84,11 @@ export interface ServiceAccount {
 
 /** Google service accounts and who may use them. */
 export class ServiceAccounts {
-  /** As where an organisation's own role or an older policy gives access tokens only: forces the two-step path. */
+  /** False: as with a custom role or an older policy that grants access tokens only, which forces the two-step path. */
   workloadIdentityUserGrantsIdTokens = true;
   readonly #accounts = new Map<string, { account: ServiceAccount; bindings: Map<Role, Set<string>> }>();
 
-  /** Makes the account where there is none; its unique id follows from how many there are. */
+  /** Creates the account if it does not exist; its unique ID is derived from the number of accounts. */
   add(email: string): ServiceAccount {
     const existing = this.#accounts.get(email);
     if (existing !== undefined) return existing.account;
@@ -116,7 +116,7 @@ export class ServiceAccounts {
     this.#accounts.get(email)?.bindings.get(role)?.delete(member);
   }
 
-  /** Whether any of the names a principal goes by holds the permission on the account. */
+  /** Whether any of a principal's names holds the permission on the account. */
   permits(email: string, permission: Permission, members: readonly string[]): boolean {
     const bindings = this.#accounts.get(email)?.bindings ?? [];
     for (const [role, bound] of bindings) {

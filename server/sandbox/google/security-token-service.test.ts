@@ -60,7 +60,7 @@ async function exchange(form: Record<string, string>, to = google) {
   return { status: response.status, body: (await response.json()) as Answer };
 }
 
-test('a token of the cluster becomes a federated one of its subject, of Google’s size', async () => {
+test('a token of the cluster becomes a federated one of its subject, as long as Google’s', async () => {
   const answer = await exchange({ ...FORM, subject_token: await sign(CLAIMS) });
   const issued = google.describe(answer.body.access_token);
   expect(answer).toMatchObject({
@@ -139,7 +139,7 @@ test.each([
   expect(body.error_description).toMatch(description);
 });
 
-test('refuses a token that another key has signed, one that was changed, and what is no token', async () => {
+test('refuses a token signed by another key, one that was changed, and what is not a token', async () => {
   const forged = await sign(CLAIMS, await generateKeyPair('RS256'));
   const [header, , signature] = (await sign(CLAIMS)).split('.');
   const payload = Buffer.from(JSON.stringify({ ...CLAIMS, sub: 'system:serviceaccount:ns:other' }));
@@ -168,7 +168,7 @@ test.each([
   expect(await exchange(form)).toMatchObject({ status: 400, body: { error } });
 });
 
-test('refuses a body that is no form', async () => {
+test('refuses a body that is not a form', async () => {
   const response = await fetch(`${google.url}/v1/token`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -180,7 +180,7 @@ test('refuses a body that is no form', async () => {
   ]);
 });
 
-test('fetches the keys of a cluster from its URL, and says so where it cannot', async () => {
+test('fetches the keys of a cluster from its URL, and says so if it cannot', async () => {
   await using kubernetes = await new StandInKubernetes({ issuer: ISSUER }).start();
   await using other = await new StandInGoogle().start();
   other.addProvider({ provider, issuer: ISSUER, jwks: new URL(`${kubernetes.url}/openid/v1/jwks`) });

@@ -8,7 +8,7 @@ import type { Watches } from './watches.ts';
 
 export type ResourceName = 'pods' | 'nodes' | 'serviceaccounts' | 'serviceaccounts/token' | 'openid';
 
-/** What a path of the API names. */
+/** What an API path refers to. */
 export type Route =
   | { readonly resource: 'openid'; readonly document: 'configuration' | 'jwks' }
   | {
@@ -27,7 +27,7 @@ export type Route =
 const API = '/api/v1/';
 const KINDS = { pods: 'Pod', nodes: 'Node', serviceaccounts: 'ServiceAccount' } as const;
 
-/** Undefined where the stand-in has no such path. */
+/** Undefined if the stand-in has no such path. */
 export function parseRoute(pathname: string): Route | undefined {
   if (pathname === '/.well-known/openid-configuration') {
     return { resource: 'openid', document: 'configuration' };
@@ -53,21 +53,21 @@ function parseResource(namespace: string | undefined, segments: readonly string[
     return { resource, kind: KINDS[resource], namespace, name };
   }
   if (resource !== 'pods' && resource !== 'serviceaccounts') return undefined;
-  // one object of a namespaced kind is found in its namespace only
+  // an object of a namespaced kind has a path only in its namespace
   if (name !== undefined && namespace === undefined) return undefined;
   return { resource, kind: KINDS[resource], namespace, name };
 }
 
-/** A request to the stand-in API server; never a token's value. */
+/** A request to the stand-in API server, without token values. */
 export interface KubernetesCall extends Call {
-  /** `other` where the resource is. */
+  /** `other` if the resource is `other`. */
   readonly verb: 'list' | 'watch' | 'get' | 'create' | 'other';
-  /** `other`: a path that the stand-in has not, told in `name`. */
+  /** `other`: a path that the stand-in does not have; `name` holds it. */
   readonly resource: ResourceName | 'other';
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly fieldSelector: string | undefined;
-  /** Of a watch: where it began. */
+  /** Of a watch: the version that it started from. */
   readonly resourceVersion: string | undefined;
   /** Of a token request, once its body has been read. */
   audiences: readonly string[] | undefined;
@@ -75,18 +75,18 @@ export interface KubernetesCall extends Call {
   boundObject: BoundObjectRef | undefined;
 }
 
-/** What the API server's handlers work on. */
+/** What the API server's handlers use. */
 interface ApiParts {
   readonly store: ObjectStore;
   readonly watches: Watches;
   readonly issuer: TokenIssuer;
   readonly bearerToken: string | undefined;
-  /** The base URL that discovery tells. */
+  /** The base URL in the discovery document. */
   readonly url: string;
   readonly now: Now;
 }
 
-/** Serves one request; what becomes known of it is written into `call`. Throws a {@link Refusal}. */
+/** Serves one request; what becomes known about it is written into `call`. Throws a {@link Refusal}. */
 export async function serveApi(
   parts: ApiParts,
   request: Request,
@@ -177,7 +177,8 @@ function watch(watches: Watches, route: Collection, parameters: URLSearchParams)
 }
 
 function selects({ kind, namespace }: Collection, parameters: URLSearchParams): Matches {
-  if (parameters.has('labelSelector')) throw new Refusal(status(400, 'the stand-in has no label selectors'));
+  if (parameters.has('labelSelector'))
+    throw new Refusal(status(400, 'the stand-in does not support label selectors'));
   const matches = parseFieldSelector(kind, parameters.get('fieldSelector'));
   return namespace === undefined
     ? matches

@@ -9,7 +9,7 @@ export interface Change {
   readonly current: KubernetesObject | undefined;
 }
 
-// etcd is compacted every five minutes; so many changes stand for that where nobody calls compact()
+// etcd is compacted every five minutes; this many changes have the same effect without compact()
 const HISTORY = 10_000;
 
 /** What etcd is to the API server: objects, one version number for all writes, and a history that is cut off. */
@@ -39,7 +39,7 @@ export class ObjectStore {
     return this.#insert(key, current, previous);
   }
 
-  /** False where there is no such object. */
+  /** False if there is no such object. */
   delete(object: KubernetesObject): boolean {
     const key = keyOf(object.kind, object.metadata.namespace, object.metadata.name);
     const previous = this.#objects.get(key);
@@ -104,7 +104,7 @@ function keyOf(kind: Kind, namespace: string | undefined, name: string): string 
 
 export type Matches = (object: KubernetesObject) => boolean;
 
-// of the labels the API server knows, those that a Node's server has reason to use
+// the API server's field labels that a Node's server uses
 const FIELDS = new Map<string, (object: KubernetesObject) => string>([
   ['metadata.name', (object) => object.metadata.name],
   ['metadata.namespace', (object) => object.metadata.namespace ?? ''],
@@ -114,8 +114,7 @@ const FIELDS = new Map<string, (object: KubernetesObject) => string>([
 const POD_FIELDS = new Set(['spec.nodeName', 'status.phase']);
 
 /**
- * `a=b,c!=d` as a predicate. Throws the API server's 400 for a field it cannot select by:
- * better refused than taken to match everything.
+ * `a=b,c!=d` as a predicate. Throws the API server's 400 for an unsupported field, rather than matching everything.
  */
 export function parseFieldSelector(kind: string, selector: string | null): Matches {
   if (selector === null || selector === '') return () => true;

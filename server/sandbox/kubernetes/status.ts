@@ -57,7 +57,7 @@ export function notFound(resource: string, name: string): Status {
   return status(404, `${resource} "${name}" not found`, { name, kind: resource });
 }
 
-/** A refusal that travels as an exception to the one place that answers. */
+/** A refusal, thrown to the one place that responds. */
 export class Refusal extends Error {
   constructor(readonly status: Status) {
     super(status.message);

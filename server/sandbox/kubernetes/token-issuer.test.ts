@@ -86,7 +86,7 @@ test('a token bound to a Node names the Node and no Pod', async () => {
   });
 });
 
-test('what is not asked for is an hour, for the API server itself, bound to nothing', async () => {
+test('by default a token lives an hour, is for the API server itself and bound to nothing', async () => {
   await using kubernetes = await cluster();
   const { body } = await ask(kubernetes, 'robot', {});
   const { payload } = await claims(kubernetes, body.status.token);
@@ -102,7 +102,7 @@ test('the Pod’s Node that is gone is named without a UID', async () => {
   });
 });
 
-test('a wish longer than the API server allows is shortened', async () => {
+test('a lifetime longer than the API server allows is shortened', async () => {
   await using kubernetes = await cluster();
   kubernetes.limitTokenExpiration(900);
   const { status, body } = await ask(kubernetes, 'robot', { expirationSeconds: 7200 });
@@ -169,7 +169,7 @@ const REFUSED: readonly [string, string, unknown, number, string, string][] = [
     'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 4294967297: ' +
       'may not specify a duration larger than 2^32 seconds',
   ],
-  ['no JSON', 'robot', '{', 400, 'BadRequest', expect.stringContaining('the body is no JSON')],
+  ['no JSON', 'robot', '{', 400, 'BadRequest', expect.stringContaining('the body is not JSON')],
   [
     'audiences of another form',
     'robot',
@@ -184,7 +184,7 @@ const REFUSED: readonly [string, string, unknown, number, string, string][] = [
     { expirationSeconds: 600.5 },
     400,
     'BadRequest',
-    expect.stringContaining('whole'),
+    expect.stringContaining('integer'),
   ],
 ];
 
@@ -196,7 +196,7 @@ test.each(REFUSED)('refuses %s', async (_, account, spec, status, reason, messag
   });
 });
 
-test('the journal tells what a token was asked for, and never the token', async () => {
+test('the journal records what a token was requested for, and never the token', async () => {
   await using kubernetes = await cluster();
   const spec = { audiences: ['a'], expirationSeconds: 700, ...boundTo('Pod', 'p', 'uid-p') };
   const { body } = await ask(kubernetes, 'robot', spec);

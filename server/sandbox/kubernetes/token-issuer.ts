@@ -63,7 +63,7 @@ export class TokenIssuer {
     return this.#jwks;
   }
 
-  /** Publishes one more key, which signs nothing yet: how a rotation begins. Returns its `kid`. */
+  /** Publishes another key that signs nothing yet, as a rotation begins. Returns its `kid`. */
   async addKey(): Promise<string> {
     const { kid, jwk } = await newKey();
     this.#jwks = { keys: [...this.#jwks.keys, jwk] };
@@ -182,7 +182,7 @@ function checkUID(ref: BoundObjectRef, uid: string): void {
 // defaults.go of authentication.k8s.io
 const DEFAULT_EXPIRATION_SECONDS = 3600;
 
-/** The fields read of any object in the body; each is checked where it is used. */
+/** The fields read from any object in the body; each is checked on use. */
 interface Fields {
   readonly spec?: unknown;
   readonly audiences?: unknown;
@@ -199,10 +199,10 @@ export function parseTokenRequest(body: string): TokenRequestSpec {
   const spec = record(record(parse(body)).spec ?? {});
   const { audiences = [], expirationSeconds = DEFAULT_EXPIRATION_SECONDS, boundObjectRef } = spec;
   if (!Array.isArray(audiences) || !audiences.every((audience) => typeof audience === 'string')) {
-    throw unreadable('spec.audiences is no list of strings');
+    throw unreadable('spec.audiences is not a list of strings');
   }
   if (typeof expirationSeconds !== 'number' || !Number.isInteger(expirationSeconds)) {
-    throw unreadable('spec.expirationSeconds is no whole number');
+    throw unreadable('spec.expirationSeconds is not an integer');
   }
   return {
     audiences,
@@ -214,10 +214,11 @@ export function parseTokenRequest(body: string): TokenRequestSpec {
 function parseBoundObjectRef(ref: Fields): BoundObjectRef {
   const { kind = '', apiVersion = '', name = '', uid } = ref;
   if (typeof kind !== 'string' || typeof apiVersion !== 'string' || typeof name !== 'string') {
-    throw unreadable('spec.boundObjectRef has a field that is no string');
+    throw unreadable('spec.boundObjectRef has a field that is not a string');
   }
-  if (uid !== undefined && typeof uid !== 'string') throw unreadable('spec.boundObjectRef.uid is no string');
-  // the API server takes an empty uid as none
+  if (uid !== undefined && typeof uid !== 'string')
+    throw unreadable('spec.boundObjectRef.uid is not a string');
+  // the API server treats an empty uid as absent
   return { kind, apiVersion, name, uid: uid === '' ? undefined : uid };
 }
 
@@ -225,7 +226,7 @@ function parse(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    throw unreadable('the body is no JSON');
+    throw unreadable('the body is not JSON');
   }
 }
 
@@ -233,7 +234,7 @@ function record(value: unknown): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw unreadable('an object was expected');
   }
-  // whatever it holds is still unknown
+  // its fields are still unknown
   return value as Fields;
 }
 

@@ -56,7 +56,7 @@ const brief = (event: Event | undefined) => [event?.type, event?.object.metadata
 const bare = ({ type, object }: Event) => [type, object.metadata.name];
 const ON_NODE = 'fieldSelector=spec.nodeName%3Dnode-a';
 
-test('a watch without a version tells what there is, then what changes, by the selector', async () => {
+test('a watch without a version sends the existing objects, then the changes, by the selector', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   const first = kubernetes.put(pod({ name: 'first', nodeName: 'node-a' }));
   kubernetes.put(pod({ name: 'elsewhere', nodeName: 'node-b' }));
@@ -94,7 +94,7 @@ test('the same name with another UID is deleted, then added', async () => {
   ]);
 });
 
-test('a watch from a version tells what has happened since', async () => {
+test('a watch from a version sends what has happened since', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   const { metadata } = kubernetes.put(pod({ name: 'before' }));
   kubernetes.put(pod({ name: 'after' }));
@@ -135,7 +135,7 @@ test('a watch ends after timeoutSeconds of the clock it is given', async () => {
   expect(kubernetes.openWatches).toBe(0);
 });
 
-test('after a compaction an old version is 410: an ERROR event or a status; open watches go on', async () => {
+test('after a compaction an old version is 410: an ERROR event or a status; open watches continue', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   const version = kubernetes.put(pod({ name: 'a' })).metadata.resourceVersion;
   const path = `${kubernetes.url}/api/v1/pods?watch=1&resourceVersion=${version}`;
@@ -159,7 +159,7 @@ test('after a compaction an old version is 410: an ERROR event or a status; open
   ]);
 });
 
-test('dropped connections break watches in the middle; who leaves is forgotten', async () => {
+test('dropped connections break watches in the middle; a client that leaves is forgotten', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   const dropped = await watch(`${kubernetes.url}/api/v1/pods?watch=1`);
   kubernetes.dropConnections();
@@ -172,7 +172,7 @@ test('dropped connections break watches in the middle; who leaves is forgotten',
   expect(kubernetes.openWatches).toBe(0);
 });
 
-test('gone and back: the same port, keys, objects and versions', async () => {
+test('stopped and started again: the same port, keys, objects and versions', async () => {
   await using kubernetes = await new StandInKubernetes().start();
   const { url, jwks } = kubernetes;
   const version = kubernetes.put(pod({ name: 'a' })).metadata.resourceVersion;

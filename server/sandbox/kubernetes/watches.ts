@@ -10,7 +10,7 @@ interface WatchOptions {
   readonly onClosed: () => void;
 }
 
-/** The body of one watch: a JSON event a line, until it ends, is cut or the client leaves. */
+/** The body of one watch: one JSON event on each line, until it ends, is cut or the client leaves. */
 class WatchStream {
   readonly #options: WatchOptions;
   readonly #encoder = new TextEncoder();
@@ -33,7 +33,7 @@ class WatchStream {
     });
   }
 
-  /** The event that this change is to a watcher of this selector: entering is ADDED, leaving DELETED. */
+  /** Sends the change as the selector sees it: an object that starts to match is ADDED, one that stops is DELETED. */
   change(change: Change): void {
     const { previous, current, resourceVersion } = change;
     if (change.kind !== this.#options.kind) return;
@@ -57,13 +57,13 @@ class WatchStream {
     });
   }
 
-  /** An ERROR event and the end, as after a version that is compacted away. */
+  /** Sends an ERROR event and ends, as for a version that was compacted. */
   error(status: Status): void {
     this.#send('ERROR', status);
     this.end();
   }
 
-  /** The orderly end that a watch comes to every few minutes. */
+  /** Ends in an orderly way, as every watch does after some minutes. */
   end(): void {
     this.#controller?.close();
     this.#closed();
@@ -90,15 +90,15 @@ interface WatchRequest {
   readonly kind: Kind;
   readonly matches: Matches;
   readonly allowBookmarks: boolean;
-  /** Events after it; empty or `0`: an ADDED for all there is, then on from there. */
+  /** Events after this version; empty or `0`: an ADDED for each object, then all changes. */
   readonly resourceVersion: string;
-  /** 0: no end. The API server's own is after half an hour or more, later than a stand-in lives. */
+  /** 0: no time limit. The API server's own is half an hour or more, longer than a stand-in runs. */
   readonly timeoutSeconds: number;
 }
 
 /** The watches that are open on a store. */
 export class Watches {
-  /** How a version that is compacted away is refused: the watch cache sends an ERROR event. */
+  /** How a compacted version is refused: the watch cache sends an ERROR event. */
   expiredAs: 'event' | 'status' = 'event';
   readonly #store: ObjectStore;
   readonly #sleep: Sleep;
@@ -123,7 +123,7 @@ export class Watches {
     }
   }
 
-  /** The answer to a watch. Throws a 410 {@link Refusal} where told to refuse so. */
+  /** The response to a watch. Throws a 410 {@link Refusal} if `expiredAs` says so. */
   open(request: WatchRequest): Response {
     const closed = new AbortController();
     const watch = new WatchStream({
@@ -146,7 +146,7 @@ export class Watches {
     for (const watch of this.#open) watch.bookmark(this.#store.resourceVersion);
   }
 
-  /** An orderly end, with a last bookmark to those that allow them. */
+  /** Ends all in an orderly way, with a last bookmark to those that allow them. */
   end(): void {
     for (const watch of [...this.#open]) this.#end(watch);
   }
@@ -161,7 +161,7 @@ export class Watches {
     this.#waiting.clear();
   }
 
-  /** False where there is nothing to go on from. */
+  /** False if the version to continue from is gone. */
   #catchUp(watch: WatchStream, { kind, resourceVersion }: WatchRequest): boolean {
     if (resourceVersion === '' || resourceVersion === '0') {
       for (const object of this.#store.list(kind)) watch.added(object);
@@ -185,7 +185,7 @@ export class Watches {
     try {
       await this.#sleep(seconds * 1000, closed);
     } catch {
-      // it closed before its time
+      // it closed earlier
       return;
     }
     this.#end(watch);
