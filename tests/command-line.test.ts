@@ -74,7 +74,7 @@ test.each([
     "value 'http' from env 'SERVER_PORT' is invalid. Expected a port, 1 to 65535.",
   ],
   ['webhook', { INJECTION_MODE: 'Sidecar' }, "value 'Sidecar' from env 'INJECTION_MODE' is invalid."],
-  ['serve', {}, 'no Kubernetes cluster'],
+  ['serve', {}, 'cannot find a Kubernetes cluster'],
   ['webhook', { KUBECONFIG: '/nowhere' }, '/nowhere'],
 ])('%s with %p in its environment: the same', async (command, environment, text) => {
   const { exitCode, stderr } = await program([command, ...(REQUIRED[command] ?? [])], environment);

@@ -66,7 +66,7 @@ test('a kubeconfig that cannot be read ends serve with what to do, and no stack'
   const flags = ['--node-name=n', '--project-id=p', `--workload-identity-provider=${provider}`];
   const { exitCode, stderr } = await run('serve', ...flags, '--kubeconfig=/does/not/exist');
   expect(exitCode).toBe(2);
-  expect(stderr).toStartWith('error: the kubeconfig /does/not/exist cannot be loaded');
+  expect(stderr).toStartWith('error: cannot load the kubeconfig /does/not/exist');
   expect(stderr).not.toContain('    at ');
 });
 

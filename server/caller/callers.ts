@@ -67,13 +67,13 @@ export class NodeCallers implements Callers {
     this.#podReflector = new Reflector({
       ...shared,
       resource: client.podsOfNode(nodeName),
-      replica: this.#pods,
+      store: this.#pods,
       name: 'pods',
     });
     this.#nodeReflector = new Reflector({
       ...shared,
       resource: client.node(nodeName),
-      replica: this.#ownNode,
+      store: this.#ownNode,
       name: 'nodes',
     });
   }

@@ -1,7 +1,7 @@
 import { type IPAddress, socketSpellings } from '../kubernetes/ip-address.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { Node, ServiceAccountName } from '../kubernetes/objects.ts';
-import type { Identified, Replica } from '../kubernetes/reflector.ts';
+import type { Identified, Store } from '../kubernetes/reflector.ts';
 
 export interface OwnNodeEvents {
   /** A connection from this address is the Node's now. */
@@ -11,7 +11,7 @@ export interface OwnNodeEvents {
 }
 
 /** The Node this server runs on: its addresses, and the ServiceAccount of its host-network Pods. */
-export class OwnNode implements Replica<Node> {
+export class OwnNode implements Store<Node> {
   #node: Node | undefined;
   #addresses: ReadonlySet<string> = new Set();
 

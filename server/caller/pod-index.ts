@@ -1,6 +1,6 @@
 import { familyOf, type IPAddress, socketSpellings } from '../kubernetes/ip-address.ts';
 import type { Node, Pod } from '../kubernetes/objects.ts';
-import type { Identified, Replica } from '../kubernetes/reflector.ts';
+import type { Identified, Store } from '../kubernetes/reflector.ts';
 
 export interface PodIndexEvents {
   /** A Pod has come to own this address. */
@@ -13,7 +13,7 @@ export interface PodIndexEvents {
  * The Pods of one Node, by address. Pods on the host network and finished ones own no address; one that several
  * have belongs to the Pod started last, and goes back to the one before when that ends.
  */
-export class PodIndex implements Replica<Pod> {
+export class PodIndex implements Store<Pod> {
   readonly #pods = new Map<string, Pod>();
   /** By every spelling a socket has for the address. */
   readonly #owners = new Map<string, Pod>();

@@ -9,17 +9,17 @@ import { serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
 
 /**
  * `explain`: why a Pod of this Node gets its tokens, or does not, for a person who runs it by `kubectl exec` in the
- * server's Pod. Its settings are those of `serve`, which the environment there has. Exit code 1 where a step failed.
+ * server's Pod. Its settings are those of `serve`, from the environment there. Exit code 1 if a step failed.
  */
 export function explainCommand() {
   const command = serveCommandOf('explain')
-    .description("Tell why a Pod of this Node gets Google's tokens, or does not, step by step.")
+    .description('Explain step by step why a Pod of this Node gets Google tokens, or does not.')
     .addArgument(new Argument('<namespace/pod>', 'the Pod to explain').argParser(parsePodName))
     .addOption(new Option('--json', 'print JSON').default(false));
   return command.action(async (pod, { json }) => {
     const settings = serveSettings(command);
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
-    // serve never needs them, and what it has not loaded takes no memory
+    // not loaded by serve, to save memory
     const { explain } = await import('../explain/explain.ts');
     const { explanationText } = await import('../explain/explanation.ts');
     const server = new ApiServer(cluster, systemEffects);

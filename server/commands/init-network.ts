@@ -15,7 +15,7 @@ import { standardOutput } from './process.ts';
 /** `init-network`: gives a Pod its route to the metadata server, and ends when the server knows the Pod. */
 export function initNetworkCommand() {
   const command = initNetworkCommandOf('init-network').description(
-    "Redirect the metadata address to the Node's server, then wait until it knows this Pod (an init container).",
+    'Redirect the metadata addresses to the server of this Node, then wait until it knows this Pod (init container).',
   );
   return command.action(async () => {
     process.exitCode = await initNetwork(initNetworkSettings(command));
@@ -31,8 +31,8 @@ async function initNetwork(settings: InitNetworkSettings): Promise<number> {
   } catch (error) {
     if (!(error instanceof InitNetworkError)) throw error;
     const { code, message: reason, remedy } = error;
-    log.error({ code, reason, remedy }, 'the metadata server cannot be used');
-    // outside a container there is no such file, and the log says the same
+    log.error({ code, reason, remedy }, 'cannot use the metadata server');
+    // outside a container the file does not exist, and the log has the same text
     await writeFile(TERMINATION_LOG, formatTerminationMessage({ reason, remedy }), { flag: 'r+' }).catch(
       () => {},
     );

@@ -15,7 +15,7 @@ interface SandboxSettings extends LogSettings {
 /** `sandbox`: the real server against a stand-in cluster and a stand-in Google, for a person to try. */
 export function sandboxCommand() {
   const command = new Command('sandbox')
-    .description('Try it on this machine: the server against a stand-in cluster and a stand-in Google.')
+    .description('Run the server on this machine, against a stand-in cluster and a stand-in Google.')
     .addOption(new Option('--once', 'end after the tour').default(false))
     .addOption(
       new Option('--server-port <port>', 'port of the metadata API').argParser(parsePort).default(16_321),
@@ -36,7 +36,7 @@ export function sandboxCommand() {
   });
 }
 
-/** The server shares its port, so that an update loses no request; two sandboxes would each get half of them. */
+/** The server shares its port for updates without downtime; two sandboxes would each get half of the requests. */
 function requireFree(port: number, flag: string): void {
   try {
     void Bun.serve({ port, reusePort: false, fetch: () => new Response() }).stop(true);
@@ -46,7 +46,7 @@ function requireFree(port: number, flag: string): void {
 }
 
 async function runSandbox(once: boolean, settings: SandboxSettings, effects: Effects): Promise<void> {
-  // serve never needs them, and what it has not loaded takes no memory
+  // not loaded by serve, to save memory
   const { startSandboxWorld } = await import('../sandbox/sandbox-world.ts');
   const { sandboxSettings } = await import('../sandbox/sandbox-world.ts');
   const { curlLine, tour } = await import('../sandbox/tour.ts');

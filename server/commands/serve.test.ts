@@ -34,7 +34,7 @@ function start(
   return startServing(settings, { cluster, effects, log });
 }
 
-/** The status of `/readyz`, or of nothing where it does not answer. */
+/** The status of `/readyz`, or undefined if it does not respond. */
 async function readiness(serving: Serving): Promise<number> {
   return (await fetch(`http://127.0.0.1:${serving.healthPort}/readyz`)).status;
 }
@@ -59,7 +59,7 @@ const exchanges = () => world.google.journal.total;
 
 describe('the API server', () => {
   test(
-    'being gone at the start makes the server unready and its answers 503, until it is there',
+    'if unavailable at startup, the server is not ready and responds with 503, until it is available',
     async () => {
       await world.kubernetes.stop();
       await using serving = await start();
@@ -235,7 +235,7 @@ describe("the cluster's public keys", () => {
   );
 
   test(
-    'that cannot be read are no sample, and hinder nobody',
+    'that are unreadable have no sample, and block nothing',
     async () => {
       world.kubernetes.faults.openid.failWith(403);
       await using serving = await start();

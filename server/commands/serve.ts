@@ -37,7 +37,7 @@ interface ServingDependencies {
 
 /** A metadata server that listens; disposing of it drains it and ends everything it started. */
 export interface Serving extends AsyncDisposable {
-  /** Where it listens, also where the settings say 0 for any port. */
+  /** The ports in use, also if the settings say 0 for any port. */
   readonly serverPort: number;
   readonly healthPort: number;
 }

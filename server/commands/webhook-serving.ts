@@ -27,12 +27,12 @@ interface WebhookDependencies {
 
 /** A webhook that listens; disposing of it drains it and ends everything it started. */
 interface WebhookServing extends AsyncDisposable {
-  /** Where it listens, also where the settings say 0 for any port. */
+  /** The ports in use, also if the settings say 0 for any port. */
   readonly webhookPort: number;
   readonly healthPort: number;
 }
 
-/** Starts the webhook. Throws `setting-invalid` where a port or the certificate cannot be had. */
+/** Starts the webhook. Throws `setting-invalid` if it cannot listen on a port or read the certificate. */
 export async function startWebhook(
   settings: WebhookSettings,
   { cluster, effects, log }: WebhookDependencies,
@@ -111,9 +111,9 @@ async function firstCertificate(directory: string): Promise<Certificate> {
   } catch (error) {
     // only the message: a parser's error may hold what it parsed
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Fault('setting-invalid', `there is no usable certificate in ${directory}: ${reason}`, {
+    throw new Fault('setting-invalid', `cannot read the certificate in ${directory}: ${reason}`, {
       remedy:
-        'Mount the Secret of the cert-manager Certificate there, and see that it is issued (kubectl get certificate).',
+        'Mount the Secret of the cert-manager Certificate there, and check that it is issued (kubectl get certificate).',
     });
   }
 }

@@ -7,13 +7,13 @@ import { ended, standardOutput } from './process.ts';
 /** `webhook`: puts the route to the metadata server into Pods, and guards the server's token requests. */
 export function webhookCommand() {
   const command = webhookCommandOf('webhook').description(
-    "Answer the API server's admission reviews: inject Pods, guard the server's token requests.",
+    "Serve the admission webhook: inject Pods, guard the server's token requests.",
   );
   return command.action(async () => {
     const settings = webhookSettings(command);
     const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
-    // serve never needs it, and what it has not loaded takes no memory
+    // not loaded by serve, to save memory
     const { startWebhook } = await import('./webhook-serving.ts');
     await using _webhook = await startWebhook(settings, { cluster, effects: systemEffects, log });
     log.info({ signal: await ended() }, 'ending');

@@ -11,8 +11,7 @@ export type Random = () => number;
 export type Fetch = (url: string, init?: BunFetchRequestInit) => Promise<Response>;
 
 /**
- * Everything by which domain code touches the world outside its arguments. Only
- * commands hand in {@link systemEffects}; tests hand in their own.
+ * All side effects of domain code. Commands pass {@link systemEffects}; tests pass their own.
  */
 export interface Effects {
   readonly fetch: Fetch;

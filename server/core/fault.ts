@@ -1,7 +1,6 @@
 /**
- * Every way a request can fail that this program knows of. The metadata API's
- * table (metadata/faults.ts) turns a code into a status and a text; a code
- * without a row there does not compile.
+ * Every known way that a request can fail. The table of the metadata API (metadata/faults.ts) maps a code to a status
+ * and a text; a code without a row there does not compile.
  */
 export type FaultCode =
   // settings
@@ -38,8 +37,8 @@ export type FaultCode =
   | 'parameter-invalid';
 
 /**
- * A failure with a stable code. The message says what, where and with which
- * value; `remedy` says what a person can do about it. Neither ever holds a token.
+ * A failure with a stable code. The message says what failed, where and with which value; `remedy` says what a person can
+ * do about it. Neither ever contains a token.
  */
 export class Fault extends Error {
   readonly code: FaultCode;

@@ -1,7 +1,6 @@
 /**
- * Places that holders share: at most so many for one of them, and so many for all. A holder that has none gets one
- * even when all are taken, so those who take many never keep out one who needs one; the holders themselves must
- * be bounded in number.
+ * Places that holders share, with a limit for one holder and a limit for all. A holder without a place gets one even if
+ * all are taken, so holders with many never keep out others; the number of holders must be bounded elsewhere.
  */
 export class Places {
   readonly #taken = new Map<string, number>();
@@ -17,7 +16,7 @@ export class Places {
     return this.#count;
   }
 
-  /** Takes one, until the returned function is called; undefined if there is none for this holder. */
+  /** Takes a place until the returned function is called; undefined if none is left for this holder. */
   take(holder: string): (() => void) | undefined {
     const held = this.#taken.get(holder) ?? 0;
     if (held >= this.mostOfOne || (held > 0 && this.#count >= this.mostOfAll)) return undefined;

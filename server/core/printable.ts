@@ -13,8 +13,8 @@ export function printable(text: string, limit: number): string {
 }
 
 /**
- * A text from outside in quotes, with whatever cannot be seen written as an escape (a newline at its end, a control
- * character, a letter that looks like another), cut after `limit` characters: for a value that is wrong.
+ * A text from outside in quotes, for a message about an invalid value: characters that cannot be seen or look like others
+ * are escaped, and it is cut after `limit` characters.
  */
 export function escaped(text: string, limit: number): string {
   const quoted = JSON.stringify(text.slice(0, limit)).replace(

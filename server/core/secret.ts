@@ -11,7 +11,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The credential itself: call it where it goes on the wire, nowhere else. */
+  /** The credential itself. Call it only where it goes on the wire. */
   reveal(): string {
     return this.#value;
   }

@@ -1,8 +1,8 @@
 import type { Random, Sleep } from './effects.ts';
 
 /**
- * What `work` gives. Where it takes longer than `milliseconds`, or `signal` is aborted, the signal that `work`
- * was handed is aborted and this rejects, with `late()` or the signal's reason, whether or not `work` listens.
+ * The result of `work`. If it takes longer than `milliseconds`, or `signal` is aborted, the signal that `work` received is
+ * aborted and this rejects with `late()` or the signal's reason, even if `work` ignores its signal.
  */
 export async function withTimeLimit<T>(
   sleep: Sleep,
@@ -20,7 +20,7 @@ export async function withTimeLimit<T>(
   signal?.addEventListener('abort', onAbort, { once: true });
   sleep(milliseconds, timer.signal).then(
     () => limit.abort(late()),
-    () => {}, // the work was done in time
+    () => {}, // the work finished in time
   );
   try {
     return await Promise.race([work(limit.signal), aborted.promise]);
@@ -32,7 +32,7 @@ export async function withTimeLimit<T>(
 
 /**
  * Milliseconds to wait after the `failures`-th failure in a row: `first`, doubled each time up to `most`,
- * and half to one and a half times that, so that those who failed together do not come back together.
+ * times 0.5 to 1.5, so callers that failed together do not retry together.
  */
 export function backoff(failures: number, first: number, most: number, random: Random): number {
   return Math.min(most, first * 2 ** (failures - 1)) * (0.5 + random());

@@ -62,7 +62,7 @@ export class BodyShare {
     return this.#bytes;
   }
 
-  /** False if there is no room for `bytes` more, or it is closed. */
+  /** False if `bytes` more do not fit, or it is closed. */
   grow(bytes: number): boolean {
     if (this.#isClosed) return false;
     const grown = this.#bytes + bytes;
@@ -86,7 +86,7 @@ export class BodyShare {
 }
 
 /**
- * A request body that is not accepted. The message is for whoever sent it. One that is too large is 403, not 413: an API
+ * A request body that is refused. The message is for its sender. One that is too large is 403, not 413: an API
  * server hands on the text of a 403, and of a 413 only that there was one.
  */
 export class BodyRefused extends Error {

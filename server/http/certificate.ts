@@ -11,9 +11,9 @@ export interface Certificate {
 }
 
 /**
- * The certificate of a mounted Secret of type kubernetes.io/tls. The kubelet renews such a mount by one symbolic
- * link, `..data`: it is followed once for both files, so that they belong together. Throws where a file is
- * missing or is not what it should be, or where the key is not the certificate's.
+ * The certificate of a mounted Secret of type kubernetes.io/tls. The kubelet updates such a mount by one symbolic link,
+ * `..data`, which is resolved once for both files, so they match. Throws if a file is missing or invalid, or if the key
+ * does not belong to the certificate.
  */
 export async function readCertificate(directory: string): Promise<Certificate> {
   const current = await realpath(join(directory, '..data')).catch(() => directory);

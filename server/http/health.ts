@@ -5,7 +5,7 @@ interface HealthDependencies {
   readonly metrics: { exposition(): Promise<{ readonly contentType: string; readonly text: string }> };
   /** For {@link INSTANCE_PATH}; undefined if no other process can share the port. */
   readonly instance?: string;
-  /** What is missing before requests may come, in words; empty when ready. */
+  /** Why the program is not ready, in words; empty if it is. */
   missing(): readonly string[];
 }
 
@@ -15,7 +15,7 @@ function text(status: number, lines: readonly string[]): Response {
   return new Response(`${lines.join('\n')}\n`, { status, headers: TEXT });
 }
 
-/** The health port: `/healthz` while the process lives, `/readyz` when requests may come, `/metrics`. */
+/** The health port: `/healthz` while the process is alive, `/readyz` if it is ready for requests, and `/metrics`. */
 export function healthRoutes({ metrics, instance, missing }: HealthDependencies): Elysia {
   const app = new Elysia({ strictPath: true });
   // before the routes: a hook covers only those that follow it, and without it an error's message is sent

@@ -14,8 +14,8 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 /**
- * Why a JSON text is more than may be parsed, or undefined. One pass over its bytes, which makes nothing of them: a
- * few megabytes of JSON can become a hundred times as much. Whether it is JSON at all is for the parser to say.
+ * Why a JSON text exceeds the bounds for parsing, or undefined. It scans the bytes once and allocates nothing: a few
+ * megabytes of JSON can become a hundred times as much once parsed. It does not check that the text is valid JSON.
  */
 export function excessOf(json: Uint8Array, { depth: deepest, values: most }: JsonBounds): string | undefined {
   let depth = 0;

@@ -156,8 +156,8 @@ test.each([
   ['two Hosts, the second right', TOKEN, ['Host: evil.example', 'Host: metadata']],
   ['an absolute target', `http://evil.example${TOKEN}`, ['Host: evil.example']],
   ['an absolute target that is right', `http://metadata${TOKEN}`, ['Host: evil.example']],
-  ['a name of ours as user', TOKEN, ['Host: metadata@evil.example']],
-  ['a name of ours in front', TOKEN, ['Host: metadata.evil.example']],
+  ['a known name as user', TOKEN, ['Host: metadata@evil.example']],
+  ['a known name as prefix', TOKEN, ['Host: metadata.evil.example']],
 ])('%s: 403 in every way to the token, and to the rest', async (_, target, hosts) => {
   await using listening = new Listening();
   for (const query of ['', '?scopes=a', '?alt=json']) {
@@ -268,7 +268,7 @@ test('the next version may listen on the port before this one ends', async () =>
   await next.stop(true);
 });
 
-test('a Node without IPv6 is listened to by IPv4; where neither works, the first failure is told', () => {
+test('listens on IPv4 if the Node does not have IPv6; if neither works, the first error is thrown', () => {
   const attempts: string[] = [];
   const refusing = (works: string): App => ({
     server: { port: 1 } as App['server'],

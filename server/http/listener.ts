@@ -21,15 +21,15 @@ export interface App {
 export const IDLE_TIMEOUT = 60;
 // Nothing here reads a body.
 const LARGEST_BODY = 4096;
-// Milliseconds in which clients with a connection open are told to close it; tried with 20,000 connections, and
-// with none of it some requests on kept connections were lost.
+// Milliseconds in which responses tell clients to close their connections. Without it some requests on kept-alive
+// connections were lost (tried with 20,000 connections).
 const DRAIN = 500;
-// Milliseconds that answers under way may take after that, below the kubelet's 30 s.
+// Milliseconds that requests in progress may take after that, below the kubelet's 30 s.
 const LONGEST_STOP = 10_000;
 
 /**
- * Listens on `port` (0: any) of every address, IPv4 and IPv6, or of IPv4 alone where the Node has no IPv6. The
- * port is shared (`reusePort`), so that the next version listens before this one ends.
+ * Listens on `port` (0: any) of all addresses, IPv4 and IPv6, or only IPv4 if the Node does not have IPv6. The port is
+ * shared (`reusePort`), so the next version listens before this one ends.
  */
 export function listen(app: App, port: number): Server<unknown> {
   const options = {
@@ -42,7 +42,7 @@ export function listen(app: App, port: number): Server<unknown> {
   try {
     app.listen({ ...options, hostname: '::' });
   } catch (error) {
-    // Bun says of every failure that the port is in use; were it so, it would be here too
+    // Bun reports every failure as a port in use; if it is, this fails too
     try {
       app.listen({ ...options, hostname: '0.0.0.0' });
     } catch {
@@ -54,8 +54,8 @@ export function listen(app: App, port: number): Server<unknown> {
 }
 
 /**
- * Ends a server so that no request is lost: `draining` makes its answers carry `Connection: close` and its waiting
- * requests end; then it stops, once those under way are answered.
+ * Stops a server without losing a request: `draining` makes its responses carry `Connection: close` and ends long polls;
+ * then it stops, once requests in progress are answered.
  */
 export async function drain(server: Server<unknown>, draining: AbortController, sleep: Sleep): Promise<void> {
   draining.abort();
@@ -77,11 +77,11 @@ export function cannotListen(port: number, flag: string, cause?: unknown): Fault
   });
 }
 
-/** Where a server says which instance of this project it belongs to. */
+/** The path at which a server names its instance of this project. */
 export const INSTANCE_PATH = '/.well-known/gke-metadata-server';
 
 const PATIENCE = 2000;
-/** A server that is just ending resets connections: then it is asked again, or is gone. */
+/** A server that is shutting down resets connections, so it is asked again. */
 const ATTEMPTS = 3;
 const PAUSE = 300;
 const LONGEST_ANSWER = 2048;
@@ -117,11 +117,11 @@ export async function requireOwnPort(
   }
 }
 
-/** The instance that listens, `nobody`, or undefined if it is not one of this project, or does not say. */
+/** The instance that listens, `nobody`, or undefined if the listener is not of this project or does not respond. */
 function ask(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     let received = '';
-    // not by fetch, which a proxy of the environment would be asked through
+    // not by fetch, which would use a proxy from the environment
     const socket = connect({ port, host: '127.0.0.1', timeout: PATIENCE });
     const end = (answer: string | undefined) => {
       socket.destroy();

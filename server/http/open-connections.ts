@@ -19,7 +19,7 @@ export class OpenConnections<T extends Closable> implements Iterable<T> {
 
   constructor(private readonly limits: ConnectionLimits) {}
 
-  /** False if there is no place for it. */
+  /** False if the limits leave no place for it. */
   add(peer: string, connection: T): boolean {
     const own = this.#byPeer.get(peer)?.size ?? 0;
     if (own >= this.limits.onePeer) return false;

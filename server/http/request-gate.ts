@@ -49,7 +49,7 @@ export class RequestGate extends Duplex {
     this.#step = 'head';
   }
 
-  /** There is no next request: what still comes is dropped. */
+  /** Drops all further bytes: no request follows. */
   close(): void {
     this.#step = 'over';
     this.#kept = NOTHING;

@@ -160,7 +160,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
     await listener.stop();
   }, 30_000);
 
-  test('says that a port cannot be had', async () => {
+  test('throws if it cannot listen on a port', async () => {
     const taken = Bun.serve({ port: 0, hostname: '::', fetch: () => new Response('mine') });
     const options = {
       port: taken.port ?? 0,

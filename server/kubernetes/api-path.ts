@@ -1,6 +1,6 @@
 import { Fault } from '../core/fault.ts';
 
-// RFC 1123, as Kubernetes applies it to the names of its objects. A name that is one cannot leave its place in a URL.
+// RFC 1123, as Kubernetes applies it to object names. A valid name cannot change the path of a URL.
 const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
 const NAMESPACE = new RegExp(`^${LABEL}$`);
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -18,13 +18,13 @@ export function isObjectName(name: string): boolean {
 
 declare const brand: unique symbol;
 
-/** The path and query of a request, made here alone, so that no name can lead to another path. */
+/** The path and query of a request. Only this file makes them, so no name can lead to another path. */
 export type ApiPath = string & { readonly [brand]: 'ApiPath' };
 
-/** What the programs ask about, of the core group. */
+/** The resources of the core group that the programs request. */
 type CoreResource = 'pods' | 'nodes' | 'namespaces' | 'serviceaccounts';
 
-/** One object. Throws `object-name-invalid`, which keeps the request from being made. */
+/** The path of one object. Throws `object-name-invalid`, so no request is made. */
 export function objectPath(
   resource: CoreResource,
   { namespace, name }: { readonly namespace?: string; readonly name: string },
@@ -35,7 +35,7 @@ export function objectPath(
   return `/api/v1/${parent}${resource}/${checked(resource, name)}${child}` as ApiPath;
 }
 
-/** The objects of a kind whose field has the value of a name. Throws `object-name-invalid`. */
+/** The path of the objects whose field has the value `nodeName`. Throws `object-name-invalid`. */
 export function listPath(
   resource: CoreResource,
   field: 'spec.nodeName' | 'metadata.name',
@@ -46,7 +46,7 @@ export function listPath(
   return `/api/v1/${resource}?${new URLSearchParams({ fieldSelector, ...query })}` as ApiPath;
 }
 
-/** A path that has no names in it. */
+/** A path without names. */
 export function fixedPath(path: '/openid/v1/jwks'): ApiPath {
   return path as string as ApiPath;
 }
@@ -54,7 +54,7 @@ export function fixedPath(path: '/openid/v1/jwks'): ApiPath {
 function checked(resource: CoreResource, name: string): string {
   if (resource === 'namespaces' ? isNamespaceName(name) : isObjectName(name)) return name;
   // the name itself may be anything, and of any length
-  throw new Fault('object-name-invalid', `cannot ask for ${resource}: the name is not one (RFC 1123)`, {
-    remedy: 'Use a name as Kubernetes allows them: lower case letters, digits, dashes and dots.',
+  throw new Fault('object-name-invalid', `cannot request ${resource}: the name is not valid (RFC 1123)`, {
+    remedy: 'Use a valid Kubernetes name: lower case letters, digits, dashes and dots.',
   });
 }

@@ -10,7 +10,7 @@ const TIME_LIMIT_MILLISECONDS = 10_000;
 const LONGEST_ERROR_BYTES = 64 * 1024;
 const LONGEST_MESSAGE = 300;
 
-/** One request, and what RBAC calls it. */
+/** One request, in the terms of RBAC. */
 export interface ApiCall {
   readonly verb: 'list' | 'watch' | 'get' | 'create';
   /** As RBAC spells it: `pods`, `serviceaccounts/token`. */
@@ -19,56 +19,56 @@ export interface ApiCall {
   readonly body?: object;
   /** By default `application/json`. */
   readonly accept?: string;
-  /** Of an answer that is to be small: one that is longer fails. */
-  readonly longestAnswerBytes?: number;
+  /** Maximum size of the response; a longer one fails. */
+  readonly longestResponseBytes?: number;
 }
 
-/** The `Status` (meta/v1) with which the API server refuses. */
+/** The `Status` (meta/v1) of a failed request. */
 export interface ApiStatus {
   readonly code: number;
   readonly reason: string;
   readonly message: string;
-  /** `details.kind`: the resource that the refusal is about. */
+  /** `details.kind`: the resource that the error is about. */
   readonly kind: string;
 }
 
-/** The API server's refusal, not yet understood: {@link faultOf} makes it a Fault. */
+/** A failed request, with the API server's Status; {@link faultOf} turns it into a Fault. */
 export class ApiRefusal extends Error {
   constructor(
     readonly call: ApiCall,
     readonly status: ApiStatus,
   ) {
-    super(`the API server refused to ${call.verb} ${call.resource}: ${status.code} ${status.message}`);
+    super(`cannot ${call.verb} ${call.resource}: ${status.code} ${status.message}`);
   }
 }
 
-/** Requests to one API server: authenticated anew each, limited in time, failing as {@link ApiRefusal} or Fault. */
+/** Requests to one API server. Each is authenticated again and has a deadline; it fails as {@link ApiRefusal} or Fault. */
 export class ApiServer {
   constructor(
     private readonly cluster: Cluster,
     private readonly effects: Pick<Effects, 'fetch' | 'sleep'>,
   ) {}
 
-  /** The JSON of the answer. */
+  /** The response as JSON. */
   async json(call: ApiCall, signal?: AbortSignal): Promise<unknown> {
     return this.#limited(call, signal, async (limited) => {
       const response = await this.#send(call, limited);
       try {
-        return call.longestAnswerBytes === undefined
+        return call.longestResponseBytes === undefined
           ? await response.json()
-          : JSON.parse(await boundedText(response, call.longestAnswerBytes));
+          : JSON.parse(await boundedText(response, call.longestResponseBytes));
       } catch (error) {
         limited.throwIfAborted();
-        // a parser's message quotes what it read, which may be a token: only the error's name is kept
+        // a parser's message quotes its input, which may be a token: keep only the error's name
         throw unavailable(
           call,
-          `its answer cannot be read (${error instanceof Error ? error.name : 'error'})`,
+          `cannot parse the response (${error instanceof Error ? error.name : 'error'})`,
         );
       }
     });
   }
 
-  /** The answer as it streams in: its beginning is limited in time, its whole is not. */
+  /** The response as a stream. Only its headers have a deadline. */
   async stream(call: ApiCall, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const connection = new AbortController();
     const close = (by: AbortSignal) =>
@@ -78,7 +78,7 @@ export class ApiServer {
       close(limited);
       return this.#send(call, connection.signal);
     });
-    if (response.body === null) throw unavailable(call, 'its answer has no body');
+    if (response.body === null) throw unavailable(call, 'the response has no body');
     return response.body;
   }
 
@@ -87,7 +87,7 @@ export class ApiServer {
     signal: AbortSignal | undefined,
     work: (limited: AbortSignal) => Promise<T>,
   ) {
-    const late = () => unavailable(call, `no answer in ${TIME_LIMIT_MILLISECONDS / 1000} s`);
+    const late = () => unavailable(call, `no response within ${TIME_LIMIT_MILLISECONDS / 1000} s`);
     try {
       return await withTimeLimit(this.effects.sleep, TIME_LIMIT_MILLISECONDS, late, signal, work);
     } catch (error) {
@@ -110,9 +110,9 @@ export class ApiServer {
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       ...(proxy === undefined ? {} : { proxy }),
       tls,
-      redirect: 'manual', // the API server has none, and credentials go nowhere else
+      redirect: 'manual', // the API server never redirects, and credentials must not go elsewhere
       signal,
-      // A watch is silent for minutes; whoever reads it watches over that, and every other request has its limit.
+      // A watch is silent for minutes and its reader limits that; every other request has its deadline.
       timeout: false,
     });
     if (response.ok) return response;
@@ -120,35 +120,35 @@ export class ApiServer {
   }
 }
 
-/** What a refusal means where the call has no meaning of its own for it. */
+/** What a failed request means, unless the call gives it a meaning of its own. */
 export function faultOf({ call, status, message }: ApiRefusal): Fault {
   const { verb, resource } = call;
   if (status.code === 403) {
     return new Fault('kubernetes-forbidden', message, {
-      remedy: `Let this program's ServiceAccount ${verb} ${resource} (RBAC), and see that no admission policy denies it.`,
+      remedy: `Grant this program's ServiceAccount ${verb} on ${resource} (RBAC), and check that no admission policy denies it.`,
     });
   }
   if (status.code === 401) {
     return new Fault('kubernetes-unavailable', message, {
-      remedy: 'The API server does not know these credentials: check the mounted token, or the kubeconfig.',
+      remedy: 'The API server did not accept the credentials. Check the mounted token, or the kubeconfig.',
     });
   }
   if (status.code === 429 || status.code >= 500) {
     return new Fault('kubernetes-unavailable', message, {
-      remedy: 'It is tried again; check the API server.',
+      remedy: 'The request will be retried. Check the API server.',
     });
   }
   if (status.code >= 400 && status.reason !== '') {
     return new Fault('kubernetes-forbidden', message, {
-      remedy: 'The API server does not take this request: check that its version is a supported one.',
+      remedy: 'The API server does not support this request. Check that its version is supported.',
     });
   }
   return new Fault('kubernetes-unavailable', message, {
-    remedy: 'Check that the configured server is a Kubernetes API server, and what stands before it.',
+    remedy: 'Check that the configured server is a Kubernetes API server, and any proxy in front of it.',
   });
 }
 
-/** A Status object: the body of a refusal, or the object of a watch's ERROR event. */
+/** A Status object: the body of an error response, or the object of a watch's ERROR event. */
 export function parseStatus(status: Field, httpStatus: number): ApiStatus {
   return {
     code: status.at('code').numberOr(httpStatus),
@@ -163,12 +163,12 @@ async function readStatus(response: Response): Promise<ApiStatus> {
     const status: unknown = JSON.parse(await boundedText(response, LONGEST_ERROR_BYTES));
     return { ...parseStatus(new Field(status, 'Status'), 0), code: response.status };
   } catch {
-    // Not from an API server, or cut off: the HTTP status is all there is to say.
-    return { code: response.status, reason: '', message: 'no Status in the answer', kind: '' };
+    // not from an API server, or cut off: only the HTTP status is known
+    return { code: response.status, reason: '', message: 'the response has no Status', kind: '' };
   }
 }
 
-/** Throws where it is longer. */
+/** Throws a RangeError if it is longer. */
 async function boundedText(response: Response, longestBytes: number): Promise<string> {
   const bytes = [];
   let length = 0;
@@ -181,14 +181,14 @@ async function boundedText(response: Response, longestBytes: number): Promise<st
 }
 
 function unavailable({ verb, resource }: ApiCall, why: string, cause?: unknown): Fault {
-  return new Fault('kubernetes-unavailable', `the API server could not ${verb} ${resource}: ${why}`, {
-    remedy: 'Check that the API server runs and can be reached from this Node.',
+  return new Fault('kubernetes-unavailable', `cannot ${verb} ${resource}: ${why}`, {
+    remedy: 'Check that the API server is running and reachable from this Node.',
     cause,
   });
 }
 
 /**
- * One object by its name, or undefined where there is none. `kind` is what its fields are called in messages.
+ * One object by name, or undefined if it does not exist. `kind` prefixes its fields in messages.
  * Throws `kubernetes-unavailable` or `kubernetes-forbidden`.
  */
 export async function getObject<T>(
@@ -202,7 +202,7 @@ export async function getObject<T>(
     return parse(new Field(await server.json({ verb: 'get', ...call }, signal), kind));
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
-    // the reason tells an API server's 404 from that of something before it
+    // the reason tells an API server's 404 from that of a proxy
     if (error.status.code === 404 && error.status.reason === 'NotFound') return undefined;
     throw faultOf(error);
   }

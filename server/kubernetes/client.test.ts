@@ -83,7 +83,7 @@ async function watch(lines: readonly object[], version = '5'): Promise<WatchEven
 }
 
 describe('a request', () => {
-  test('is authenticated anew, follows no redirect and asks for JSON', async () => {
+  test('is authenticated again, does not follow redirects and accepts JSON', async () => {
     respond = () => status(404, 'NotFound');
     await client.getServiceAccount('default', 'web');
     await client.getServiceAccount('default', 'web');
@@ -95,7 +95,7 @@ describe('a request', () => {
     });
   });
 
-  test('is given up after 10 s, also where only the body is late', async () => {
+  test('is given up after 10 s, also if only the body is late', async () => {
     for (const late of [
       () => new Promise<Response>(() => {}),
       () =>
@@ -142,7 +142,7 @@ describe('a request', () => {
   test('forbidden: the remedy names the verb and the resource', async () => {
     respond = () => status(403);
     const error = await errorOf(client.createToken(TOKEN_REQUEST));
-    expect(error instanceof Fault && error.remedy).toContain('create serviceaccounts/token');
+    expect(error instanceof Fault && error.remedy).toContain('create on serviceaccounts/token');
   });
 
   test('the network fails: unavailable, with the cause', async () => {
@@ -331,7 +331,7 @@ describe('createToken', () => {
 });
 
 describe('getServiceAccount', () => {
-  test('gives it, or undefined where the API server says there is none', async () => {
+  test('returns it, or undefined if it does not exist', async () => {
     respond = () => Response.json({ metadata: { namespace: 'default', name: 'web', uid: 'u' } });
     expect((await client.getServiceAccount('default', 'web'))?.uid).toBe('u');
     expect(sent[0]?.url).toBe('https://api.test/api/v1/namespaces/default/serviceaccounts/web');

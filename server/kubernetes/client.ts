@@ -27,13 +27,13 @@ export interface TokenRequest {
   readonly boundObject: BoundObject;
 }
 
-/** Everything `serve` asks of the API server; its RBAC holds nothing more. */
+/** All requests of `serve` to the API server; its RBAC grants nothing more. */
 export interface KubernetesClient {
   /** The Pods of one Node (`spec.nodeName`). */
   podsOfNode(nodeName: string): Resource<Pod>;
   /** One Node by name (`metadata.name`). */
   node(name: string): Resource<Node>;
-  /** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+  /** Undefined if it does not exist. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
   getServiceAccount(
     namespace: string,
     name: string,
@@ -41,12 +41,12 @@ export interface KubernetesClient {
   ): Promise<ServiceAccount | undefined>;
   /**
    * Throws `kubernetes-unavailable`, `kubernetes-forbidden`, `service-account-missing`, or `bound-object-gone`
-   * where the bound object is gone or is another one of the same name (404 and 409 of the API server).
+   * if the bound object is gone, or has been replaced by one of the same name (404 and 409 of the API server).
    */
   createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken>;
 }
 
-/** The Kubernetes API over HTTP: its JSON ends here, what comes out is checked. */
+/** {@link KubernetesClient} over HTTP. JSON is parsed and checked here, and nowhere else. */
 export class RestClient implements KubernetesClient {
   constructor(
     private readonly server: ApiServer,
@@ -125,8 +125,8 @@ function tokenFault(
   const boundObjectGone = code === 409 || (code === 404 && (kind === 'pods' || kind === 'nodes'));
   if (boundObjectGone) {
     const what = `${boundObject.kind} ${boundObject.name} (UID ${boundObject.uid})`;
-    return new Fault('bound-object-gone', `${what} is gone: no token can be bound to it`, {
-      remedy: 'Nothing, where it has just ended; else ask again once its successor runs.',
+    return new Fault('bound-object-gone', `cannot bind a token to ${what}: it is gone`, {
+      remedy: 'None if the Pod just terminated; otherwise retry once its replacement is running.',
       cause: refusal,
     });
   }
@@ -137,8 +137,8 @@ function tokenFault(
 }
 
 /**
- * Everything the webhook asks of the API server, always live; its RBAC holds nothing more.
- * Each is undefined where there is no such object, and throws `kubernetes-unavailable`, `kubernetes-forbidden`
+ * All requests of the webhook to the API server, never cached; its RBAC grants nothing more.
+ * Each returns undefined if the object does not exist, and throws `kubernetes-unavailable`, `kubernetes-forbidden`
  * or `object-name-invalid`, the last without a request.
  */
 export interface AdmissionClient {

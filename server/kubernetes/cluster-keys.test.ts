@@ -106,7 +106,7 @@ describe('readClusterKeys', () => {
     expect((await answered(status(500, 'why'))).outcome).toMatchObject({ code: 'kubernetes-unavailable' });
   });
 
-  test('an answer that is far too long is not read to its end', async () => {
+  test('stops reading a response that is too long', async () => {
     let pulled = 0;
     const long = new ReadableStream({
       pull(controller) {
@@ -189,7 +189,7 @@ describe('keys', () => {
     await clock.advance(2 * HOUR);
     expect(compared).toEqual([false, true, true]);
     expect(lines).toEqual([
-      { level: 'warn', fields: { added: ['new'], removed: [], remedy: expect.stringContaining('refuses') } },
+      { level: 'warn', fields: { added: ['new'], removed: [], remedy: expect.stringContaining('rejects') } },
     ]);
     expect(lines[0]?.fields.remedy).toContain('scripts/create-or-update-provider --check');
   });
@@ -204,7 +204,7 @@ describe('keys', () => {
     ]);
   });
 
-  test('each further change is told, and that they are the first again', async () => {
+  test('logs each further change, and a return to the first keys', async () => {
     start(async () => [OLD]);
     await clock.advance(0);
     for (const keys of [[OLD, NEW], [NEW], [OLD]]) {
@@ -221,7 +221,7 @@ describe('keys', () => {
 });
 
 describe('a failure', () => {
-  test('is told once and tried again with back-off; nothing is known meanwhile', async () => {
+  test('is logged once and retried with back-off; the metric stays absent', async () => {
     start(() => Promise.reject(unavailable));
     await clock.advance(75_000);
     expect(looks).toEqual([0, 10_000, 30_000, 70_000]);
@@ -234,11 +234,11 @@ describe('a failure', () => {
     found = () => Promise.reject(unavailable);
     await clock.advance(HOUR + 15_000);
     expect(lines).toHaveLength(2);
-    // after a success the back-off begins anew
+    // a success resets the back-off
     expect((looks.at(-1) ?? 0) - (looks.at(-2) ?? 0)).toBe(10_000);
   });
 
-  test('of permission is told once, and asked about no more than every hour', async () => {
+  test('of permission is logged once, and retried no more than every hour', async () => {
     start(() => Promise.reject(forbidden));
     await clock.advance(2.5 * HOUR);
     expect(looks).toEqual([0, HOUR, 2 * HOUR]);

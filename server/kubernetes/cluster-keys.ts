@@ -12,11 +12,11 @@ import { Field } from './field.ts';
 export const KEY_SET_PATH = '/openid/v1/jwks';
 /** A key is about half a kilobyte, and a cluster has one, or two while they are rotated. */
 const LONGEST_KEY_SET_BYTES = 64 * 1024;
-const LOOK = `Look at them: kubectl get --raw ${KEY_SET_PATH}`;
-/** Of RSA and elliptic keys: what a thumbprint is made of. */
+const CHECK = `Check them: kubectl get --raw ${KEY_SET_PATH}`;
+/** The members of RSA and elliptic curve keys that a thumbprint covers (RFC 7638). */
 const MEMBERS = ['kty', 'n', 'e', 'crv', 'x', 'y'];
 
-/** A public key as tokens name it (`kid`) and as it is (RFC 7638). Who verifies a token needs both to be right. */
+/** A public key: its name in tokens (`kid`) and its thumbprint (RFC 7638). A verifier needs both to be right. */
 export interface PublicKey {
   readonly kid: string;
   readonly thumbprint: string;
@@ -28,11 +28,11 @@ interface KeySetDifference {
   readonly removed: readonly string[];
 }
 
-/** The keys of a JWK Set (RFC 7517). Throws `kubernetes-unavailable` where there are none. */
+/** The keys of a JWK Set (RFC 7517). Throws `kubernetes-unavailable` if it is empty. */
 export async function parseKeySet(keySet: Field): Promise<readonly PublicKey[]> {
   const keys = await Promise.all(keySet.at('keys').items().map(parseKey));
   if (keys.length > 0) return keys;
-  throw new Fault('kubernetes-unavailable', 'there are no public keys', { remedy: LOOK });
+  throw new Fault('kubernetes-unavailable', 'the JWKS of the cluster is empty', { remedy: CHECK });
 }
 
 async function parseKey(key: Field): Promise<PublicKey> {
@@ -41,14 +41,14 @@ async function parseKey(key: Field): Promise<PublicKey> {
   try {
     return { kid, thumbprint: await calculateJwkThumbprint(Object.fromEntries(members)) };
   } catch (cause) {
-    throw new Fault('kubernetes-unavailable', `the public key ${kid} cannot be read`, {
-      remedy: LOOK,
+    throw new Fault('kubernetes-unavailable', `cannot parse the public key ${kid}`, {
+      remedy: CHECK,
       cause,
     });
   }
 }
 
-/** What `now` has that `before` had not, and the other way round. */
+/** Keys that are only in `now`, and keys that are only in `before`. */
 export function keySetDifference(before: readonly PublicKey[], now: readonly PublicKey[]): KeySetDifference {
   return { added: kidsMissingFrom(before, now), removed: kidsMissingFrom(now, before) };
 }
@@ -60,9 +60,9 @@ function kidsMissingFrom(these: readonly PublicKey[], others: readonly PublicKey
 }
 
 /**
- * The public keys of the cluster's ServiceAccount tokens. Every ServiceAccount may read them by a binding that
- * Kubernetes makes itself. Throws `kubernetes-forbidden` where that or the keys are missing, which lasts until somebody
- * changes it, and `kubernetes-unavailable`.
+ * The public keys of the cluster's ServiceAccount tokens. By default Kubernetes lets every ServiceAccount read them.
+ * Throws `kubernetes-forbidden` if that binding or the keys are missing, which retries do not fix, and
+ * `kubernetes-unavailable`.
  */
 export async function readClusterKeys(
   server: Pick<ApiServer, 'json'>,
@@ -72,9 +72,9 @@ export async function readClusterKeys(
     verb: 'get',
     resource: KEY_SET_PATH,
     path: fixedPath(KEY_SET_PATH),
-    // the API server answers 406 where only application/json is asked for
+    // the API server responds with 406 if only application/json is accepted
     accept: 'application/jwk-set+json',
-    longestAnswerBytes: LONGEST_KEY_SET_BYTES,
+    longestResponseBytes: LONGEST_KEY_SET_BYTES,
   } as const;
   try {
     return await parseKeySet(new Field(await server.json(call, signal), 'JWKS'));
@@ -96,7 +96,7 @@ function keySetFault(refusal: ApiRefusal): Fault {
   if (code === 404) {
     return new Fault('kubernetes-forbidden', `the API server has no ${KEY_SET_PATH}`, {
       remedy:
-        'Google takes the tokens of https issuers only: see --service-account-issuer of kube-apiserver.',
+        'Google accepts only tokens of https issuers. Check --service-account-issuer of kube-apiserver.',
       cause: refusal,
     });
   }
@@ -114,15 +114,15 @@ const HOUR = 3_600_000;
 const FIRST_RETRY = 10_000;
 
 /**
- * Compares the cluster's public keys with those that it had at start, about every hour: a provider with uploaded keys
- * has to be told of a new one before the API server signs with it. Nothing depends on it, so no failure gets out.
+ * Compares the cluster's public keys with those at startup, about every hour: a provider with uploaded keys needs a new
+ * key before the API server signs with it. Nothing depends on the comparison, so it never throws.
  */
 export class KeyRotation {
   readonly #options: KeyRotationOptions;
   #atStart: readonly PublicKey[] | undefined;
   #told = '[]';
   #failures = 0;
-  /** The codes of failures that the log has since the last success. */
+  /** The codes of failures logged since the last success. */
   readonly #reported = new Set<string>();
 
   constructor(options: KeyRotationOptions) {
@@ -165,7 +165,7 @@ export class KeyRotation {
     const telling = JSON.stringify(kids.length === 0 ? kids : [added, removed]);
     if (telling === this.#told) return;
     this.#told = telling;
-    if (kids.length === 0) log.info({}, "the cluster's public keys are those of this server's start again");
+    if (kids.length === 0) log.info({}, "the cluster's public keys are those of startup again");
     else log.warn({ added, removed, remedy: remedy(added) }, "the cluster's public keys have changed");
   }
 
@@ -176,7 +176,7 @@ export class KeyRotation {
     this.#reported.add(code);
     this.#options.log.warn(
       { reason: message, remedy },
-      "the cluster's public keys cannot be read: a change of them will not be told",
+      "cannot read the cluster's JWKS; key changes will not be reported",
     );
   }
 }
@@ -184,6 +184,6 @@ export class KeyRotation {
 function remedy(added: readonly string[]): string {
   const check = "Compare them with the provider's: scripts/create-or-update-provider --check.";
   return added.length > 0
-    ? `${check} Google refuses tokens signed by a key that was added until the provider has it: run it without --check.`
-    : `${check} Run it without --check once no token is in use that a removed key has signed: Google takes them until then.`;
+    ? `${check} Google rejects tokens signed by an added key until the provider has it: run the script without --check.`
+    : `${check} Run the script without --check once no token signed by a removed key is in use: until then Google accepts them.`;
 }

@@ -19,11 +19,11 @@ interface Authentication {
   readonly proxy?: string;
 }
 
-/** An API server and how to be let in. */
+/** An API server and the credentials for it. */
 export interface Cluster {
-  /** Base URL, no slash at its end. */
+  /** Base URL, without a trailing slash. */
   readonly server: string;
-  /** Asked for each request, so that rotated token files and the credentials of exec plugins stay fresh. */
+  /** Called for each request, so rotated token files and credentials of exec plugins stay fresh. */
   authenticate(): Promise<Authentication>;
 }
 
@@ -31,13 +31,13 @@ export interface ConfigurationSources {
   /** The file of `--kubeconfig`. */
   readonly kubeconfig: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Where a Pod has its ServiceAccount's files. By default where the kubelet puts them. */
+  /** The mount path of the Pod's ServiceAccount volume. By default that of the kubelet. */
   readonly serviceAccountDirectory?: string;
 }
 
 /**
  * The cluster to talk to: the kubeconfig given, else the one this Pod runs in, else `KUBECONFIG`, else
- * `~/.kube/config`. Throws `setting-invalid` where none of them can be loaded.
+ * `~/.kube/config`. Throws `setting-invalid` if none of them can be loaded.
  */
 export function loadCluster(sources: ConfigurationSources): Cluster {
   const { kubeconfig, environment, serviceAccountDirectory = SERVICE_ACCOUNT_DIRECTORY } = sources;
@@ -57,9 +57,13 @@ export function loadCluster(sources: ConfigurationSources): Cluster {
   if (listed.length > 0) return clusterOf(kubeConfigOf(listed), `KUBECONFIG (${KUBECONFIG})`);
   const own = join(HOME, '.kube', 'config');
   if (existsSync(own)) return clusterOf(kubeConfigOf([own]), own);
-  throw new Fault('setting-invalid', `no Kubernetes cluster: not in a Pod, no KUBECONFIG, and no ${own}`, {
-    remedy: 'Give a kubeconfig file with --kubeconfig, or run in a Pod that mounts its ServiceAccount token.',
-  });
+  throw new Fault(
+    'setting-invalid',
+    `cannot find a Kubernetes cluster: not in a Pod, no KUBECONFIG, and no ${own}`,
+    {
+      remedy: 'Set --kubeconfig, or run in a Pod that mounts its ServiceAccount token.',
+    },
+  );
 }
 
 function inClusterConfig(server: string, directory: string): KubeConfig {
@@ -71,12 +75,12 @@ function inClusterConfig(server: string, directory: string): KubeConfig {
   return config;
 }
 
-/** The library's way to read a token's file again each minute. */
+/** The library's provider that reads a token file again each minute. */
 function tokenFileProvider(tokenFile: string): object {
   return { name: 'tokenFile', config: { tokenFile } };
 }
 
-/** Several files become one as kubectl merges them: the first that says something wins. */
+/** Merges several files as kubectl does: the first that sets a value wins. */
 function kubeConfigOf(files: readonly string[]): KubeConfig {
   const merged = new KubeConfig();
   for (const file of files) {
@@ -100,15 +104,15 @@ function readKubeConfig(file: string): KubeConfig {
     config.users = withTokenFiles(config.users, file);
     return config;
   } catch (error) {
-    // The parser's message goes on with the lines around the fault, which may be keys: only its first, no cause.
+    // the parser's message goes on with the lines around the error, which may be keys: keep its first line, and no cause
     const [reason] = String(error instanceof Error ? error.message : error).split('\n', 1);
-    throw new Fault('setting-invalid', `the kubeconfig ${file} cannot be loaded: ${reason}`, {
+    throw new Fault('setting-invalid', `cannot load the kubeconfig ${file}: ${reason}`, {
       remedy: 'Check it with: kubectl --kubeconfig FILE config view',
     });
   }
 }
 
-/** `users[].user.tokenFile`, which the library overlooks. */
+/** `users[].user.tokenFile`, which the library ignores. */
 function withTokenFiles(users: readonly User[], file: string): User[] {
   const text = readFileSync(file, 'utf8');
   if (!text.includes('tokenFile')) return [...users];
@@ -125,7 +129,7 @@ function withTokenFiles(users: readonly User[], file: string): User[] {
 function clusterOf(config: KubeConfig, source: string): Cluster {
   const configured = config.getCurrentCluster();
   if (configured === null || URL.parse(configured.server) === null) {
-    throw new Fault('setting-invalid', `${source} has no current context with a cluster`, {
+    throw new Fault('setting-invalid', `cannot use ${source}: it has no current context with a cluster`, {
       remedy: 'Choose one with: kubectl config use-context NAME',
     });
   }
@@ -142,8 +146,8 @@ function clusterOf(config: KubeConfig, source: string): Cluster {
 }
 
 /**
- * The library refuses plain http without `insecure-skip-tls-verify`, which has no meaning there, and forgets
- * the cluster's CA where the context names no user.
+ * The library refuses plain http without `insecure-skip-tls-verify`, which has no meaning there, and drops the
+ * cluster's CA if the context has no user.
  */
 function withUser(cluster: ConfiguredCluster, user: User | null): KubeConfig {
   const config = new KubeConfig();
@@ -161,7 +165,7 @@ function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
 function tlsOf(options: RequestOptions): BunFetchRequestInitTLS {
   const { ca, cert, key, servername, rejectUnauthorized } = options;
   return {
-    // Node's and Bun's types of PEM differ in spelling only: the library gives a Buffer or a string
+    // Node's and Bun's types of a PEM differ in name only: the library returns a Buffer or a string
     ...(ca === undefined ? {} : { ca: ca as Buffer | string }),
     ...(cert === undefined ? {} : { cert: cert as Buffer | string }),
     ...(key === undefined ? {} : { key: key as Buffer | string }),
@@ -173,8 +177,8 @@ function tlsOf(options: RequestOptions): BunFetchRequestInitTLS {
 const SERVICE_ACCOUNT = 'system:serviceaccount:';
 
 /**
- * What tells instances of this project apart: `NAMESPACE:NAME` of the ServiceAccount that the credentials are of, and
- * a digest of the API server's address. Every Pod of an instance has the same, each with a token of its own.
+ * Identifies an instance of this project: `NAMESPACE:NAME` of the ServiceAccount in the credentials, and a digest of the
+ * API server's address. All Pods of an instance have the same name, though each has its own token.
  */
 export async function instanceName(cluster: Cluster): Promise<string> {
   const server = createHash('sha256').update(cluster.server).digest('hex').slice(0, 12);
@@ -188,7 +192,7 @@ async function serviceAccountOf(cluster: Cluster): Promise<string> {
     const { sub } = decodeJwt(authorization?.[1].replace(/^Bearer /, '') ?? '');
     if (sub?.startsWith(SERVICE_ACCOUNT)) return sub.slice(SERVICE_ACCOUNT.length);
   } catch {
-    // no token, or not one of a ServiceAccount: a person's kubeconfig
+    // no token, or not a ServiceAccount's: a person's kubeconfig
   }
   return 'user';
 }

@@ -3,14 +3,14 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net';
 declare const brand: unique symbol;
 
 /**
- * An IP address in the one spelling this program compares: dotted IPv4 (also where it
- * came as `::ffff:a.b.c.d`), or IPv6 compressed and in lower case (RFC 5952), no zone.
+ * An IP address in its canonical spelling: dotted IPv4 (also if it came as `::ffff:a.b.c.d`), or IPv6 compressed and in
+ * lower case (RFC 5952), without a zone.
  */
 export type IPAddress = string & { readonly [brand]: 'IPAddress' };
 
 const MAPPED = '::ffff:';
 
-/** The address in its one spelling, or undefined where `value` is none. */
+/** The address in its canonical spelling, or undefined if `value` is not an IP address. */
 export function parseIPAddress(value: string): IPAddress | undefined {
   // the checks are the proof of the brand
   if (isIPv4(value)) return value as IPAddress;
@@ -26,8 +26,8 @@ export function parseIPAddress(value: string): IPAddress | undefined {
 }
 
 /**
- * The address of a connection's peer as the socket spells it, which is canonical already
- * but for the `::ffff:` of IPv4 peers on a dual-stack listener: the hot path's short cut.
+ * The address of a connection's peer. A socket spells it canonically, except for the `::ffff:` of IPv4 peers on a
+ * dual-stack listener, so the hot path skips the parser.
  */
 export function peerAddress(socketAddress: string): IPAddress {
   return (socketAddress.startsWith(MAPPED) ? socketAddress.slice(MAPPED.length) : socketAddress) as IPAddress;
@@ -47,7 +47,7 @@ export function familyOf(address: IPAddress): IPFamily {
   return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
-/** A range of addresses of one family, as a Node's `spec.podCIDRs` writes it. */
+/** A range of addresses of one family, such as an entry of a Node's `spec.podCIDRs`. */
 export class AddressRange {
   readonly #addresses = new BlockList();
 

@@ -6,8 +6,8 @@ const NAME_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountName';
 const NAMESPACE_KEY = 'gke-metadata-server.matheuscscp.io/serviceAccountNamespace';
 
 /**
- * Who the Pods on a Node's host network are: annotations before labels, those before the configured default.
- * Throws `node-without-service-account` where none says anything, or what is said names no ServiceAccount.
+ * The ServiceAccount of a Node's host-network Pods: from annotations, else labels, else the configured default.
+ * Throws `node-without-service-account` if there is none, or if the names are not valid.
  */
 export function serviceAccountOfNode(
   node: Node,
@@ -20,13 +20,13 @@ export function serviceAccountOfNode(
     throw without(node, 'has no ServiceAccount for Pods on the host network');
   }
   if (name === undefined || namespace === undefined) {
-    throw without(node, `has ${name === undefined ? NAMESPACE_KEY : NAME_KEY} but not the other of the two`);
-  }
-  if (!isObjectName(name) || !isNamespaceName(namespace)) {
     throw without(
       node,
-      `names a ServiceAccount that Kubernetes cannot have in ${NAME_KEY} or ${NAMESPACE_KEY}`,
+      `has ${name === undefined ? NAMESPACE_KEY : NAME_KEY} but not ${name === undefined ? NAME_KEY : NAMESPACE_KEY}`,
     );
+  }
+  if (!isObjectName(name) || !isNamespaceName(namespace)) {
+    throw without(node, `has an invalid ServiceAccount name in ${NAME_KEY} or ${NAMESPACE_KEY}`);
   }
   return { namespace, name };
 }
@@ -34,7 +34,7 @@ export function serviceAccountOfNode(
 function without({ name }: Node, what: string): Fault {
   return new Fault('node-without-service-account', `Node ${name} ${what}`, {
     remedy:
-      `Set it: kubectl annotate node ${name} --overwrite ${NAMESPACE_KEY}=NAMESPACE ${NAME_KEY}=NAME, ` +
-      'or give --default-node-service-account-namespace and --default-node-service-account-name.',
+      `Run: kubectl annotate node ${name} --overwrite ${NAMESPACE_KEY}=NAMESPACE ${NAME_KEY}=NAME, ` +
+      'or set --default-node-service-account-namespace and --default-node-service-account-name.',
   });
 }

@@ -64,7 +64,9 @@ describe('parsePod', () => {
     ['Pod.status.podIPs[0].ip is not text', 'a list', { ...full, status: { podIPs: [{ ip: [] }] } }],
     ['Pod.status.startTime is not a time', 'text', { ...full, status: { startTime: 'yesterday' } }],
   ])('%s (%s)', (message, _, pod) => {
-    expect(messageOf(() => parse(pod))).toBe(`kubernetes-unavailable: in the API server's answer ${message}`);
+    expect(messageOf(() => parse(pod))).toBe(
+      `kubernetes-unavailable: cannot read the API server's response: ${message}`,
+    );
   });
 });
 
@@ -104,7 +106,7 @@ test('parseNode keeps the addresses that are IP addresses, labels and annotation
   expect(node.annotations).toEqual({});
 });
 
-test('parseToken keeps the token secret, also where the rest cannot be read', () => {
+test('parseToken keeps the token secret, also if the rest is unreadable', () => {
   const status = { token: 'the-token', expirationTimestamp: '2026-01-01T01:00:00Z' };
   const { token, expiresAt } = parseToken(new Field({ status }, 'TokenRequest'));
   expect([token.reveal(), expiresAt]).toEqual(['the-token', Date.parse('2026-01-01T01:00:00Z')]);

@@ -4,7 +4,7 @@ import { Secret } from '../core/secret.ts';
 import type { Field } from './field.ts';
 import { AddressRange, type IPAddress, parseIPAddress } from './ip-address.ts';
 
-/** What the server keeps of a Pod: enough to know the caller, no more. */
+/** What the server keeps of a Pod: enough to identify the caller. */
 export interface Pod {
   readonly namespace: string;
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Pod {
   readonly hostNetwork: boolean;
   /** `status.podIPs`, both families; empty until the kubelet has reported them. */
   readonly addresses: readonly IPAddress[];
-  /** Phase Succeeded or Failed: it owns no address any more. */
+  /** Phase Succeeded or Failed: it no longer owns an address. */
   readonly finished: boolean;
   /** `status.startTime`, else creation, in milliseconds: the newest owner of a reused address wins. */
   readonly startedAt: number;
@@ -24,7 +24,7 @@ export interface Node {
   readonly name: string;
   readonly uid: string;
   readonly addresses: readonly IPAddress[];
-  /** `spec.podCIDRs`: from which its Pods get their addresses, if the CNI keeps to them. */
+  /** `spec.podCIDRs`: the ranges of its Pods' addresses, if the CNI uses them. */
   readonly podRanges: readonly AddressRange[];
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -42,11 +42,11 @@ export interface ServiceAccountName {
 
 export interface ServiceAccount extends ServiceAccountName {
   readonly uid: string;
-  /** As they are: what they mean is known to the folder of each cloud. */
+  /** Raw: each cloud's folder reads its own. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** `boundObjectRef` of a TokenRequest: the token dies with this object. */
+/** `boundObjectRef` of a TokenRequest: deleting the object invalidates the token. */
 export interface BoundObject {
   readonly kind: 'Pod' | 'Node';
   readonly name: string;
@@ -62,23 +62,23 @@ export interface Namespace {
 
 export interface KubernetesToken {
   readonly token: Secret;
-  /** Milliseconds since the epoch, as the API server says (it may shorten what was asked). */
+  /** Milliseconds since the epoch; the API server may shorten the requested lifetime. */
   readonly expiresAt: number;
 }
 
-/** An object of the API server that lacks what is needed of it: left out, so that one does not cost the others. */
+/** An object that lacks a required field: it is left out, so the others are not affected. */
 export interface Unreadable {
-  /** Undefined if that cannot be read either. */
+  /** Undefined if it cannot be read either. */
   readonly uid: string | undefined;
-  /** `NAMESPACE/NAME`, as far as it can be read. */
+  /** `NAMESPACE/NAME`, or the part of it that can be read. */
   readonly name: string;
   readonly cause: Fault;
 }
 
-/** A Namespace's and a Pod's, and the slash between. */
+/** The names of a Namespace and a Pod, and the slash between them. */
 const LONGEST_NAME = 320;
 
-/** What is kept of a Pod (core/v1). Throws `kubernetes-unavailable`, as all here, naming the field at fault. */
+/** What is kept of a Pod (core/v1). Like all parsers here it throws `kubernetes-unavailable`, which names the field. */
 export function parsePod(pod: Field): Pod {
   const metadata = pod.at('metadata');
   const spec = pod.at('spec');
@@ -98,12 +98,12 @@ export function parsePod(pod: Field): Pod {
   };
 }
 
-/** Whether a Pod of this `status.phase` owns no address any more. */
+/** Whether a Pod of this `status.phase` no longer owns an address. */
 export function isFinished(phase: string): boolean {
   return phase === 'Succeeded' || phase === 'Failed';
 }
 
-/** What is kept of a Node (core/v1); of `status.addresses` those that are IP addresses, names are none. */
+/** What is kept of a Node (core/v1); of `status.addresses` only IP addresses, not host names. */
 export function parseNode(node: Field): Node {
   const metadata = node.at('metadata');
   return {
@@ -136,7 +136,7 @@ export function parseToken(tokenRequest: Field): KubernetesToken {
   };
 }
 
-/** What `parse` makes of an object, or that it cannot be read; any other failure is thrown. */
+/** The parsed object, or why it cannot be read. Other errors than Faults are thrown. */
 export function parseOrLeaveOut<T>(
   object: Field,
   parse: (object: Field) => T,
@@ -174,7 +174,7 @@ function podRanges(cidrs: readonly Field[]): AddressRange[] {
   return cidrs.map((cidr) => AddressRange.parse(cidr.textOr(''))).filter((range) => range !== undefined);
 }
 
-/** The IP addresses in the field `name` of each entry; what is there and is none (a host name) is left out. */
+/** The IP addresses in the field `name` of each entry; other values (host names) are left out. */
 export function parseAddresses(entries: readonly Field[], name: string): IPAddress[] {
   const parsed = entries.map((entry) => parseIPAddress(entry.at(name).textOr('')));
   return parsed.filter((address) => address !== undefined);

@@ -4,7 +4,7 @@ import type { Field } from './field.ts';
 import type { IPAddress } from './ip-address.ts';
 import { isFinished, parseAddresses } from './objects.ts';
 
-/** A Pod as a person looks at it: also one that is not scheduled yet, and what its containers were given. */
+/** A Pod for a person to read: it need not be scheduled yet, and its containers are included. */
 export interface PodDetails {
   readonly namespace: string;
   readonly name: string;
@@ -31,18 +31,18 @@ export interface ContainerDetails {
 
 export interface InitContainerDetails extends ContainerDetails {
   readonly args: readonly string[];
-  /** Whether it is privileged or has NET_ADMIN: it may have written rules of its own. */
+  /** Whether it is privileged or has NET_ADMIN, and so may have written its own rules. */
   readonly mayChangeNetwork: boolean;
   readonly state: 'waiting' | 'running' | 'succeeded' | 'failed';
-  /** Why it waits or how it ended, as the kubelet calls it; empty where it says nothing. */
+  /** The kubelet's reason for its state; empty if there is none. */
   readonly reason: string;
-  /** What it wrote last where its last run failed; undefined where none has. */
+  /** The termination message of its last failed run; undefined if no run failed. */
   readonly failure: string | undefined;
 }
 
 const NETWORK_CAPABILITIES = ['NET_ADMIN', 'CAP_NET_ADMIN', 'ALL'];
 
-/** Undefined where there is none. Throws `kubernetes-unavailable`, `kubernetes-forbidden` or `object-name-invalid`. */
+/** Undefined if the Pod does not exist. Throws `kubernetes-unavailable`, `kubernetes-forbidden` or `object-name-invalid`. */
 export async function getPodDetails(
   server: Pick<ApiServer, 'json'>,
   namespace: string,
@@ -118,10 +118,10 @@ function parseInitContainer(container: Field, statuses: ReadonlyMap<string, Fiel
   };
 }
 
-/** Where the kubelet lets a container leave its last words, unless its specification names another file. */
+/** The default `terminationMessagePath` of a container. */
 export const TERMINATION_LOG = '/dev/termination-log';
 
-/** Why a container of ours failed, and what to do about it. */
+/** Why an injected container failed, and what to do about it. */
 interface TerminationMessage {
   readonly reason: string;
   readonly remedy: string;

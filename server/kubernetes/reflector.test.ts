@@ -34,7 +34,7 @@ beforeEach(() => {
   stop = new AbortController();
   reflector = new Reflector({
     resource,
-    replica: {
+    store: {
       replace: (all) => {
         objects = new Set(all.map(({ uid }) => uid));
       },
@@ -95,7 +95,7 @@ describe('Reflector', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('an object that cannot be read is left out, counted and logged once; all others go on', async () => {
+  test('an unreadable object is left out, counted and logged once; others are not affected', async () => {
     const broken = (uid: string | undefined, name = 'default/broken'): Unreadable => ({
       uid,
       name,
@@ -133,7 +133,7 @@ describe('Reflector', () => {
     expect([...objects].sort()).toEqual(['a', 'b', 'c']);
   });
 
-  test('however many cannot be read, the log is not remembered without end', async () => {
+  test('bounds what it remembers of logged objects', async () => {
     await start();
     for (let uid = 0; uid < 1000; uid++) {
       const object = { uid: `${uid}`, name: '', cause: gone() };
@@ -176,7 +176,7 @@ describe('Reflector', () => {
     expect(resource.watches.length).toBe(2);
   });
 
-  test('a silent watch that lived its time is no failure', async () => {
+  test('a silent watch that ran its full time is not a failure', async () => {
     await start();
     await clock.advance(100_000);
     resource.latest.send('end');
@@ -245,7 +245,7 @@ describe('Reflector', () => {
     expect(resource.lists).toBe(2);
   });
 
-  test('asks for a watch again that is silent for too long: at once, from where it was, and without a warning', async () => {
+  test('resumes a watch that is silent for too long: immediately, from its last version, without a warning', async () => {
     await start();
     await clock.advance(149_000);
     resource.latest.send(HEARD);
@@ -338,7 +338,7 @@ describe('Reflector.relist', () => {
     expect({ restarts, lists: resource.lists }).toEqual({ restarts: ['failed'], lists: 2 });
   });
 
-  test('a watch that it ends is no failure, also where that ends in good order', async () => {
+  test('a watch that it ends is not a failure, also if the watch ends in good order', async () => {
     await start();
     resource.latest.send(HEARD, 'end');
     await reflector.relist();

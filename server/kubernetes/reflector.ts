@@ -7,38 +7,38 @@ import type { Unreadable } from './objects.ts';
 import { type Resource, ResourceVersionExpired, type WatchEvent } from './resource.ts';
 
 /**
- * After this much silence the watch is asked for again, from where it was, for its connection may have died unseen.
- * Silence alone is no failure: an API server has a bookmark for each watch about once a minute, but sends it only if it
- * is newer than the version that the watch began at (cacheWatcher.process of k8s.io/apiserver). So a watch hears
- * nothing for as long as no Pod of the whole cluster changes.
+ * After this much silence the watch is resumed on a new connection, since the old one may be dead.
+ * Silence alone is not a failure: an API server has a bookmark for each watch about once a minute, but sends it only if
+ * it is newer than the version that the watch began at (cacheWatcher.process of k8s.io/apiserver). So a watch is silent
+ * for as long as no Pod of the whole cluster changes.
  */
 const LONGEST_SILENCE_MILLISECONDS = 150_000;
-/** A watch that ends sooner, and without a word, is a failure: were it not, it would be asked for in a loop. */
+/** A watch that ends sooner, without an event, is a failure; otherwise it would be started again in a loop. */
 const SHORTEST_WATCH_MILLISECONDS = 1_000;
 const FIRST_BACKOFF_MILLISECONDS = 1_000;
 const LONGEST_BACKOFF_MILLISECONDS = 30_000;
-/** After so many failures the fault may lie in the version (etcd restored from a backup): list again. */
+/** After so many failures the version may be the cause (etcd restored from a backup): list again. */
 const FAILURES_BEFORE_LIST = 3;
 const MOST_SAID = 128;
 
-/** What an object is known by for as long as it exists. */
+/** An object's identity for as long as it exists. */
 export interface Identified {
   readonly uid: string;
 }
 
-/** What is kept the same as the API server's objects. */
-export interface Replica<T extends Identified> {
-  /** These are all. */
+/** A store that follows the API server's objects. */
+export interface Store<T extends Identified> {
+  /** Replaces all objects. */
   replace(objects: readonly T[]): void;
-  /** This one is new or has changed. */
+  /** Adds or replaces an object. */
   put(object: T): void;
-  /** This one is gone, or can no longer be read. */
+  /** Removes an object that is gone or can no longer be read. */
   remove(object: Identified): void;
 }
 
 interface ReflectorOptions<T extends Identified> {
   readonly resource: Resource<T>;
-  readonly replica: Replica<T>;
+  readonly store: Store<T>;
   readonly name: 'pods' | 'nodes';
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;
   readonly events: Pick<DomainEvents, 'watchRestarted' | 'objectUnreadable'>;
@@ -50,21 +50,21 @@ class RelistWanted extends Error {}
 class WatchSilent extends Error {}
 
 /**
- * Keeps a replica of one resource by list and watch, as client-go's reflector does: resumes where a watch ended,
- * lists again where the version has expired, backs off from failures. While the API server is gone the replica
- * stays as it was.
+ * Keeps a store of one resource by list and watch, as client-go's reflector does: resumes a watch from its last version,
+ * lists again if the version has expired, and backs off after failures. While the API server is unavailable the store
+ * keeps its objects.
  */
 export class Reflector<T extends Identified> {
   readonly #options: ReflectorOptions<T>;
   #inSync = false;
   #version: string | undefined;
   #failures = 0;
-  /** Which objects the log has been told of, and why. */
+  /** The objects and reasons that have been logged. */
   readonly #said = new Set<string>();
   #running: AbortSignal | undefined;
-  /** Set while a list is asked for by {@link relist}. */
+  /** Set while {@link relist} waits for a list. */
   #relisting: PromiseWithResolvers<void> | undefined;
-  /** Set while there is something to interrupt for such a list: a watch or a pause. */
+  /** Set while a watch or a pause can be interrupted for such a list. */
   #interruptible: AbortController | undefined;
 
   constructor(options: ReflectorOptions<T>) {
@@ -76,7 +76,7 @@ export class Reflector<T extends Identified> {
     return this.#inSync;
   }
 
-  /** Keeps the replica until `signal` is aborted. Never throws. */
+  /** Keeps the store until `signal` is aborted. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     this.#running = signal;
     while (!signal.aborted) await this.#round(signal);
@@ -84,20 +84,20 @@ export class Reflector<T extends Identified> {
   }
 
   /**
-   * Resolves when the replica is as new as the API server; several at once share one request. Throws as
+   * Resolves when the store is as new as the API server; concurrent calls share one request. Throws as
    * {@link Resource.list} does.
    */
   relist(): Promise<void> {
     if (this.#running?.aborted) return Promise.reject(this.#running.reason);
     if (this.#relisting === undefined) {
       this.#relisting = Promise.withResolvers();
-      this.#relisting.promise.catch(() => {}); // whoever asked may have been answered otherwise by then
+      this.#relisting.promise.catch(() => {}); // the caller may not be waiting any more
       this.#interruptible?.abort(new RelistWanted());
     }
     return this.#relisting.promise;
   }
 
-  /** A list where one is due, then a watch until it ends, then a pause where that was a failure. */
+  /** Lists if needed, then watches until the watch ends, then pauses if that was a failure. */
   async #round(signal: AbortSignal): Promise<void> {
     let listed = false;
     try {
@@ -116,17 +116,17 @@ export class Reflector<T extends Identified> {
       const expired = error instanceof ResourceVersionExpired;
       this.#options.events.watchRestarted(this.#options.name, expired ? 'expired' : 'failed');
       if (expired) this.#version = undefined;
-      // a version just listed that has expired already is a fault of the API server: no loop without a pause
+      // a version that expires right after its list is a fault of the API server: do not loop without a pause
       if (expired && !listed) return;
       await this.#pause(error, signal);
     }
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { resource, replica, name, log } = this.#options;
+    const { resource, store, name, log } = this.#options;
     try {
       const { items, unreadable = [], resourceVersion } = await resource.list(signal);
-      replica.replace(items);
+      store.replace(items);
       for (const object of unreadable) this.#leaveOut(object);
       this.#version = resourceVersion;
       if (!this.#inSync) log.info({ resource: name, count: items.length }, 'in sync');
@@ -162,20 +162,20 @@ export class Reflector<T extends Identified> {
   }
 
   #apply(event: WatchEvent<T>): void {
-    const { replica } = this.#options;
+    const { store } = this.#options;
     if (event.type === 'UNREADABLE') this.#leaveOut(event.object);
-    else if (event.type === 'DELETED') replica.remove(event.object);
-    else if (event.type !== 'BOOKMARK') replica.put(event.object);
+    else if (event.type === 'DELETED') store.remove(event.object);
+    else if (event.type !== 'BOOKMARK') store.put(event.object);
     this.#version = event.resourceVersion ?? this.#version;
     this.#failures = 0;
   }
 
-  /** What was known of it may be wrong by now: it is forgotten until it can be read again. */
+  /** Removes it until it can be read again, since the last known state may be wrong. */
   #leaveOut({ uid, name, cause }: Unreadable): void {
-    const { replica, name: resource, events, log } = this.#options;
-    if (uid !== undefined) replica.remove({ uid });
+    const { store, name: resource, events, log } = this.#options;
+    if (uid !== undefined) store.remove({ uid });
     events.objectUnreadable(resource);
-    // a Pod that changes every second would fill the log with it
+    // a Pod that changes every second would fill the log
     const said = `${uid} ${cause.message}`;
     if (this.#said.has(said)) return;
     if (this.#said.size >= MOST_SAID) this.#said.clear();
@@ -186,7 +186,7 @@ export class Reflector<T extends Identified> {
     );
   }
 
-  /** Aborts the watch by {@link WatchSilent} once nothing was heard for too long. */
+  /** Aborts the watch by {@link WatchSilent} if it is silent for too long. */
   async #endSilence(watch: AbortController, over: AbortSignal, heardAt: () => number): Promise<void> {
     const { now, sleep } = this.#options.effects;
     try {
@@ -197,7 +197,7 @@ export class Reflector<T extends Identified> {
       }
       watch.abort(new WatchSilent());
     } catch {
-      // the watch was over first
+      // the watch ended first
     }
   }
 
@@ -212,11 +212,11 @@ export class Reflector<T extends Identified> {
     try {
       await this.#interruptibly(signal, (pause) => effects.sleep(milliseconds, pause.signal));
     } catch {
-      // a list is wanted now, or all ends: the loop sees which
+      // a relist, or the end: the loop handles both
     }
   }
 
-  /** Runs what ends when `signal` is aborted or {@link relist} is called, by the reason of either. */
+  /** Runs work that is interrupted if `signal` is aborted or {@link relist} is called, with the reason of either. */
   async #interruptibly(
     signal: AbortSignal,
     work: (interruption: AbortController) => Promise<void>,
@@ -227,10 +227,10 @@ export class Reflector<T extends Identified> {
     this.#interruptible = interruption;
     try {
       if (signal.aborted) stop();
-      if (this.#relisting !== undefined) throw new RelistWanted(); // asked for where nothing could be interrupted
+      if (this.#relisting !== undefined) throw new RelistWanted(); // requested while nothing could be interrupted
       await work(interruption);
     } catch (error) {
-      interruption.signal.throwIfAborted(); // whatever the abort made the work throw, its reason is the cause
+      interruption.signal.throwIfAborted(); // the reason of the abort, whatever the work threw
       throw error;
     } finally {
       this.#interruptible = undefined;
@@ -240,7 +240,7 @@ export class Reflector<T extends Identified> {
 }
 
 function endedAtOnce(): Fault {
-  return new Fault('kubernetes-unavailable', 'the watch ended at once, without an event', {
-    remedy: 'It is taken up again; check the API server and what stands before it.',
+  return new Fault('kubernetes-unavailable', 'the watch ended immediately, without an event', {
+    remedy: 'The watch will resume. Check the API server and any proxy in front of it.',
   });
 }

@@ -24,13 +24,13 @@ export type WatchEvent<T> =
   | {
       readonly type: 'UNREADABLE';
       readonly object: Unreadable;
-      /** Undefined if that cannot be read either. */
+      /** Undefined if it cannot be read either. */
       readonly resourceVersion: string | undefined;
     };
 
 export interface Listing<T> {
   readonly items: readonly T[];
-  /** Those that are left out. */
+  /** Objects that are left out. */
   readonly unreadable?: readonly Unreadable[];
   readonly resourceVersion: string;
 }
@@ -45,7 +45,7 @@ export interface Resource<T> {
   watch(resourceVersion: string, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
 }
 
-/** 410 Gone: the version is compacted away; list again. */
+/** 410 Gone: the version has been compacted; list again. */
 export class ResourceVersionExpired extends Error {}
 
 /** Which objects: those of a resource whose `field` has the value `nodeName`. */
@@ -66,8 +66,8 @@ export function restResource<T>(
 ): Resource<T> {
   const path = (query: Record<string, string>) => listPath(name, field, nodeName, query);
   return {
-    // No resourceVersion, that is the newest state: an older one could give an address to the Pod that had it
-    // before. API servers answer it from memory since 1.31, narrowed by an index for these two selectors.
+    // No resourceVersion means the newest state: an older one could map an address to its previous Pod. API
+    // servers serve it from memory since 1.31, by an index for these two selectors.
     async list(signal) {
       const call: ApiCall = { verb: 'list', resource: name, path: path({}) };
       const listing = new Field(await understood(server.json(call, signal)), `${kind}List`);
@@ -99,8 +99,8 @@ export function restResource<T>(
 }
 
 /**
- * An event whose object cannot be read, or whose type is unknown, is one of type UNREADABLE: thrown, it would come
- * again and again. Without its version, a bookmark says nothing, and ends the watch.
+ * An event with an unreadable object or an unknown type becomes UNREADABLE: if it were thrown, the watch would resume and
+ * receive it again. A bookmark without a version ends the watch.
  */
 function parseEvent<T>(event: Field, call: ApiCall, parse: (object: Field) => T): WatchEvent<T> {
   const type = event.at('type').textIfAny();
@@ -121,7 +121,7 @@ function parseEvent<T>(event: Field, call: ApiCall, parse: (object: Field) => T)
     case 'ERROR':
       throw understand(new ApiRefusal(call, parseErrorEvent(object)));
     default: {
-      const cause = broken(call.resource, new Error('an event of unknown type'));
+      const cause = broken(call.resource, new Error('unknown event type'));
       return unreadable(object, { uid: undefined, name: '', cause });
     }
   }
@@ -132,12 +132,12 @@ function unreadable(object: Field, what: Unreadable): WatchEvent<never> {
   return { type: 'UNREADABLE', object: what, resourceVersion };
 }
 
-/** The Status of an ERROR event; of another form it says nothing but that something failed. */
+/** The Status of an ERROR event, or a generic one if it has another form. */
 function parseErrorEvent(object: Field): ApiStatus {
   try {
     return parseStatus(object, 500);
   } catch {
-    return { code: 500, reason: '', message: 'an error of unknown form', kind: '' };
+    return { code: 500, reason: '', message: 'unknown error', kind: '' };
   }
 }
 
@@ -155,15 +155,15 @@ function understand(refusal: ApiRefusal): Error {
 }
 
 function broken(resource: string, cause: unknown): Fault {
-  return new Fault('kubernetes-unavailable', `the watch of ${resource} broke off`, {
-    remedy: 'It is taken up again; check the API server and what stands before it.',
+  return new Fault('kubernetes-unavailable', `cannot continue the watch of ${resource}`, {
+    remedy: 'The watch will resume. Check the API server and any proxy in front of it.',
     cause,
   });
 }
 
 /**
- * The lines of a newline-delimited JSON stream, parsed; what stands after the last newline was cut off and is
- * dropped. Throws `kubernetes-unavailable` on a line that is no JSON or is longer than `mostBytes`.
+ * The parsed lines of a newline-delimited JSON stream. Bytes after the last newline are dropped. Throws
+ * `kubernetes-unavailable` on a line that is not JSON or is longer than `mostBytes`.
  */
 export async function* jsonLines(
   body: ReadableStream<Uint8Array>,
@@ -201,7 +201,7 @@ function parseLine(line: string): unknown {
 }
 
 function unreadableStream(what: string, cause?: unknown): Fault {
-  return new Fault('kubernetes-unavailable', `the API server's answer cannot be read: ${what}`, {
+  return new Fault('kubernetes-unavailable', `cannot read the API server's response: ${what}`, {
     remedy: 'Check that the configured server is a Kubernetes API server.',
     cause,
   });

@@ -18,7 +18,7 @@ function documented(command: string): string[][] {
   });
 }
 
-/** What the third cell must be; undefined where a sentence says it better. */
+/** The third cell; undefined if a sentence describes the default. */
 function defaultOf({ defaultValue, defaultValueDescription }: Option): string | undefined {
   const value = defaultValueDescription ?? defaultValue;
   return value === undefined || value === '' ? undefined : `\`${value}\``;
@@ -33,7 +33,7 @@ describe('the flags in docs/configuration.md are those there are, with their var
     const rows = documented(command);
     const expected = options.map((option, index) => [
       `\`${option.long}\``,
-      // the one variable that is looked at after the in-cluster configuration, so it is no alias of the flag
+      // read after the in-cluster configuration, so it is not the variable of the flag
       `\`${option.envVar ?? 'KUBECONFIG'}\``,
       defaultOf(option) ?? rows[index]?.[2],
     ]);

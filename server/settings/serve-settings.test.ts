@@ -45,7 +45,7 @@ describe('serve settings', () => {
     expect(parse(...REQUIRED, '--cluster-name=prod').settings?.clusterName).toBe('prod');
   });
 
-  test('follow the universe where no endpoint is given', () => {
+  test('follow the universe if no endpoint is set', () => {
     const { settings } = parse(...REQUIRED, '--universe-domain=example.goog');
     expect(settings?.googleStsEndpoint).toBe('https://sts.example.goog');
     expect(settings?.googleIamCredentialsEndpoint).toBe('https://iamcredentials.example.goog');
@@ -99,7 +99,7 @@ describe('serve settings', () => {
   });
 
   test('give every flag but --kubeconfig an environment variable of its name', () => {
-    // KUBECONFIG is looked at after the in-cluster configuration, so it is no alias of the flag
+    // KUBECONFIG is read after the in-cluster configuration, so it is not the variable of the flag
     const names = serveCommandOf('serve').options.map((option) => [option.long, option.envVar]);
     for (const [long, variable] of names) {
       if (long === '--kubeconfig') continue;

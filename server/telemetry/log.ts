@@ -48,9 +48,9 @@ export function createLog(level: LogLevel, format: LogFormat, destination: LogDe
   );
 }
 
-/** Between two lines that say the same. */
+/** Milliseconds between two lines of one key. */
 const INTERVAL = 30_000;
-/** Beyond that, the line that was written longest ago is forgotten. */
+/** Beyond that, the key that was written longest ago is dropped. */
 const MOST_KEYS = 1024;
 
 type Lines = Pick<Log, 'warn' | 'error'>;
@@ -61,13 +61,13 @@ interface Written {
 }
 
 /**
- * A log for what callers can cause: of the lines of one key (a message and whom it is about), one every 30 seconds is
- * written, with the number of those `suppressed` since the one before. A key must not contain what a caller made up.
+ * A log for messages that callers can cause: for each key (a message and its subject) one line every 30 seconds, with the
+ * number of lines `suppressed` since the previous one. A key must not contain a caller's input.
  */
 export class RepeatLimit {
   readonly #log: Lines;
   readonly #now: Now;
-  /** By key; what was written last is the last. */
+  /** By key, in the order of writing. */
   readonly #written = new Map<string, Written>();
 
   constructor(log: Lines, now: Now) {

@@ -8,7 +8,7 @@ type RestartReason = Parameters<DomainEvents['watchRestarted']>[1];
 
 const PREFIX = 'gke_metadata_server';
 
-/** Everything `/metrics` shows. Labels come from this program's own tables, never from a request. */
+/** All metrics of `serve`. Labels come from this program's own tables, never from a request. */
 export class Metrics implements DomainEvents {
   readonly #registry = new Registry();
   readonly #routes = new Map<string, RouteMetrics>();
@@ -29,31 +29,31 @@ export class Metrics implements DomainEvents {
     registerProcessMetrics(this.#registry, version);
     this.#exchanges = new Counter({
       name: `${PREFIX}_exchanges_total`,
-      help: 'Exchanges towards a token with Kubernetes and Google, by kind and result.',
+      help: 'Token exchanges with Kubernetes and Google, by kind and result.',
       labelNames: ['kind', 'result'],
       registers,
     });
     this.#registerDurations(
       `${PREFIX}_exchange_duration_seconds`,
-      'Duration of exchanges towards a token, by kind.',
+      'Duration of token exchanges in seconds, by kind.',
       (name) =>
         [...this.#exchangeDurations].flatMap(([kind, durations]) => durations.samples(name, { kind })),
     );
     this.#refusals = new Counter({
       name: `${PREFIX}_exchanges_throttled_total`,
-      help: 'Exchanges that were not begun, by reason: a rate limit, too many running, or the back-off of a caller.',
+      help: 'Token exchanges not started, by reason: a rate limit, too many in progress, or a back-off of the caller.',
       labelNames: ['reason'],
       registers,
     });
     this.#watchRestarts = new Counter({
       name: `${PREFIX}_watch_restarts_total`,
-      help: 'Watches that were started again: ended by the API server in its time, silent, expired (410) or failed.',
+      help: 'Watches restarted, by resource and reason: ended by the API server, silent, expired (410) or failed.',
       labelNames: ['resource', 'reason'],
       registers,
     });
     this.#unreadableObjects = new Counter({
       name: `${PREFIX}_unreadable_objects_total`,
-      help: 'Objects of lists and watches that were left out because they cannot be read, by resource.',
+      help: 'Objects of lists and watches left out because they are unreadable, by resource.',
       labelNames: ['resource'],
       registers,
     });
@@ -68,7 +68,7 @@ export class Metrics implements DomainEvents {
     return route;
   }
 
-  /** Where a scrape reads how many tokens are kept. */
+  /** Sets what a scrape calls for the number of cached tokens. */
   watchCacheSize(read: () => number): void {
     this.#cacheSize = read;
   }
@@ -111,7 +111,7 @@ export class Metrics implements DomainEvents {
     const routes = this.#routes;
     new Counter({
       name: `${PREFIX}_http_requests_total`,
-      help: 'Requests of the metadata API, by route template, method and status.',
+      help: 'Requests to the metadata API, by route template, method and status.',
       labelNames: ['route', 'method', 'status'],
       registers: [this.#registry],
       collect() {
@@ -125,7 +125,7 @@ export class Metrics implements DomainEvents {
     });
     this.#registerDurations(
       `${PREFIX}_http_request_duration_seconds`,
-      'Duration of requests of the metadata API, by route template.',
+      'Duration of requests to the metadata API in seconds, by route template.',
       (name) => [...routes].flatMap(([route, { durations }]) => durations.samples(name, { route })),
     );
   }
@@ -135,7 +135,7 @@ export class Metrics implements DomainEvents {
     const cacheSize = () => this.#cacheSize();
     new Counter({
       name: `${PREFIX}_cache_lookups_total`,
-      help: 'Look-ups in the token cache, by kind of token and outcome.',
+      help: 'Token cache lookups, by kind of token and outcome.',
       labelNames: ['kind', 'outcome'],
       registers: [this.#registry],
       collect() {
@@ -148,7 +148,7 @@ export class Metrics implements DomainEvents {
     });
     new Gauge({
       name: `${PREFIX}_cache_tokens`,
-      help: 'Tokens kept in the cache.',
+      help: 'Tokens in the cache.',
       registers: [this.#registry],
       collect() {
         this.set(cacheSize());
@@ -160,7 +160,7 @@ export class Metrics implements DomainEvents {
     const changed = () => this.#clusterKeysChanged;
     new Gauge({
       name: `${PREFIX}_cluster_jwks_changed`,
-      help: "1 where the cluster's public keys are others than at start, 0 where not, no sample before they are known.",
+      help: '1 if the JWKS of the cluster changed since startup, else 0; absent until first read.',
       registers: [this.#registry],
       collect() {
         const known = changed();

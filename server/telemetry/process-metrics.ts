@@ -1,21 +1,21 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 /**
- * What every program of ours shows of itself: its build, memory, CPU time and start. prom-client's own defaults cost
- * some 10 MB resident; these are the ones that dashboards and alerts read.
+ * Build, memory, CPU time and start of this process. The default metrics of prom-client cost some 10 MB of resident
+ * memory; these are the ones that dashboards and alerts use.
  */
 export function registerProcessMetrics(registry: Registry, version: string): void {
   const registers = [registry];
   const startTime = Date.now() / 1000 - process.uptime();
   new Gauge({
     name: 'gke_metadata_server_build_info',
-    help: 'Always 1; the labels say what is running.',
+    help: 'Always 1, labeled by the version of the program and of Bun.',
     labelNames: ['version', 'bun_version'],
     registers,
   }).set({ version, bun_version: Bun.version }, 1);
   new Gauge({
     name: 'process_resident_memory_bytes',
-    help: 'Resident memory.',
+    help: 'Resident memory in bytes.',
     registers,
     collect() {
       this.set(process.memoryUsage.rss());
@@ -23,7 +23,7 @@ export function registerProcessMetrics(registry: Registry, version: string): voi
   });
   new Counter({
     name: 'process_cpu_seconds_total',
-    help: 'User and system CPU time spent.',
+    help: 'User and system CPU time in seconds.',
     registers,
     collect() {
       const { user, system } = process.cpuUsage();
@@ -33,7 +33,7 @@ export function registerProcessMetrics(registry: Registry, version: string): voi
   });
   new Gauge({
     name: 'process_start_time_seconds',
-    help: 'Start of the process, seconds since the Unix epoch.',
+    help: 'Start time of the process in seconds since the Unix epoch.',
     registers,
   }).set(startTime);
 }
