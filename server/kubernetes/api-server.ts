@@ -1,3 +1,4 @@
+import type { V1Status } from '@kubernetes/client-node';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { withTimeLimit } from '../core/waiting.ts';
@@ -24,10 +25,7 @@ export interface ApiCall {
 }
 
 /** The `Status` (meta/v1) of a failed request. */
-export interface ApiStatus {
-  readonly code: number;
-  readonly reason: string;
-  readonly message: string;
+export interface ApiStatus extends Readonly<Required<Pick<V1Status, 'code' | 'reason' | 'message'>>> {
   /** `details.kind`: the resource that the error is about. */
   readonly kind: string;
 }

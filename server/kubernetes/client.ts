@@ -1,3 +1,4 @@
+import type { AuthenticationV1TokenRequest } from '@kubernetes/client-node';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { objectPath } from './api-path.ts';
@@ -99,7 +100,7 @@ export class RestClient implements KubernetesClient {
           expirationSeconds: request.expirationSeconds,
           boundObjectRef: { apiVersion: 'v1', ...request.boundObject },
         },
-      },
+      } satisfies AuthenticationV1TokenRequest,
     };
     try {
       return parseToken(new Field(await this.server.json(call, signal), 'TokenRequest'));

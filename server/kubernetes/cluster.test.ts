@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { KubeConfig as DeepKubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { version } from '@kubernetes/client-node/package.json';
 import { UnsecuredJWT } from 'jose';
 import { Fault } from '../core/fault.ts';
 import { type ConfigurationSources, instanceName, loadCluster } from './cluster.ts';
@@ -208,4 +211,10 @@ test('credentials that are not a ServiceAccount are a user of that cluster', asy
   }
   const failing = { server: 'https://a', authenticate: () => Promise.reject(new Error('no file')) };
   expect(await instanceName(failing)).toStartWith('user@');
+});
+
+test('the deep import of @kubernetes/client-node is the class of its root, in the version it was checked with', () => {
+  // 2.0 loses TLS under Bun: CONTRIBUTING.md says what to check before another version
+  expect(version).toBe('1.4.0');
+  expect(DeepKubeConfig).toBe(KubeConfig);
 });
