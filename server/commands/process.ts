@@ -34,7 +34,7 @@ export function ended(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** Where logs go: written at once, so that the last line before an end is there. */
+/** The destination of logs: synchronous, so the last line before an exit is written. */
 export function standardOutput(): LogDestination {
   return pino.destination({ dest: 1, sync: true });
 }

@@ -1,6 +1,6 @@
 /**
  * The first line of a text from outside, as printable ASCII and at most `limit` characters:
- * fit for a message, a log line or a plain-text answer.
+ * fit for a message, a log line or a plain-text response.
  */
 export function printable(text: string, limit: number): string {
   const line =

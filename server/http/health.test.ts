@@ -8,7 +8,7 @@ async function get(path: string, missing: string[] = []): Promise<[number, strin
   return [response.status, await response.text()];
 }
 
-test('alive is 200 even where something is missing', async () => {
+test('alive is 200 even if not ready', async () => {
   expect(await get('/healthz', ['the Pods are not listed yet'])).toEqual([200, 'ok\n']);
 });
 

@@ -9,27 +9,27 @@ export interface HttpConnectionOptions {
   /** Bytes. */
   readonly largestBody: number;
   readonly bodies: BodyBudget;
-  /** Whether the listener is ending: clients are then told to close. */
+  /** Whether the listener is shutting down: responses then ask clients to close. */
   readonly isEnding: () => boolean;
   readonly now: Now;
 }
 
 // Milliseconds.
-// Above the 90 s after which an API server itself closes a silent connection, so that it never sends a review into
-// one that is just being closed here.
+// Above the 90 s after which an API server closes a silent connection, so it never sends a review into one that is
+// being closed here.
 const IDLE = 120_000;
 /** From the first byte of a request to the end of its head. */
 const HEAD = 10_000;
-/** From there until the answer is sent: the limits for the body and for the answer are below it. */
+/** From there until the response is sent: the limits for body and response are below it. */
 const EXCHANGE = 20_000;
-/** For a client to close, once it has its last answer. */
+/** For a client to close, after its last response. */
 const LINGER = 1000;
 
 type State = 'idle' | 'head' | 'exchange' | 'closing';
 
 /**
- * One connection: one request at a time, each step with a deadline, and nothing of a body or an answer kept that is
- * not in the budget. A request that is answered before its body has come ends the connection: the rest is not read.
+ * One connection: one request at a time, each step with a deadline, and each byte of a body or a response within the
+ * budget. A response that is sent before the body has arrived ends the connection: the rest is not read.
  */
 export class HttpConnection {
   #state: State = 'idle';
@@ -74,7 +74,7 @@ export class HttpConnection {
     if (this.options.now() > this.#deadline) this.destroy();
   }
 
-  /** What came is not a request that can be answered. */
+  /** Refuses what is not a valid request. */
   refuse(status: string): void {
     if (this.isIdle && this.socket.writable) {
       this.#end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -83,7 +83,7 @@ export class HttpConnection {
     }
   }
 
-  /** Ends it unless it is answering. */
+  /** Ends it unless a request is in progress. */
   endIfIdle(): void {
     if (this.isIdle) this.#end();
   }

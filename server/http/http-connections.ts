@@ -69,7 +69,7 @@ export class HttpConnections {
     this.#http.emit('connection', gate);
   }
 
-  /** Ends those that are not answering. */
+  /** Ends those without a request in progress. */
   endIdle(): void {
     for (const connection of this.#open) connection.endIfIdle();
   }

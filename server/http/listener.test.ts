@@ -32,7 +32,7 @@ class Listening implements AsyncDisposable {
     this.metadata.token = { ...this.metadata.token, expiresAt };
   }
 
-  /** The answer to a request of these lines on a connection of its own, as it came. */
+  /** The raw response to a request of these lines, on a new connection. */
   raw(...lines: string[]): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.server.port ?? 0, '127.0.0.1');

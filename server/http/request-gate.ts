@@ -36,7 +36,7 @@ export class RequestGate extends Duplex {
     this.on('error', () => {});
   }
 
-  /** Of a request whose head has been read: hands on a body of so many bytes. */
+  /** After a head has been read: passes on a body of so many bytes. */
   expectBody(length: number): void {
     this.#step = 'body';
     this.#bodyLeft = length;

@@ -101,7 +101,7 @@ describe.skipIf(OPENSSL_MISSING)(`TlsListener${OPENSSL_MISSING ? ' (not run: nee
     60_000,
   );
 
-  test('ends when clients have been told, and what is under way is answered', async () => {
+  test('stops after clients were asked to close and requests in progress are answered', async () => {
     const drained = Promise.withResolvers<void>();
     const answering = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();

@@ -17,9 +17,9 @@ const CONNECTIONS = { all: 1024, onePeer: 256 };
 
 // Milliseconds.
 const HANDSHAKE = 10_000;
-/** How long API servers may go on connecting once this Pod is ending: until every Node's kube-proxy has it. */
+/** How long API servers may still connect after shutdown begins: until every Node's kube-proxy is updated. */
 const DRAIN = 5000;
-/** How long answers under way may take after that; with the drain, below the kubelet's 30 s. */
+/** How long requests in progress may take after that; with the drain, below the kubelet's 30 s. */
 const LONGEST_STOP = 10_000;
 
 /**
@@ -72,7 +72,7 @@ export class TlsListener {
     this.#server.setSecureContext(contextOf(certificate));
   }
 
-  /** Goes on for a moment while clients leave, answers what is under way, then ends. */
+  /** Drains: serves for a moment while clients leave, finishes requests in progress, then stops. */
   async stop(): Promise<void> {
     const { sleep } = this.#options.effects;
     this.#isEnding = true;

@@ -244,7 +244,7 @@ describe('watch', () => {
     expect(events[0]).toMatchObject({ object: { cause: { code: 'kubernetes-unavailable' } } });
   });
 
-  test('what is left out is named as far as it can be read', async () => {
+  test('names what is left out as far as it is readable', async () => {
     const object = { ...podJSON('x', '11'), status: { podIPs: 'none' } };
     const [event] = await watch([{ type: 'MODIFIED', object }]);
     expect(event).toMatchObject({

@@ -182,7 +182,7 @@ describe('keys', () => {
     expect(compared).toEqual([false, false]);
   });
 
-  test('one added: told once, with what to do before it is used', async () => {
+  test('one added: logged once, with what to do before it is used', async () => {
     start(async () => [OLD]);
     await clock.advance(0);
     found = async () => [OLD, NEW];
@@ -194,7 +194,7 @@ describe('keys', () => {
     expect(lines[0]?.fields.remedy).toContain('scripts/create-or-update-provider --check');
   });
 
-  test('one removed: told, with what to do after its last use', async () => {
+  test('one removed: logged, with what to do after its last use', async () => {
     start(async () => [OLD, NEW]);
     await clock.advance(0);
     found = async () => [NEW];

@@ -120,7 +120,7 @@ const FIRST_RETRY = 10_000;
 export class KeyRotation {
   readonly #options: KeyRotationOptions;
   #atStart: readonly PublicKey[] | undefined;
-  #told = '[]';
+  #logged = '[]';
   #failures = 0;
   /** The codes of failures logged since the last success. */
   readonly #reported = new Set<string>();
@@ -162,9 +162,9 @@ export class KeyRotation {
     const { added, removed } = keySetDifference(this.#atStart, keys);
     const kids = [...added, ...removed];
     events.clusterKeysCompared(kids.length > 0);
-    const telling = JSON.stringify(kids.length === 0 ? kids : [added, removed]);
-    if (telling === this.#told) return;
-    this.#told = telling;
+    const change = JSON.stringify(kids.length === 0 ? kids : [added, removed]);
+    if (change === this.#logged) return;
+    this.#logged = change;
     if (kids.length === 0) log.info({}, "the cluster's public keys are those of startup again");
     else log.warn({ added, removed, remedy: remedy(added) }, "the cluster's public keys have changed");
   }

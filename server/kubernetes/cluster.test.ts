@@ -163,7 +163,7 @@ echo '{"status":{"token":"run-'$(wc -l < '${join(directory, 'runs')}' | tr -d ' 
 });
 
 describe('setting-invalid', () => {
-  test('no cluster anywhere', () => {
+  test('no cluster is configured', () => {
     const fault = faultOf(sources());
     expect(fault.code).toBe('setting-invalid');
     expect(fault.remedy).toContain('--kubeconfig');

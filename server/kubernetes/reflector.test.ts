@@ -157,7 +157,7 @@ describe('Reflector', () => {
     expect(clock.sleepers).toBe(1); // the guard of the watch, no pause
   });
 
-  test('a version that has expired as soon as it is listed makes no loop', async () => {
+  test('a version that expires right after its list does not cause a loop', async () => {
     await start();
     resource.latest.send(new ResourceVersionExpired());
     await settled();
@@ -290,7 +290,7 @@ describe('Reflector', () => {
     expect({ lists: resource.lists, watches: resource.watches.length }).toEqual({ lists: 1, watches: 1 });
   });
 
-  test('stops when told to, in the midst of a watch or a pause', async () => {
+  test('stops when aborted, during a watch or a pause', async () => {
     await start();
     stop.abort(new Error('stopping'));
     await running;

@@ -141,9 +141,9 @@ function parseErrorEvent(object: Field): ApiStatus {
   }
 }
 
-async function understood<T>(answer: Promise<T>): Promise<T> {
+async function understood<T>(response: Promise<T>): Promise<T> {
   try {
-    return await answer;
+    return await response;
   } catch (error) {
     throw error instanceof ApiRefusal ? understand(error) : error;
   }

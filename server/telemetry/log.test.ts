@@ -27,7 +27,7 @@ test('nothing below the level is written', () => {
   expect(written('debug', 'json', all)).toHaveLength(4);
 });
 
-test.each(['json', 'text'] as const)('a secret is redacted wherever it stands, in %s', (format) => {
+test.each(['json', 'text'] as const)('a secret is redacted in every field, in %s', (format) => {
   const token = new Secret('ya29.secret');
   const cause = new Error(`answered with ${token}`);
   const error = new Fault('sts-refused', 'refused', { remedy: 'ask again', cause });

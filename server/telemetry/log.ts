@@ -30,8 +30,8 @@ function asText(entry: string): string {
 }
 
 /**
- * A log of `level` and above. An Error goes under the key `error`. A Secret prints as `[redacted]` wherever it
- * stands in the fields; strings are written as JSON, so a caller's bytes cannot begin a line of their own.
+ * A log of `level` and above. An Error goes under the key `error`. A Secret prints as `[redacted]` in every field;
+ * strings are written as JSON, so a caller's input cannot start a new line.
  */
 export function createLog(level: LogLevel, format: LogFormat, destination: LogDestination): Log {
   return pino(

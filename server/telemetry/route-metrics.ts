@@ -1,4 +1,4 @@
-// Seconds: from what a cached answer takes to what the most patient client waits for.
+// Seconds: from the duration of a cached response to the patience of the most patient client.
 const BOUNDS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
@@ -10,7 +10,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A Prometheus histogram, kept as plain numbers so that an observation costs nanoseconds. */
+/** A Prometheus histogram of plain numbers, so an observation costs nanoseconds. */
 export class Histogram {
   // one more than there are bounds: what is above them all
   readonly #counts = new Float64Array(BOUNDS.length + 1);
@@ -50,7 +50,7 @@ interface Count {
 
 /**
  * The requests of one route template. prom-client hashes the labels at each call, which costs more than
- * a cached answer itself: here a request finds its counter by two look-ups, and a scrape builds the labels.
+ * the cached response itself: here a request finds its counter by two lookups, and a scrape builds the labels.
  */
 export class RouteMetrics {
   readonly durations = new Histogram();
