@@ -323,7 +323,7 @@ describe('refusals in their own words', () => {
     expect(outcomes(explanation)).toEqual(failsAt('token-request'));
     expect(stepOf(explanation, 'token-request')).toMatchObject({
       code: 'kubernetes-forbidden',
-      remedy: expect.stringContaining('create serviceaccounts/token (RBAC)'),
+      remedy: expect.stringContaining('create on serviceaccounts/token (RBAC)'),
     });
   });
 
