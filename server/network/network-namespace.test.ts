@@ -1,4 +1,13 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from 'bun:test';
 import type { Server } from 'bun';
 import { parseIPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -44,35 +53,37 @@ async function get(url: string): Promise<string> {
   return stdout || stderr;
 }
 
-async function deleteNamespace(): Promise<void> {
-  await systemExec(['ip', 'netns', 'delete', namespace]);
-}
-
 describe.skipIf(missing.length > 0)(TITLE, () => {
   let server: Server<undefined>;
 
-  beforeAll(async () => {
-    await run('ip', 'netns', 'add', namespace);
-    await run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-    await run('ip', 'address', 'add', `${host.IPv4}/24`, 'dev', link);
-    await run('ip', '-6', 'address', 'add', `${host.IPv6}/64`, 'dev', link, 'nodad');
-    await run('ip', 'link', 'set', link, 'up');
-    const ip = ['ip', '-n', namespace];
-    await run(...ip, 'address', 'add', `${pod.IPv4}/24`, 'dev', 'eth0');
-    await run(...ip, '-6', 'address', 'add', `${pod.IPv6}/64`, 'dev', 'eth0', 'nodad');
-    await run(...ip, 'link', 'set', 'eth0', 'up');
-    await run(...ip, 'route', 'add', 'default', 'via', host.IPv4);
-    await run(...ip, '-6', 'route', 'add', 'default', 'via', host.IPv6);
+  beforeAll(() => {
     server = Bun.serve({
       port: 0,
       hostname: '::',
       fetch: (request, self) => new Response(`you are ${self.requestIP(request)?.address}`),
     });
   });
+  afterAll(() => server?.stop(true));
 
-  afterAll(async () => {
-    await server?.stop(true);
-    await deleteNamespace();
+  // new each time: of two packet filters the kernel asks first the one that came last to this network
+  beforeEach(async () => {
+    await run('ip', 'netns', 'add', namespace);
+    await run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    await run('ip', 'address', 'add', `${host.IPv4}/24`, 'dev', link);
+    await run('ip', '-6', 'address', 'add', `${host.IPv6}/64`, 'dev', link, 'nodad');
+    await run('ip', 'link', 'set', link, 'up');
+    const ip = ['ip', '-n', namespace];
+    await run(...ip, 'link', 'set', 'lo', 'up');
+    await run(...ip, 'address', 'add', `${pod.IPv4}/24`, 'dev', 'eth0');
+    await run(...ip, '-6', 'address', 'add', `${pod.IPv6}/64`, 'dev', 'eth0', 'nodad');
+    await run(...ip, 'link', 'set', 'eth0', 'up');
+    await run(...ip, 'route', 'add', 'default', 'via', host.IPv4);
+    await run(...ip, '-6', 'route', 'add', 'default', 'via', host.IPv6);
+  });
+  afterEach(async () => {
+    await systemExec(['ip', 'netns', 'delete', namespace]);
+    // goes with the namespace, but not at once
+    await systemExec(['ip', 'link', 'delete', link]);
   });
 
   async function nat(backend: Backend): Promise<string[]> {
@@ -90,31 +101,34 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
       port,
     );
 
-  async function flush(backend: Backend): Promise<void> {
-    for (const program of ['iptables', 'ip6tables']) {
-      await inPod([`${program}-${backend}`, '-t', 'nat', '-F']);
-      await inPod([`${program}-${backend}`, '-t', 'nat', '-X']);
-    }
-  }
-
   for (const backend of ['nft', 'legacy'] as const) {
-    test(`${backend}: both metadata addresses reach the Node, which sees the Pod's own address`, async () => {
+    // as where the kernel knows only this one
+    const exec: Exec = async (argv) =>
+      argv[0]?.endsWith(`-${backend}`) ? inPod(argv) : { exitCode: 3, stdout: '', stderr: 'not supported' };
+
+    test(`${backend} alone: both metadata addresses reach the Node, which sees the Pod's own address`, async () => {
       const port = server.port ?? 0;
-      if (backend === 'legacy') {
-        // somebody's legacy rules are there first, as on a host that uses them
-        await inPod(['iptables-legacy', '-t', 'nat', '-A', 'OUTPUT', '-d', '192.0.2.1', '-j', 'RETURN']);
-      }
-      await redirect(redirects(port), { exec: inPod, log: silent });
+      await redirect(redirects(port), { exec, log: silent });
       expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
       expect(await get('http://[fd20:ce::254]/')).toBe(`you are ${pod.IPv6}`);
       const rules = await nat(backend);
       expect(rules.filter((rule) => rule.includes('DNAT'))).toHaveLength(2);
 
-      await redirect(redirects(port), { exec: inPod, log: silent });
+      await redirect(redirects(port), { exec, log: silent });
       expect(await nat(backend)).toEqual(rules);
-      await flush(backend);
-    }, 60_000);
+    });
   }
+
+  test('nft and legacy together lead where each does alone, and a second run changes nothing', async () => {
+    const rules = async () => [...(await nat('nft')), ...(await nat('legacy'))];
+    await redirect(redirects(server.port ?? 0), { exec: inPod, log: silent });
+    const written = await rules();
+    expect(written.filter((rule) => rule.includes('DNAT'))).toHaveLength(4);
+    await redirect(redirects(server.port ?? 0), { exec: inPod, log: silent });
+    expect(await rules()).toEqual(written);
+    expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+    expect(await get('http://[fd20:ce::254]/')).toBe(`you are ${pod.IPv6}`);
+  });
 
   test('a rule with an old target is replaced, and a mesh that takes everything comes after', async () => {
     await inPod([
@@ -136,22 +150,43 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     await redirect([{ ...ipv4, port: server.port ?? 0 }], { exec: inPod, log: silent });
     expect((await nat('nft')).filter((rule) => rule.includes('DNAT'))).toHaveLength(1);
     expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
-    await flush('nft');
-  }, 60_000);
+  });
+
+  // as the rules end that istio-iptables and Linkerd's proxy-init append
+  const takesAll = ['OUTPUT', '-p', 'tcp', '!', '-d', '127.0.0.1/32', '-j', 'REDIRECT', '--to-ports', '1'];
+  test.each([
+    ['nft', 'before'],
+    ['nft', 'after'],
+    ['legacy', 'before'],
+    ['legacy', 'after'],
+  ] as const)(
+    'a mesh that takes everything by %s, %s the redirect, does not cut it off',
+    async (backend, when) => {
+      const mesh = async () => {
+        expect(await inPod([`iptables-${backend}`, '-t', 'nat', '-A', ...takesAll])).toMatchObject({
+          exitCode: 0,
+        });
+        expect(await get(`http://${host.IPv4}:${server.port}/`)).not.toContain('you are');
+      };
+      if (when === 'before') await mesh();
+      await redirect(redirects(server.port ?? 0).slice(0, 1), { exec: inPod, log: silent });
+      if (when === 'after') await mesh();
+      expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+    },
+  );
 
   test('a rule that another program inserts before the redirect is named, and comes after it the next time', async () => {
     const [ipv4] = redirects(server.port ?? 0);
     if (ipv4 === undefined) throw new Error('no IPv4 redirect');
     await redirect([ipv4], { exec: inPod, log: silent });
     const rule = ['OUTPUT', '1', '-d', '169.254.0.0/16', '-p', 'tcp', '-j', 'REDIRECT', '--to-ports', '1'];
-    await inPod(['iptables-nft', '-t', 'nat', '-I', ...rule]);
+    await inPod(['iptables-legacy', '-t', 'nat', '-I', ...rule]);
     expect(await get('http://169.254.169.254/')).not.toContain('you are');
     const told: object[] = [];
     await redirect([ipv4], { exec: inPod, log: { ...silent, info: (fields) => told.push(fields) } });
     expect(told.at(-1)).toMatchObject({ rules: [expect.stringContaining('-j REDIRECT --to-ports 1')] });
     expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
-    await flush('nft');
-  }, 60_000);
+  });
 
   test('every step is a program that this iptables understands', async () => {
     for (const one of redirects(16_321)) {
@@ -165,6 +200,5 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
         expect(await isDone()).toBe(true);
       }
     }
-    await flush('nft');
-  }, 60_000);
+  });
 });

@@ -45,11 +45,6 @@ export function targetOf({ target, port }: Redirect): string {
   return `${urlHost(target)}:${port}`;
 }
 
-/** The program that saves the rules of a family and backend, as `iptables-nft-save`. */
-export function saveArgv(family: Family, backend: Backend): Argv {
-  return [`${PROGRAM[family]}-${backend}-save`];
-}
-
 /**
  * The steps of a redirect, as programs with their arguments. The rule lies in a chain of
  * its own, so that one with an old target is replaced and a person sees whose it is; the

@@ -9,7 +9,6 @@ import {
   type Redirect,
   redirectSteps,
   rulesOfOthers,
-  saveArgv,
 } from './redirect-rules.ts';
 
 export interface ExecResult {
@@ -23,6 +22,7 @@ export type Exec = (argv: readonly string[]) => Promise<ExecResult>;
 
 const NOT_FOUND = 127;
 const TIME_LIMIT_MILLISECONDS = 10_000;
+const BACKENDS: readonly Backend[] = ['nft', 'legacy'];
 const MOST_LOGGED = 10;
 const LONGEST_LOGGED = 200;
 
@@ -65,14 +65,10 @@ export async function redirect(
       "Compare the Pod's status.podIPs with its status.hostIPs: both need an IPv4 or both an IPv6 address.",
     );
   }
-  const backends = await backendsInOrder(
-    redirects.map(({ family }) => family),
-    exec,
-  );
   const redirected: Redirect[] = [];
   const failures: string[] = [];
   for (const one of redirects) {
-    const failed = await redirectFamily(one, backends, { exec, log });
+    const failed = await redirectFamily(one, { exec, log });
     if (failed === undefined) redirected.push(one);
     else failures.push(...failed);
   }
@@ -87,38 +83,26 @@ export async function redirect(
 }
 
 /**
- * The backend whose rules are already in this network namespace comes first, as in Kubernetes'
- * iptables-wrappers: rules of both at once are evaluated in an order nobody chose. nft where
- * there are none; the other is tried if the kernel does not support the first.
+ * Undefined if redirected, else the error of each backend. The rules go into both, as far as the kernel supports them: a
+ * mesh may write to either, before or after, and the kernel evaluates the table that was created last first. A
+ * connection is rewritten once, by whichever comes first.
  */
-async function backendsInOrder(families: readonly Family[], exec: Exec): Promise<Backend[]> {
-  const rules = async (backend: Backend): Promise<number> => {
-    const saved = await Promise.all(families.map((family) => exec(saveArgv(family, backend))));
-    return saved
-      .flatMap(({ exitCode, stdout }) => (exitCode === 0 ? stdout.split('\n') : []))
-      .filter((line) => line.startsWith('-')).length;
-  };
-  return (await rules('legacy')) > (await rules('nft')) ? ['legacy', 'nft'] : ['nft', 'legacy'];
-}
-
-/** Undefined if redirected, else the error of each backend. */
 async function redirectFamily(
   redirect: Redirect,
-  backends: readonly Backend[],
   { exec, log }: RedirectDependencies,
 ): Promise<string[] | undefined> {
   const failures: string[] = [];
-  for (const backend of backends) {
+  for (const backend of BACKENDS) {
     const failure = await apply(redirect, backend, exec);
     if (failure === undefined) {
       log.info({ ...redirect, backend }, 'metadata address redirected');
       await logOtherRules(redirect, backend, { exec, log });
-      return undefined;
+    } else {
+      log.debug({ ...redirect, backend, failure }, 'redirect failed');
+      failures.push(failure);
     }
-    log.warn({ ...redirect, backend, failure }, 'redirect failed');
-    failures.push(failure);
   }
-  return failures;
+  return failures.length < BACKENDS.length ? undefined : failures;
 }
 
 /** Logs the rules of other programs: they explain why a Pod cannot reach the server. */
