@@ -27,6 +27,16 @@ const POLICY_CONTROLLER: GoModule = {
   version: 'v0.13.1',
   sum: 'h1:Woy+6bQ7pT/0m3/PSO2RtDxSHKBZ/8iHpCZFcZJThM8=',
 };
+const CILIUM: GoModule = {
+  path: 'github.com/cilium/cilium',
+  version: 'v1.20.2',
+  sum: 'h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8=',
+};
+const EXTERNAL_SECRETS: GoModule = {
+  path: 'github.com/external-secrets/external-secrets',
+  version: 'v1.3.2',
+  sum: 'h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=',
+};
 
 /** The folder of cert-manager's CustomResourceDefinitions, one YAML file each, of the version that is built here. */
 export async function certManagerCRDs(cache: Cache): Promise<string> {
@@ -62,6 +72,17 @@ export function imagePolicyCRDs(cache: Cache): Promise<readonly string[]> {
   return Promise.all([
     kept(cache, 'kyverno-crds', KYVERNO, kyverno, /_imagevalidatingpolicies\.yaml$/),
     kept(cache, 'policy-controller-crds', POLICY_CONTROLLER, 'config', /-clusterimagepolicy\.yaml$/),
+  ]);
+}
+
+/** The folders of those of docs/recipes.md that nothing else here needs: Cilium's and External Secrets'. */
+export function recipeCRDs(cache: Cache): Promise<readonly string[]> {
+  const cilium = 'pkg/k8s/apis/cilium.io/client/crds/v2';
+  const policies = /^cilium(networkpolicies|localredirectpolicies)\.yaml$/;
+  const stores = /_clustersecretstores\.yaml$/;
+  return Promise.all([
+    kept(cache, 'cilium-crds', CILIUM, cilium, policies),
+    kept(cache, 'external-secrets-crds', EXTERNAL_SECRETS, 'config/crds/bases', stores),
   ]);
 }
 

@@ -1,6 +1,6 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import type { JWTPayload } from 'jose';
-import type { KubernetesObject } from '../../scripts/module/render.ts';
+import type { KubernetesObject, ModuleValues } from '../../scripts/module/render.ts';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { StandInGoogle } from '../../server/sandbox/stand-in-google.ts';
 import type { AnyCluster } from '../cluster/any-cluster.ts';
@@ -76,10 +76,10 @@ export class ClusterWorld implements AsyncDisposable {
     this.#objects = new Objects(cluster.api);
   }
 
-  /** With the ServiceAccounts and RBAC that ship, and no more of the module. */
-  static async start(cluster: AnyCluster): Promise<ClusterWorld> {
+  /** With the ServiceAccounts and RBAC that ship, and no more of the module; `values` beside those of all worlds. */
+  static async start(cluster: AnyCluster, values: ModuleValues = {}): Promise<ClusterWorld> {
     const name = `gms-${crypto.randomUUID().slice(0, 8)}`;
-    const module = await ModuleInstance.render(VALUES, { name, namespace: name });
+    const module = await ModuleInstance.render({ ...VALUES, ...values }, { name, namespace: name });
     const world = new ClusterWorld(cluster, await new StandInGoogle().start(), module);
     try {
       await world.#make('/api/v1/namespaces', { metadata: { name } });

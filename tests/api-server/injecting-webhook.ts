@@ -1,3 +1,4 @@
+import type { ModuleValues } from '../../scripts/module/render.ts';
 import type { AnyCluster } from '../cluster/any-cluster.ts';
 import { warningsOf } from '../cluster/api-client.ts';
 import { waitUntil } from '../wait-until.ts';
@@ -41,9 +42,12 @@ export class InjectingWebhook implements AsyncDisposable {
   }
 
   /** The webhook runs; the API server does not ask it before {@link register}. The cluster must have cert-manager. */
-  static async start(cluster: AnyCluster, ...flags: string[]): Promise<InjectingWebhook> {
+  static async start(
+    cluster: AnyCluster,
+    { flags = [], values }: { flags?: readonly string[]; values?: ModuleValues } = {},
+  ): Promise<InjectingWebhook> {
     await using disposables = new AsyncDisposableStack();
-    const world = disposables.use(await ClusterWorld.start(cluster));
+    const world = disposables.use(await ClusterWorld.start(cluster, values));
     const webhook = disposables.use(await RegisteredWebhook.start(world, { flags }));
     return new InjectingWebhook(world, webhook, disposables.move());
   }

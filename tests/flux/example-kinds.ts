@@ -7,17 +7,19 @@ import {
   fluxCRDs,
   imagePolicyCRDs,
   prometheusOperatorCRDs,
+  recipeCRDs,
 } from '../../scripts/tools/crds.ts';
 import type { Objects } from '../cluster/objects.ts';
 import { untilHealthy } from '../cluster/objects.ts';
 
-/** Makes the API server know every kind of the examples, and of what Flux applies. It brings no controller. */
+/** Makes the API server know every kind of the examples and recipes, and of what Flux applies. It brings no controller. */
 export async function applyExampleKinds(objects: Objects, cache: Cache): Promise<void> {
   const folders = await Promise.all([
     certManagerCRDs(cache),
     prometheusOperatorCRDs(cache),
     fluxCRDs(cache),
     imagePolicyCRDs(cache),
+    recipeCRDs(cache),
   ]);
   const definitions: KubernetesObject[] = [];
   for (const folder of folders.flat()) {

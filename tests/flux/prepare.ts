@@ -1,5 +1,5 @@
 import type { Cache } from '../../scripts/tools/cache.ts';
-import { fluxCRDs, imagePolicyCRDs } from '../../scripts/tools/crds.ts';
+import { fluxCRDs, imagePolicyCRDs, recipeCRDs } from '../../scripts/tools/crds.ts';
 import { fluxPrograms } from '../../scripts/tools/flux.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
 import { prepareCluster } from '../cluster/cluster-files.ts';
@@ -14,5 +14,5 @@ export async function prepareFlux(cache: Cache): Promise<void> {
   await goProgram('crane', cache);
   await goProgram('cosign', cache);
   await fluxPrograms(cache);
-  await Promise.all([fluxCRDs(cache), imagePolicyCRDs(cache)]);
+  await Promise.all([fluxCRDs(cache), imagePolicyCRDs(cache), recipeCRDs(cache)]);
 }
