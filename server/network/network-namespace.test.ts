@@ -49,8 +49,11 @@ const inPod: Exec = (argv) =>
 
 async function get(url: string): Promise<string> {
   const script = `fetch('${url}').then((r) => r.text()).then((t) => process.stdout.write(t))`;
-  const { stdout, stderr } = await inPod([process.execPath, '-e', script]);
-  return stdout || stderr;
+  for (;;) {
+    const { stdout, stderr } = await inPod([process.execPath, '-e', script]);
+    // neither where it was ended, on a machine that is busy for long
+    if (stdout || stderr) return stdout || stderr;
+  }
 }
 
 describe.skipIf(missing.length > 0)(TITLE, () => {
@@ -81,9 +84,9 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     await run(...ip, '-6', 'route', 'add', 'default', 'via', host.IPv6);
   });
   afterEach(async () => {
-    await systemExec(['ip', 'netns', 'delete', namespace]);
     // goes with the namespace, but not at once
     await systemExec(['ip', 'link', 'delete', link]);
+    await systemExec(['ip', 'netns', 'delete', namespace]);
   });
 
   async function nat(backend: Backend): Promise<string[]> {

@@ -7,22 +7,25 @@ import {
   fluxCRDs,
   imagePolicyCRDs,
   prometheusOperatorCRDs,
-  recipeCRDs,
 } from '../../scripts/tools/crds.ts';
 import type { Objects } from '../cluster/objects.ts';
 import { untilHealthy } from '../cluster/objects.ts';
 
-/** Makes the API server know every kind of the examples and recipes, and of what Flux applies. It brings no controller. */
+/** Makes the API server know every kind of the examples, and of what Flux applies. It brings no controller. */
 export async function applyExampleKinds(objects: Objects, cache: Cache): Promise<void> {
   const folders = await Promise.all([
     certManagerCRDs(cache),
     prometheusOperatorCRDs(cache),
     fluxCRDs(cache),
     imagePolicyCRDs(cache),
-    recipeCRDs(cache),
   ]);
+  await applyKinds(objects, folders.flat());
+}
+
+/** Makes the API server know the kinds that are defined in these folders. */
+export async function applyKinds(objects: Objects, folders: readonly string[]): Promise<void> {
   const definitions: KubernetesObject[] = [];
-  for (const folder of folders.flat()) {
+  for (const folder of folders) {
     for (const file of await readdir(folder)) definitions.push(await definitionIn(join(folder, file)));
   }
   for (const definition of definitions) await objects.apply(definition);

@@ -5,8 +5,9 @@ import { Cache } from '../../scripts/test-cluster/cache.ts';
 import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
 import { Objects } from '../../scripts/test-cluster/objects.ts';
 import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { recipeCRDs } from '../../scripts/tools/crds.ts';
 import { ModuleInstance } from '../module-instance.ts';
-import { applyExampleKinds } from './example-kinds.ts';
+import { applyExampleKinds, applyKinds } from './example-kinds.ts';
 import { ofKind } from './examples.ts';
 
 const RECIPES = join(import.meta.dir, '../../docs/recipes.md');
@@ -23,7 +24,10 @@ let objects: Objects;
 beforeAll(async () => {
   cluster = await startCluster({ mode: 'api' });
   objects = new Objects(cluster.api);
-  await applyExampleKinds(objects, new Cache());
+  const cache = new Cache();
+  await applyExampleKinds(objects, cache);
+  // of Cilium's definitions themselves the API server warns
+  await applyKinds(new Objects(cluster.api), await recipeCRDs(cache));
   for (const name of ['flux-system', 'gke-metadata-server', 'team']) {
     await objects.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
@@ -60,7 +64,7 @@ test("Cilium's policies have the port of the server, and the redirect the labels
   const { template } = module.object('DaemonSet', '')['spec'] as {
     template: {
       metadata: { labels: object };
-      spec: { containers: [{ ports: { containerPort: number }[] }] };
+      spec: { containers: [{ env: { name: string; value?: string }[] }] };
     };
   };
   const { redirectBackend } = ofKind('CiliumLocalRedirectPolicy', recipes)['spec'] as {
@@ -70,7 +74,7 @@ test("Cilium's policies have the port of the server, and the redirect the labels
     egress: [{ toPorts: [{ ports: [{ port: string }] }] }];
   };
   expect(template.metadata.labels).toMatchObject(redirectBackend.localEndpointSelector.matchLabels);
-  const ports = template.spec.containers[0].ports.map(({ containerPort }) => String(containerPort));
-  expect(ports).toContain(redirectBackend.toPorts[0].port);
-  expect(ports).toContain(egress[0].toPorts[0].ports[0].port);
+  const env = template.spec.containers[0].env;
+  const port = env.find(({ name }) => name === 'SERVER_PORT')?.value ?? 'none';
+  expect([redirectBackend.toPorts[0].port, egress[0].toPorts[0].ports[0].port]).toEqual([port, port]);
 });
