@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { InjectingWebhook } from './injecting-webhook.ts';
 
 const LABELS = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { InjectingWebhook } from './injecting-webhook.ts';
 
 const LABEL = 'gke-metadata-server.matheuscscp.io/webhook';

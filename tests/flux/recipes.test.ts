@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import { Cache } from '../../scripts/test-cluster/cache.ts';
-import type { Cluster } from '../../scripts/test-cluster/cluster.ts';
-import { Objects } from '../../scripts/test-cluster/objects.ts';
-import { startCluster } from '../../scripts/test-cluster/start-cluster.ts';
+import { Cache } from '../../scripts/tools/cache.ts';
 import { recipeCRDs } from '../../scripts/tools/crds.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { Objects } from '../cluster/objects.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
 import { ModuleInstance } from '../module-instance.ts';
 import { applyExampleKinds, applyKinds } from './example-kinds.ts';
 import { ofKind } from './examples.ts';
