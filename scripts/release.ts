@@ -5,16 +5,16 @@ import { version as packageVersion } from '../package.json';
 import { sourceVersion } from './image/source-version.ts';
 import { buildHere } from './publish/provenance.ts';
 import { publishRelease, type ReleaseOrder } from './publish/release.ts';
-import { writeReleaseFiles } from './publish/release-files.ts';
-import { releaseParts } from './publish/release-parts.ts';
-import { releaseTools } from './publish/release-tools.ts';
 import {
   certificateSigner,
   KEY_OPTION,
   parseRegistry,
   releaseCommand,
+  releaseTools,
   type SignerOptions,
-} from './publish/signer-options.ts';
+} from './publish/release-command.ts';
+import { writeReleaseFiles } from './publish/release-files.ts';
+import { releaseParts } from './publish/release-parts.ts';
 import { callerKey, describeError, runScript } from './script.ts';
 import { Cache } from './tools/cache.ts';
 

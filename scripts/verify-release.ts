@@ -1,12 +1,12 @@
-import { provenanceIdentity } from './publish/release-names.ts';
-import { releaseTools } from './publish/release-tools.ts';
 import {
   certificateSigner,
   KEY_OPTION,
   parseRegistry,
   releaseCommand,
+  releaseTools,
   type SignerOptions,
-} from './publish/signer-options.ts';
+} from './publish/release-command.ts';
+import { provenanceIdentity } from './publish/release-names.ts';
 import { verifyRelease } from './publish/verification.ts';
 import { callerKey, runScript } from './script.ts';
 import { Cache } from './tools/cache.ts';

@@ -1,10 +1,8 @@
 import { referenceOf } from '../module/released-image.ts';
+import { MANIFESTS_FILE } from './artifacts.ts';
 import type { LayoutReader } from './layout-reader.ts';
 import { readStamp, STAMP } from './module-artifact.ts';
 import type { ArtifactName } from './release-names.ts';
-
-/** The one file of the manifests. */
-export const MANIFESTS_FILE = 'manifests.yaml';
 
 /** The file of an artifact that says which image it runs, and how. */
 const READERS: Readonly<

@@ -6,8 +6,7 @@ import type { Descriptor } from '../image/layout-writer.ts';
 import type { ReleasedImage } from '../module/released-image.ts';
 import { moduleFolder } from '../module/schemas.ts';
 import { runOrThrow } from '../run.ts';
-import { artifactAnnotations, type ReleaseSource } from './artifact-annotations.ts';
-import { writeArtifactLayout } from './artifact-layout.ts';
+import { artifactAnnotations, type ReleaseSource, writeArtifactLayout } from './artifacts.ts';
 
 const CONFIG = 'application/vnd.timoni.config.v1+json';
 const CONTENT = 'application/vnd.timoni.content.v1.tar+gzip';

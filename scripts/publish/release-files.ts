@@ -1,11 +1,10 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blobPath, digestOf } from '../image/layer.ts';
-import { MANIFESTS_FILE } from './embedded-images.ts';
+import { MANIFESTS_FILE } from './artifacts.ts';
 import { LayoutReader } from './layout-reader.ts';
 import type { PublishedArtifact } from './release.ts';
 import type { ArtifactName } from './release-names.ts';
-import { releasedBundle } from './released-bundle.ts';
 
 const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
 
@@ -66,4 +65,24 @@ export async function writeReleaseFiles(
   const checksums = join(folder, 'checksums.txt');
   await Bun.write(checksums, (await Promise.all(lines)).join(''));
   await sign(checksums, `${checksums}.sigstore.json`);
+}
+
+/** One version of the module in a registry. */
+export interface ReleasedModule {
+  /** `HOST/PATH`, without tag and digest. */
+  readonly repository: string;
+  readonly version: string;
+  readonly digest: string;
+}
+
+/** A bundle of timoni/bundles with the release in it that a working tree's asks the environment for. */
+export function releasedBundle(bundle: string, { repository, version, digest }: ReleasedModule): string {
+  const values = { URL: `oci://${repository}`, VERSION: version, DIGEST: digest };
+  let text = bundle;
+  for (const [name, value] of Object.entries(values)) {
+    const attribute = `string @timoni(runtime:string:MODULE_${name})`;
+    if (text.split(attribute).length !== 2) throw new Error(`the bundle does not have ${attribute} once`);
+    text = text.replace(attribute, () => JSON.stringify(value));
+  }
+  return text;
 }

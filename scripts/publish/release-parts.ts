@@ -5,12 +5,11 @@ import { ModuleRenderer } from '../module/render.ts';
 import { generatedSchemas } from '../module/schemas.ts';
 import { runOrThrow } from '../run.ts';
 import type { Cache, Report } from '../tools/cache.ts';
-import type { ReleaseSource } from './artifact-annotations.ts';
-import { billOfMaterials } from './bill-of-materials.ts';
-import { writeChartArtifact } from './chart-artifact.ts';
-import { writeManifestsArtifact } from './manifests-artifact.ts';
+import type { ReleaseSource } from './artifacts.ts';
+import { writeChartArtifact, writeManifestsArtifact } from './artifacts.ts';
 import { writeModuleArtifact } from './module-artifact.ts';
 import type { ReleaseParts } from './release.ts';
+import { billOfMaterials } from './sbom.ts';
 
 const REPOSITORY = join(import.meta.dir, '../..');
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ReleasedImage } from '../module/released-image.ts';
-import type { ReleaseSource } from './artifact-annotations.ts';
+import type { ReleaseSource } from './artifacts.ts';
 import { type PredicateName, SignatureRefused, type Signer } from './cosign.ts';
 import { LayoutReader } from './layout-reader.ts';
 import { type Build, originOf, provenance } from './provenance.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { writeManifestsArtifact } from '../../scripts/publish/manifests-artifact.ts';
+import { writeManifestsArtifact } from '../../scripts/publish/artifacts.ts';
 import { makeKey } from '../release/small-release.ts';
 import { waitUntil } from '../wait-until.ts';
 import { withSpec } from './examples.ts';

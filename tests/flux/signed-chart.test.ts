@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { writeChart } from '../../scripts/module/chart.ts';
-import { writeChartArtifact } from '../../scripts/publish/chart-artifact.ts';
+import { writeChartArtifact } from '../../scripts/publish/artifacts.ts';
 import { makeKey, scratchFolder } from '../release/small-release.ts';
 import { asApplied, asDefaulted, moduleObjects } from './expected-objects.ts';
 import { FluxWorld } from './flux-world.ts';

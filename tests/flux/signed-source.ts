@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../scripts/module/render.ts';
-import type { ReleaseSource } from '../../scripts/publish/artifact-annotations.ts';
+import type { ReleaseSource } from '../../scripts/publish/artifacts.ts';
 import { type ArtifactName, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { orderOf, scratchFolder } from '../release/small-release.ts';
 import { example, ofKind, withSpec } from './examples.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { releasedBundle } from './released-bundle.ts';
+import { releasedBundle } from './release-files.ts';
 
 const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
 const module = {

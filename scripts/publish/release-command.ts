@@ -1,6 +1,10 @@
 import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
-import type { Signer } from './cosign.ts';
+import type { Cache } from '../tools/cache.ts';
+import { goProgram } from '../tools/go-program.ts';
+import { Cosign, type Signer } from './cosign.ts';
+import { Registry } from './registry.ts';
 import { isReleaseVersion, releaseIdentity } from './release-names.ts';
+import type { VerificationTools } from './verification.ts';
 
 /** What `scripts/release` and `scripts/verify-release` are both told about who must have signed. */
 export interface SignerOptions {
@@ -52,4 +56,13 @@ function parseVersion(value: string): string {
 function parseSource(value: string): string {
   if (/^https:\/\/[^/?#@\s]+(\/[^/?#\s]+)+$/.test(value)) return value;
   throw new InvalidArgumentError('It must be a URL such as https://github.com/OWNER/NAME.');
+}
+
+/** What releases are made and verified with, compiled where the cache lacks it: some five minutes. */
+export async function releaseTools(
+  cache: Cache,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<VerificationTools> {
+  const [crane, cosign] = await Promise.all([goProgram('crane', cache), goProgram('cosign', cache)]);
+  return { registry: new Registry(crane), cosign: new Cosign(cosign, environment) };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { type BunLock, productionPackages } from './bun-lock.ts';
+import { type BunLock, productionPackages } from './packages.ts';
 
 const lock: BunLock = {
   workspaces: { '': { dependencies: { '@scope/direct': '^1.0.0', plain: '^1.0.0' } } },
