@@ -2,7 +2,7 @@ import type { Effects } from '../core/effects.ts';
 import type { Certificate } from '../http/certificate.ts';
 import type { Log } from '../telemetry/log.ts';
 
-export interface CertificateRenewalOptions {
+interface CertificateRenewalOptions {
   readonly read: () => Promise<Certificate>;
   /** Called with each certificate that differs from the one before. */
   readonly change: (certificate: Certificate) => void;

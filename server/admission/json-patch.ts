@@ -1,5 +1,5 @@
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-export interface JsonObject {
+type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+interface JsonObject {
   readonly [key: string]: Json;
 }
 
@@ -9,10 +9,93 @@ export type JsonPatchOperation =
   | { readonly op: 'remove'; readonly path: string };
 
 /** Escapes a key of an object for a JSON Pointer, RFC 6901 section 3. */
-export function escapeKey(key: string): string {
+function escapeKey(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+type Absent = null | undefined;
+
+/** A map of a Pod, such as its labels, and what is changed in it. The original is never written to. */
+export class MapEditor {
+  readonly #changes = new Map<string, string | undefined>();
+
+  constructor(private readonly original: Readonly<Record<string, string>> | Absent) {}
+
+  get(key: string): string | undefined {
+    if (this.#changes.has(key)) return this.#changes.get(key);
+    return this.#originalValue(key);
+  }
+
+  set(key: string, value: string): void {
+    this.#changes.set(key, value);
+  }
+
+  remove(key: string): void {
+    this.#changes.set(key, undefined);
+  }
+
+  /** The operations that make these changes in the map at `path`: none for a key that ends as it was. */
+  *operations(path: string): Generator<JsonPatchOperation> {
+    const changes = [...this.#changes].filter(([key, value]) => value !== this.#originalValue(key));
+    if (this.original === undefined || this.original === null) {
+      if (changes.length > 0) yield { op: 'add', path, value: Object.fromEntries(changes) };
+      return;
+    }
+    for (const [key, value] of changes) {
+      const at = `${path}/${escapeKey(key)}`;
+      yield value === undefined ? { op: 'remove', path: at } : { op: 'add', path: at, value };
+    }
+  }
+
+  #originalValue(key: string): string | undefined {
+    const { original } = this;
+    return original !== undefined && original !== null && Object.hasOwn(original, key)
+      ? original[key]
+      : undefined;
+  }
+}
+
+/** A list of a Pod, such as its volumes, and what is added to it. The original is never written to. */
+export class ListEditor<T> {
+  readonly #before: T[] = [];
+  readonly #after: T[] = [];
+
+  constructor(private readonly original: readonly T[] | Absent) {}
+
+  /** Every element: those added before the original's, the original's, those added after. */
+  *[Symbol.iterator](): Generator<T> {
+    yield* this.#before;
+    yield* this.original ?? [];
+    yield* this.#after;
+  }
+
+  find(isWanted: (element: T) => boolean): T | undefined {
+    return this.#before.find(isWanted) ?? this.original?.find(isWanted) ?? this.#after.find(isWanted);
+  }
+
+  /** Adds an element before the original's, behind those that were added there already. */
+  addBefore(element: T): void {
+    this.#before.push(element);
+  }
+
+  addAfter(element: T): void {
+    this.#after.push(element);
+  }
+
+  /** The operations that make these additions in the list at `path`: an element each, or the list if there is none. */
+  *operations(path: string): Generator<JsonPatchOperation> {
+    const { original } = this;
+    if (original === undefined || original === null) {
+      const value = [...this];
+      if (value.length > 0) yield { op: 'add', path, value };
+      return;
+    }
+    for (const [index, value] of this.#before.entries()) yield { op: 'add', path: `${path}/${index}`, value };
+    let end = this.#before.length + original.length;
+    for (const value of this.#after) yield { op: 'add', path: `${path}/${end++}`, value };
+  }
 }

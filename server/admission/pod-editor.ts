@@ -1,6 +1,6 @@
-import { ListEditor, MapEditor } from './field-editors.ts';
 import { InjectionRefused } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
+import { ListEditor, MapEditor } from './json-patch.ts';
 import type {
   Container,
   EnvironmentVariable,

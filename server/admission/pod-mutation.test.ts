@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { applyPatch } from 'rfc6902';
 import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/objects.ts';
-import type { InjectionSettings } from './injection-settings.ts';
+import type { InjectionSettings } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import { mutatePod } from './pod-mutation.ts';
 import type { AdmissionRequest, Answer } from './review.ts';

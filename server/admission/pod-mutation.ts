@@ -1,7 +1,7 @@
 import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/objects.ts';
+import type { InjectionSettings } from './injection.ts';
 import { type Injection, InjectionRefused } from './injection.ts';
-import type { InjectionSettings } from './injection-settings.ts';
 import { googleInjection } from './injections/google.ts';
 import { PodEditor } from './pod-editor.ts';
 import { readPod } from './pod-manifest.ts';
@@ -10,7 +10,7 @@ import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } f
 /** Every kind of credentials, in the order in which they are put into a Pod. */
 const INJECTIONS: readonly Injection[] = [googleInjection];
 
-export interface PodMutationOptions {
+interface PodMutationOptions {
   readonly settings: InjectionSettings;
   /** Undefined if it does not exist. Throws a Fault. */
   namespace(name: string): Promise<Namespace | undefined>;
@@ -28,14 +28,14 @@ export async function mutatePod(request: AdmissionRequest, options: PodMutationO
   const raw = readPod(request.object);
   if (raw === undefined) return refused('request.object is not a Pod');
   const pod = new PodEditor(raw);
-  const concerned = INJECTIONS.some((injection) =>
+  const injections = INJECTIONS.filter((injection) =>
     injection.concerns(pod, request.namespace, options.settings),
   );
-  if (!concerned) return ALLOWED;
+  if (injections.length === 0) return ALLOWED;
   try {
     const namespace = await options.namespace(request.namespace);
     if (namespace === undefined) return refusedForNow(`there is no Namespace ${request.namespace}`);
-    for (const injection of INJECTIONS) injection.inject(pod, { namespace, settings: options.settings });
+    for (const injection of injections) injection.inject(pod, { namespace, settings: options.settings });
     return { allowed: true, patch: pod.patch(), warnings: pod.warnings };
   } catch (error) {
     if (error instanceof InjectionRefused) return refused(error.message);

@@ -9,16 +9,16 @@ import {
   type Answer,
   NotAReview,
   parseReview,
+  readReview,
   refusedForNow,
   renderReview,
 } from './review.ts';
-import { readReview } from './review-body.ts';
 import { Turns } from './turns.ts';
 
 /** The answer to a review. What it throws is answered with a refusal for now, and a fixed text. */
 export type Reviewer = (request: AdmissionRequest, signal: AbortSignal) => Promise<Answer>;
 
-export interface AdmissionRoutesDependencies {
+interface AdmissionRoutesDependencies {
   readonly mutatePod: Reviewer;
   readonly guardTokenRequest: Reviewer;
   readonly events: AdmissionEvents;

@@ -3,7 +3,7 @@ import { AdmissionMetrics } from '../admission/admission-metrics.ts';
 import { keepCertificateRenewed } from '../admission/certificate-renewal.ts';
 import { Namespaces } from '../admission/namespaces.ts';
 import { mutatePod } from '../admission/pod-mutation.ts';
-import { LARGEST_REVIEW } from '../admission/review-body.ts';
+import { LARGEST_REVIEW } from '../admission/review.ts';
 import { admissionRoutes } from '../admission/routes.ts';
 import { guardTokenRequest } from '../admission/token-request-guard.ts';
 import type { Effects } from '../core/effects.ts';

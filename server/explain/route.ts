@@ -1,5 +1,5 @@
 import { OPT_IN_LABEL } from '../admission/injections/google.ts';
-import { METADATA_VARIABLES } from '../admission/injections/google-environment.ts';
+import { METADATA_VARIABLES } from '../admission/injections/google-addresses.ts';
 import { INIT_NETWORK_CONTAINER, isInitNetwork, onlyWaits } from '../admission/injections/init-network.ts';
 import { printable } from '../core/printable.ts';
 import { member } from '../credentials/upstream.ts';

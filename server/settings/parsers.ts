@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
-import type { InitNetworkResources } from '../admission/injection-settings.ts';
+import type { InitNetworkResources } from '../admission/injection.ts';
 import {
   parseInitNetworkResources,
   RESOURCES_EXPECTED,

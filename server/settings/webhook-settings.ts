@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
-import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injection-settings.ts';
+import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injection.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogSettings } from '../telemetry/log.ts';
 import {

@@ -1,5 +1,5 @@
 import { applyPatch } from 'rfc6902';
-import type { InjectionMode } from '../admission/injection-settings.ts';
+import type { InjectionMode } from '../admission/injection.ts';
 import { googleInjection } from '../admission/injections/google.ts';
 import { PodEditor } from '../admission/pod-editor.ts';
 import { readPod } from '../admission/pod-manifest.ts';

@@ -1,8 +1,7 @@
+import type { InjectionMode, InjectionSettings } from '../injection.ts';
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
-import type { InjectionMode, InjectionSettings } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
-import { addMetadataVariables, addRedirectedVariables } from './google-environment.ts';
-import { addMetadataHostAlias } from './google-redirect.ts';
+import { addMetadataHostAlias, addMetadataVariables, addRedirectedVariables } from './google-addresses.ts';
 import { addInitNetwork } from './init-network.ts';
 
 export const OPT_IN_LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
@@ -47,8 +46,8 @@ export const googleInjection: Injection = {
   },
 
   inject(pod, context) {
-    const { namespace, settings } = context;
-    if (!googleInjection.concerns(pod, namespace.name, settings) || !isOptedIn(pod, context)) return;
+    const { settings } = context;
+    if (!isOptedIn(pod, context)) return;
     replaceGkeNodeSelector(pod, settings);
     if (pod.spec.hostNetwork === true && !settings.injectHostNetwork) {
       pod.warn("not injected: on the host network a Pod has its Node's identity and network");

@@ -1,4 +1,4 @@
-import type { ContainerResources, InitNetworkResources, InjectionSettings } from '../injection-settings.ts';
+import type { ContainerResources, InitNetworkResources, InjectionSettings } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import { amountOf } from '../quantity.ts';

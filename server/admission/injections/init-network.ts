@@ -1,5 +1,5 @@
+import type { ContainerResources } from '../injection.ts';
 import { type InjectionContext, InjectionRefused } from '../injection.ts';
-import type { ContainerResources } from '../injection-settings.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import type { Container } from '../pod-manifest.ts';
 import {
@@ -17,7 +17,7 @@ const COMMAND = 'init-network';
 const ONLY_WAIT = '--redirect=false';
 
 /** What it does: redirects the metadata addresses and waits for the server, or only waits. */
-export type InitNetworkTask = 'redirect' | 'wait';
+type InitNetworkTask = 'redirect' | 'wait';
 
 /** Whether a container runs our command, whatever it is called. */
 export function isInitNetwork(args: readonly string[]): boolean {

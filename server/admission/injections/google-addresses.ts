@@ -1,6 +1,5 @@
-import type { InjectionSettings } from '../injection-settings.ts';
+import type { InjectionSettings } from '../injection.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
-import { METADATA_IPV4, METADATA_IPV6 } from './google-redirect.ts';
 import { isInitNetwork } from './init-network.ts';
 
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
@@ -39,4 +38,23 @@ export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: Injecti
 /** All but ours, which asks what it is told to. */
 function containersOfThePod(pod: PodEditor): readonly ContainerEditor[] {
   return pod.allContainers.filter(({ args }) => !isInitNetwork(args));
+}
+
+const METADATA_HOSTNAME = 'metadata.google.internal';
+
+/** The addresses that `init-network` redirects. */
+const METADATA_IPV4 = '169.254.169.254';
+const METADATA_IPV6 = 'fd20:ce::254';
+
+/** Gives the metadata server its name, unless the Pod gives that name to another address. */
+export function addMetadataHostAlias(pod: PodEditor, settings: InjectionSettings): void {
+  const ours = [METADATA_IPV4, METADATA_IPV6];
+  if (pod.addressesOf(METADATA_HOSTNAME).some((address) => !ours.includes(address))) {
+    pod.warn(`a hostAlias of the Pod gives ${METADATA_HOSTNAME} another address: it is kept`);
+    return;
+  }
+  // a Pod without IPv4 cannot reach the one; a Pod without IPv6 would try the other in vain
+  for (const address of settings.nodesAreIPv6 ? ours : [METADATA_IPV4]) {
+    pod.addHostname(address, METADATA_HOSTNAME);
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Sleep } from '../core/effects.ts';
-import { readReview } from './review-body.ts';
+import { readReview } from './review.ts';
 
 const MIB = 1024 * 1024;
 const forever: Sleep = () => new Promise(() => {});
