@@ -1,20 +1,20 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
 
-/** Which endpoint was asked. */
+/** The endpoint of a review. */
 export type Webhook = 'pods' | 'token-requests';
 
-/** `patched` is allowed with a change; `failed` is refused for now; `malformed` was no review. */
+/** `patched` is allowed with a change; `failed` is a temporary refusal; `malformed` was not a review. */
 export type ReviewOutcome = 'allowed' | 'patched' | 'refused' | 'failed' | 'malformed';
 
-/** What the routes tell the metrics. */
+/** What the routes report to the metrics. */
 export interface AdmissionEvents {
   reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void;
 }
 
 const PREFIX = 'gke_metadata_server_webhook';
 
-/** Everything the webhook's `/metrics` shows. Labels come from the types above, never from a request. */
+/** The metrics of the webhook. Labels come from the types above, never from a request. */
 export class AdmissionMetrics implements AdmissionEvents {
   readonly #registry = new Registry();
   readonly #reviews: Counter<'webhook' | 'outcome'>;

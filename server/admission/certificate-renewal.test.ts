@@ -44,7 +44,7 @@ test('a renewed certificate is served once, another key too', async () => {
   expect(errors).toEqual([]);
 });
 
-test('one that cannot be read is told of once, and looked at again', async () => {
+test('one that cannot be read is logged once, and checked again', async () => {
   const renewed = certificate('second');
   const { changes, errors } = await renewals(failure, failure, renewed, failure);
   expect(changes).toEqual([renewed]);

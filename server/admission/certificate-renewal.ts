@@ -10,13 +10,13 @@ interface CertificateRenewalOptions {
   readonly log: Log;
 }
 
-// Notifications of the file system get lost on a mount that changes by a symbolic link; two small files read every
-// ten seconds are nothing, and cert-manager renews weeks ahead.
+// File system notifications get lost on a mount that changes by a symbolic link. Reading two small files every ten
+// seconds costs nothing, and cert-manager renews weeks before expiry.
 const INTERVAL_MILLISECONDS = 10_000;
 
 /**
- * Looks for a renewed certificate until `signal` is aborted. One that cannot be read, as in the middle of a change,
- * is looked at again; until then the one before serves on.
+ * Checks for a renewed certificate until `signal` is aborted. If it cannot be read, for example in the middle of a
+ * change, it is checked again; until then the previous one stays in use.
  */
 export async function keepCertificateRenewed(
   current: Certificate,
@@ -36,7 +36,8 @@ export async function keepCertificateRenewed(
     } catch (error) {
       // only the message: a parser's error may hold what it parsed
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== reported) log.error({ reason }, 'certificate cannot be read: the one before serves on');
+      if (reason !== reported)
+        log.error({ reason }, 'cannot read certificate: the previous one stays in use');
       reported = reason;
     }
   }

@@ -1,34 +1,34 @@
 import type { Namespace, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { PodEditor } from './pod-editor.ts';
 
-/** What decides about an injection, besides the Pod. */
+/** What an injection depends on, besides the Pod. */
 export interface InjectionContext {
-  /** Where the Pod is created. */
+  /** The Namespace of the Pod. */
   readonly namespace: Namespace;
   readonly settings: InjectionSettings;
 }
 
 /**
- * One kind of credentials that Pods can have. What it adds follows from its arguments alone; it touches nothing but
- * the editor, and what is there already it does not add again.
+ * Adds one kind of credentials to Pods. It depends on its arguments alone, changes only the editor, and does not add
+ * what exists already.
  */
 export interface Injection {
-  /** False if the Pod alone decides that nothing is added, so that its Namespace need not be read. */
+  /** False if nothing is added whatever the Namespace says, so that it need not be read. */
   concerns(pod: PodEditor, namespace: string, settings: InjectionSettings): boolean;
   /**
-   * To a Pod that it {@link concerns}. Throws {@link InjectionRefused} if what the Pod or its Namespace asks for makes
-   * no sense.
+   * For a Pod that it {@link concerns}. Throws {@link InjectionRefused} if the Pod or its Namespace asks for something
+   * invalid.
    */
   inject(pod: PodEditor, context: InjectionContext): void;
 }
 
-/** The Pod asks for something impossible: starting it otherwise than asked would be worse than saying so. */
+/** The Pod asks for something impossible, and is refused rather than started otherwise. */
 export class InjectionRefused extends Error {}
 
 /** How a Pod reaches its Node's server: a redirect in its network, or variables that clients read. */
 export type InjectionMode = 'Redirect' | 'Environment';
 
-/** `resources` of a container: requests and limits by resource name, as Kubernetes spells quantities. */
+/** `resources` of a container: requests and limits by resource name, as Kubernetes quantities. */
 export interface ContainerResources {
   readonly requests: Readonly<Record<string, string>>;
   readonly limits: Readonly<Record<string, string>>;
@@ -39,12 +39,12 @@ export interface ContainerResources {
  */
 export type InitNetworkResources = 'auto' | 'none' | ContainerResources;
 
-/** Which Pods opt in: those that say so themselves or by their Namespace, or all that do not say otherwise. */
+/** Which Pods are injected: those labelled, or whose Namespace is (Labels), or all that do not opt out (All). */
 export type OptIn = 'Labels' | 'All';
 
-/** What decides how a Pod is changed. */
+/** The settings of injections. */
 export interface InjectionSettings {
-  /** Where neither the Pod nor its Namespace says. */
+  /** The mode if neither the Pod nor its Namespace sets it. */
   readonly mode: InjectionMode;
   readonly initNetworkImage: string;
   readonly initNetworkResources: InitNetworkResources;
@@ -53,15 +53,15 @@ export interface InjectionSettings {
   /** Whether `google.internal` is added to the DNS search domains of injected Pods. */
   readonly searchGoogleInternal: boolean;
   readonly optIn: OptIn;
-  /** Namespaces in which `optIn: All` means nothing. */
+  /** Namespaces to which `optIn: All` does not apply. */
   readonly excludedNamespaces: readonly string[];
   /** Port of the metadata API on each Node. */
   readonly serverPort: number;
   /** Whether the Nodes' first addresses (`status.hostIP` of a Pod) are IPv6. */
   readonly nodesAreIPv6: boolean;
-  /** The Nodes that run the server; takes the place of GKE's own nodeSelector. Empty: all. */
+  /** The Nodes that run the server, which replaces GKE's nodeSelector. Empty: all. */
   readonly nodeSelector: Readonly<Record<string, string>>;
-  /** Whether Pods on the host network are injected too: then always by Environment. */
+  /** Whether Pods on the host network are injected too, always in mode Environment. */
   readonly injectHostNetwork: boolean;
   /** The ServiceAccounts of the server's and the webhook's own Pods, which are never injected. */
   readonly ownServiceAccounts: readonly ServiceAccountName[];

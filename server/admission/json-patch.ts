@@ -3,7 +3,7 @@ interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** One operation of a JSON Patch, RFC 6902: those that an injection needs. */
+/** The JSON Patch operations (RFC 6902) that injections need. */
 export type JsonPatchOperation =
   | { readonly op: 'add'; readonly path: string; readonly value: unknown }
   | { readonly op: 'remove'; readonly path: string };
@@ -19,7 +19,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 type Absent = null | undefined;
 
-/** A map of a Pod, such as its labels, and what is changed in it. The original is never written to. */
+/** A map of a Pod, such as its labels, and its changes. Never modifies the original. */
 export class MapEditor {
   readonly #changes = new Map<string, string | undefined>();
 
@@ -38,7 +38,7 @@ export class MapEditor {
     this.#changes.set(key, undefined);
   }
 
-  /** The operations that make these changes in the map at `path`: none for a key that ends as it was. */
+  /** The operations that apply the changes to the map at `path`; none for a key whose value is unchanged. */
   *operations(path: string): Generator<JsonPatchOperation> {
     const changes = [...this.#changes].filter(([key, value]) => value !== this.#originalValue(key));
     if (this.original === undefined || this.original === null) {
@@ -59,14 +59,14 @@ export class MapEditor {
   }
 }
 
-/** A list of a Pod, such as its volumes, and what is added to it. The original is never written to. */
+/** A list of a Pod, such as its volumes, and its additions. Never modifies the original. */
 export class ListEditor<T> {
   readonly #before: T[] = [];
   readonly #after: T[] = [];
 
   constructor(private readonly original: readonly T[] | Absent) {}
 
-  /** Every element: those added before the original's, the original's, those added after. */
+  /** All elements: those added before, the original ones, those added after. */
   *[Symbol.iterator](): Generator<T> {
     yield* this.#before;
     yield* this.original ?? [];
@@ -77,7 +77,7 @@ export class ListEditor<T> {
     return this.#before.find(isWanted) ?? this.original?.find(isWanted) ?? this.#after.find(isWanted);
   }
 
-  /** Adds an element before the original's, behind those that were added there already. */
+  /** Adds an element before the original ones, after those added there earlier. */
   addBefore(element: T): void {
     this.#before.push(element);
   }
@@ -86,7 +86,7 @@ export class ListEditor<T> {
     this.#after.push(element);
   }
 
-  /** The operations that make these additions in the list at `path`: an element each, or the list if there is none. */
+  /** The operations that add the elements to the list at `path`, one by one, or the whole list if it is absent. */
   *operations(path: string): Generator<JsonPatchOperation> {
     const { original } = this;
     if (original === undefined || original === null) {

@@ -22,7 +22,7 @@ function namespaces(...answers: (Namespace | undefined | Error)[]) {
 }
 
 describe('Namespaces', () => {
-  test('are read anew each time', async () => {
+  test('are read again each time', async () => {
     const { lookup } = namespaces(labeled('a', 'old'), labeled('a', 'new'), undefined);
     expect((await lookup.get('a'))?.labels).toEqual({ value: 'old' });
     expect((await lookup.get('a'))?.labels).toEqual({ value: 'new' });

@@ -5,9 +5,9 @@ import type { Namespace } from '../kubernetes/objects.ts';
 const MOST_REMEMBERED = 1000;
 
 /**
- * Namespaces as they are now: a Pod that is admitted by what a Namespace said a moment ago stays without its
- * credentials for good, and next to starting a Pod a request is nothing. What was last seen serves only while
- * the API server cannot be asked.
+ * Reads Namespaces, each time from the API server: a Pod admitted by an outdated label would never get credentials, and
+ * compared to starting a Pod a request costs nothing. The last known state is used only while the API server is
+ * unavailable.
  */
 export class Namespaces {
   readonly #asking = new Map<string, Promise<Namespace | undefined>>();
@@ -15,7 +15,7 @@ export class Namespaces {
 
   constructor(private readonly client: Pick<AdmissionClient, 'getNamespace'>) {}
 
-  /** Undefined where there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
+  /** Undefined if it does not exist. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
   async get(name: string): Promise<Namespace | undefined> {
     try {
       return await this.#ask(name);

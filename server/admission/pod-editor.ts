@@ -29,7 +29,7 @@ export class ContainerEditor {
     return this.container.args ?? [];
   }
 
-  /** Its requests and limits as they came. */
+  /** Its own requests and limits. */
   get resources(): {
     requests: Readonly<Record<string, unknown>>;
     limits: Readonly<Record<string, unknown>>;
@@ -81,13 +81,13 @@ export class ContainerEditor {
   }
 }
 
-/** Of either list: the patch has some elements for each. Real Pods have a handful. */
+/** In each list, as the patch grows with them. Real Pods have a handful. */
 const MOST_CONTAINERS = 200;
 
 /**
- * A Pod as it came, and what injections add to it. Reading shows the additions too, so that each injection builds on
- * those before it. The patch is made of the additions alone, one element at a time: its cost is theirs, and fields
- * that this version does not know survive. Adding what is there already does nothing, so twice is the same as once.
+ * A Pod and what injections add to it. Reading includes the additions, so that each injection builds on those before
+ * it. The patch consists of the additions alone, one element at a time: its cost is theirs, and fields that this version
+ * does not know survive. Adding what exists already does nothing, so applying an injection twice equals once.
  */
 export class PodEditor {
   readonly labels: MapEditor;
@@ -113,7 +113,7 @@ export class PodEditor {
     this.#dnsSearches = new ListEditor(spec.dnsConfig?.searches);
   }
 
-  /** The fields of the specification that no injection changes. */
+  /** The fields of the spec that no injection changes. */
   get spec(): Pick<
     PodManifest['spec'],
     'serviceAccountName' | 'hostNetwork' | 'os' | 'resources' | 'securityContext'
@@ -121,13 +121,13 @@ export class PodEditor {
     return this.pod.spec;
   }
 
-  /** Without the init containers. Throws {@link InjectionRefused} if they are absurdly many. */
+  /** Without the init containers. Throws {@link InjectionRefused} if there are more than {@link MOST_CONTAINERS}. */
   get containers(): readonly ContainerEditor[] {
     this.#containers ??= editorsOf(this.pod.spec.containers);
     return this.#containers;
   }
 
-  /** In the order in which they start. Throws {@link InjectionRefused} if they are absurdly many. */
+  /** In the order in which they start. Throws {@link InjectionRefused} if there are more than {@link MOST_CONTAINERS}. */
   get initContainers(): readonly ContainerEditor[] {
     return [...this.#addedFirst, ...this.#ownInitContainers(), ...this.#addedLast];
   }
@@ -172,7 +172,7 @@ export class PodEditor {
       this.#dnsSearches.addAfter(domain);
   }
 
-  /** Tells whoever creates the Pod, in one line: `kubectl` prints it. */
+  /** Adds a warning of one line, which `kubectl` prints. */
   warn(warning: string): void {
     this.#warnings.push(warning);
   }
@@ -191,7 +191,7 @@ export class PodEditor {
     yield* this.annotations.operations('/metadata/annotations');
     yield* this.nodeSelector.operations('/spec/nodeSelector');
     yield* this.#volumes.operations('/spec/volumes');
-    // containers are edited where they are, before one that is added moves the others
+    // edit containers before added ones change their indexes
     for (const [index, container] of (this.#containers ?? []).entries()) {
       yield* container.operations(`/spec/containers/${index}`);
     }
@@ -229,7 +229,7 @@ function editorsOf(containers: readonly Container[]): readonly ContainerEditor[]
   return containers.map((container) => new ContainerEditor(container));
 }
 
-/** hostAliases, in which an address stands once: a name more for it goes into its element. */
+/** hostAliases with one element for each address: another hostname is added to it. */
 class HostAliases {
   readonly #aliases: ListEditor<HostAlias>;
   readonly #hostnames = new Map<HostAlias, ListEditor<string>>();
@@ -255,7 +255,7 @@ class HostAliases {
 
   *operations(path: string): Generator<JsonPatchOperation> {
     yield* this.#aliases.operations(path);
-    // in their final places: nothing is added before the original's
+    // indexes are final: nothing is added before the original elements
     for (const [index, alias] of [...this.#aliases].entries()) {
       const hostnames = this.#hostnames.get(alias);
       if (hostnames !== undefined) yield* hostnames.operations(`${path}/${index}/hostnames`);

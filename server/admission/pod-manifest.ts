@@ -1,8 +1,8 @@
 import { isJsonObject } from './json-patch.ts';
 
 /**
- * The fields of a Pod that injections read and write. Anything else in its JSON is left as it is: it comes from an
- * API server that may be newer than this program. Go writes an empty list or map as `null` at times.
+ * The fields of a Pod that injections read and write. All other fields are kept, as the API
+ * server may be newer than this program. Go may write an empty list or map as `null`.
  */
 export interface PodManifest {
   readonly metadata: {
@@ -78,7 +78,7 @@ export function readPod(object: unknown): PodManifest | undefined {
     isListOf(isContainer, initContainers) &&
     isListOf(isJsonObject, volumes) &&
     isListOf(isHostAlias, hostAliases);
-  // an API server encodes its own types: every field read here has the type above, wherever a wrong one would throw
+  // every field whose wrong type would throw is checked; the API server encodes the others by its own types
   return isPod ? (object as unknown as PodManifest) : undefined;
 }
 

@@ -10,7 +10,7 @@ import { mutatePod } from './pod-mutation.ts';
 import type { AdmissionRequest, Answer } from './review.ts';
 
 // Each folder of testdata is a case: pod.yaml becomes want.yaml, or is refused as refused.txt says. Beside
-// them, where the case needs it: namespace.yaml, settings.yaml (over the defaults below), warnings.yaml.
+// them, if the case needs it: namespace.yaml, settings.yaml (over the defaults below), warnings.yaml.
 const TESTDATA = join(import.meta.dir, 'testdata');
 const KNOWN_FILES = [
   'pod.yaml',
@@ -190,7 +190,7 @@ describe('mutatePod', () => {
 
   const unavailable = new Fault('kubernetes-unavailable', 'no answer in 10 s', { remedy: '' });
 
-  test('refuses for now where the Namespace cannot be read, since Pods are not looked at twice', async () => {
+  test('refuses temporarily if the Namespace cannot be read, as Pods are not reviewed twice', async () => {
     const answer = await mutatePod(request(pod({}), 'default'), {
       settings: SETTINGS,
       namespace: () => Promise.reject(unavailable),
@@ -198,7 +198,7 @@ describe('mutatePod', () => {
     expect(answer).toEqual({
       allowed: false,
       code: 503,
-      message: 'the labels of Namespace default cannot be read (no answer in 10 s): try again',
+      message: 'cannot read Namespace default: no answer in 10 s; retry',
     });
   });
 

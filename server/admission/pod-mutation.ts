@@ -7,7 +7,7 @@ import { PodEditor } from './pod-editor.ts';
 import { readPod } from './pod-manifest.ts';
 import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';
 
-/** Every kind of credentials, in the order in which they are put into a Pod. */
+/** All injections, in the order in which they are applied to a Pod. */
 const INJECTIONS: readonly Injection[] = [googleInjection];
 
 interface PodMutationOptions {
@@ -17,11 +17,10 @@ interface PodMutationOptions {
 }
 
 /**
- * The answer to the creation of a Pod: what to patch into it. Anything else is let through.
+ * The patch for a Pod that is being created. Anything else is allowed unchanged.
  *
- * If the Namespace cannot be read the Pod is refused for now: admitted without what it may need, it would stay so for
- * good, while a controller tries again in seconds. If it asks for something impossible it is refused with what to
- * change.
+ * If the Namespace cannot be read, the Pod is refused temporarily: admitted without its credentials, it would never get
+ * them, while a controller retries in seconds. If it asks for something impossible, it is refused with what to change.
  */
 export async function mutatePod(request: AdmissionRequest, options: PodMutationOptions): Promise<Answer> {
   if (request.resource !== 'pods' || request.operation !== 'CREATE') return ALLOWED;
@@ -34,13 +33,13 @@ export async function mutatePod(request: AdmissionRequest, options: PodMutationO
   if (injections.length === 0) return ALLOWED;
   try {
     const namespace = await options.namespace(request.namespace);
-    if (namespace === undefined) return refusedForNow(`there is no Namespace ${request.namespace}`);
+    if (namespace === undefined) return refusedForNow(`Namespace ${request.namespace} not found`);
     for (const injection of injections) injection.inject(pod, { namespace, settings: options.settings });
     return { allowed: true, patch: pod.patch(), warnings: pod.warnings };
   } catch (error) {
     if (error instanceof InjectionRefused) return refused(error.message);
     if (error instanceof Fault) {
-      return refusedForNow(`the labels of Namespace ${request.namespace} cannot be read (${error.message})`);
+      return refusedForNow(`cannot read Namespace ${request.namespace}: ${error.message}`);
     }
     throw error;
   }

@@ -5,23 +5,23 @@ import { excessOf } from '../http/json-bounds.ts';
 import { isNamespaceName } from '../kubernetes/api-path.ts';
 import { isJsonObject, type JsonPatchOperation } from './json-patch.ts';
 
-/** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that decide something here. */
+/** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that are used here. */
 export interface AdmissionRequest {
   readonly uid: string;
   readonly operation: string;
-  /** As RBAC spells it: `pods`, `serviceaccounts/token`; with its group before it where it has one. */
+  /** As RBAC spells it: `pods`, `serviceaccounts/token`; prefixed by the API group if it has one. */
   readonly resource: string;
-  /** Empty for objects of no Namespace. */
+  /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   /** For a subresource, the name of the object it belongs to. */
   readonly name: string;
   readonly username: string;
-  /** `userInfo.extra`: what the authenticator says of the caller's token. */
+  /** `userInfo.extra`: what the authenticator knows about the caller's token. */
   readonly extra: ReadonlyMap<string, readonly string[]>;
   readonly object: unknown;
 }
 
-/** What the API server is told; where refused, `code` and `message` go on to whoever asked it. */
+/** The response to a review. If refused, the API server passes `code` and `message` on to its client. */
 export type Answer =
   | {
       readonly allowed: true;
@@ -32,35 +32,35 @@ export type Answer =
 
 export const ALLOWED: Answer = { allowed: true, patch: [], warnings: [] };
 
-/** A refusal that asking again cannot change. */
+/** A permanent refusal. */
 export function refused(message: string): Answer {
   return { allowed: false, code: 403, message };
 }
 
-/** A refusal for now: a controller tries again, and so does the server with a token request. */
+/** A temporary refusal: controllers retry the Pod, and the server retries the token request. */
 export function refusedForNow(message: string): Answer {
-  return { allowed: false, code: 503, message: `${message}: try again` };
+  return { allowed: false, code: 503, message: `${message}; retry` };
 }
 
-/** What came is not an AdmissionReview of the version spoken here; the message is for whoever sent it. */
+/** The body is not an AdmissionReview v1. The message is for the client. */
 export class NotAReview extends Error {}
 
 const API_VERSION = 'admission.k8s.io/v1';
 const KIND = 'AdmissionReview';
 
-/** Characters, of what is echoed and logged: those of a UUID are 36. */
+/** Characters, as it is echoed and logged. A UUID has 36. */
 const LONGEST_UID = 128;
-/** Characters. The name of a new Pod is not checked before it is admitted, so it may be none that Kubernetes takes. */
+/** Characters. The name of a new Pod is not checked before it is admitted, so it may be invalid. */
 const LONGEST_NAME = 253;
 
-/** Bytes. An object is at most 1.5 MiB in etcd; a review holds two of them at most, and little else. */
+/** Bytes. An object is at most 1.5 MiB in etcd, and a review contains at most two. */
 export const LARGEST_REVIEW = 3 * 1024 * 1024;
 /** A Pod with 100 containers of 100 variables each, with its managedFields, has 100,000 values at a depth of 12. */
 const JSON_BOUNDS = { depth: 64, values: 150_000 };
 /** Milliseconds. */
 const TIME_LIMIT = 5000;
 
-/** The body of a review, to be parsed: its size, depth and number of values are bounded. Throws {@link BodyRefused}. */
+/** The body of a review, unparsed, with bounded size, depth and number of values. Throws {@link BodyRefused}. */
 export async function readReview(request: Request, sleep: Sleep): Promise<Uint8Array> {
   const [type = ''] = (request.headers.get('content-type') ?? '').split(';', 1);
   if (type.trim().toLowerCase() !== 'application/json') {
@@ -76,7 +76,7 @@ export async function readReview(request: Request, sleep: Sleep): Promise<Uint8A
   return json;
 }
 
-/** What is too large is never read whole. */
+/** Stops reading at the limit. */
 async function readAll(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
   const reader = body.getReader();
   signal.addEventListener('abort', () => reader.cancel().catch(() => {}), { once: true });
@@ -131,7 +131,7 @@ export function parseReview(review: unknown): AdmissionRequest {
   };
 }
 
-/** The review that answers the one with `uid`. */
+/** The AdmissionReview with the response to the request with `uid`. */
 export function renderReview(uid: string, answer: Answer): object {
   return { apiVersion: API_VERSION, kind: KIND, response: { uid, ...renderAnswer(answer) } };
 }

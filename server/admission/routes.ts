@@ -15,7 +15,7 @@ import {
 } from './review.ts';
 import { Turns } from './turns.ts';
 
-/** The answer to a review. What it throws is answered with a refusal for now, and a fixed text. */
+/** Decides about a review. If it throws, the review gets a temporary refusal with a fixed text. */
 export type Reviewer = (request: AdmissionRequest, signal: AbortSignal) => Promise<Answer>;
 
 interface AdmissionRoutesDependencies {
@@ -26,11 +26,11 @@ interface AdmissionRoutesDependencies {
   readonly effects: Pick<Effects, 'now' | 'sleep'>;
 }
 
-/** Below any `timeoutSeconds` a person would set, so that the API server hears why, not that nothing came. */
+/** Below any reasonable `timeoutSeconds`, so that the API server gets the reason instead of a timeout. */
 const TIME_LIMIT_MILLISECONDS = 5000;
 /**
- * What is made of a review takes many times its memory: of its JSON, and of a Pod with many containers the patch. So
- * many are looked at together, the others wait.
+ * A review takes many times the memory of its JSON, and so does the patch of a Pod with many containers. This many are
+ * processed at a time; the others wait.
  */
 const REVIEWS_AT_A_TIME = 32;
 const LARGE_REVIEWS_AT_A_TIME = 2;
@@ -46,8 +46,8 @@ interface Shared extends AdmissionRoutesDependencies {
 }
 
 /**
- * `POST /mutate/pods` and `POST /validate/token-requests`, AdmissionReview v1. A review always gets an answer with
- * its uid; what is none gets 4xx and a text.
+ * `POST /mutate/pods` and `POST /validate/token-requests`, AdmissionReview v1. A review always gets a response with
+ * its uid; anything else gets 4xx and a text.
  */
 export function admissionRoutes(dependencies: AdmissionRoutesDependencies): Elysia {
   const shared: Shared = {
@@ -59,7 +59,7 @@ export function admissionRoutes(dependencies: AdmissionRoutesDependencies): Elys
   const app = new Elysia({ strictPath: true });
   const route = (path: string, webhook: Webhook, reviewer: Reviewer) =>
     app.post(path, ({ request }) => respond(request, webhook, reviewer, shared), {
-      parse: 'none', // the body is read here, as far as it may be
+      parse: 'none', // readReview reads the body, within its bounds
     });
   route('/mutate/pods', 'pods', dependencies.mutatePod);
   route('/validate/token-requests', 'token-requests', dependencies.guardTokenRequest);
@@ -102,7 +102,7 @@ async function review(
   }
 }
 
-/** The work when its turn comes; refused if that takes too long. */
+/** Does the work when its turn comes. Refuses it if that takes too long. */
 async function inTurn<T>(turns: Turns, sleep: Sleep, work: () => Promise<T>): Promise<T> {
   if (turns.isFree) return turns.take(work, NO_SIGNAL);
   const waiting = new AbortController();
@@ -132,7 +132,7 @@ async function reviewOf(
   return [outcome, Response.json(renderReview(uid, answer))];
 }
 
-/** An internal failure refuses for now: to let a Pod or a token through unlooked-at could not be taken back. */
+/** An internal failure is a temporary refusal: a Pod or token admitted unchecked could not be taken back. */
 async function answerOf(
   admission: AdmissionRequest,
   webhook: Webhook,
@@ -140,7 +140,7 @@ async function answerOf(
   { limitedLog, effects }: Shared,
 ): Promise<[ReviewOutcome, Answer]> {
   try {
-    const late = () => new Error(`no answer within ${TIME_LIMIT_MILLISECONDS / 1000} s`);
+    const late = () => new Error(`no response within ${TIME_LIMIT_MILLISECONDS / 1000} s`);
     const answer = await withTimeLimit(effects.sleep, TIME_LIMIT_MILLISECONDS, late, undefined, (signal) =>
       reviewer(admission, signal),
     );
@@ -148,7 +148,7 @@ async function answerOf(
     return [answer.code >= 500 ? 'failed' : 'refused', answer];
   } catch (error) {
     limitedLog.error(`${webhook} error`, { error, uid: admission.uid }, 'review failed');
-    return ['failed', refusedForNow('the webhook of gke-metadata-server failed: see its log')];
+    return ['failed', refusedForNow('the webhook of gke-metadata-server failed; see its log')];
   }
 }
 

@@ -118,15 +118,15 @@ describe('a token request of the server', () => {
       'for a Pod that is gone',
       forPod,
       { pod: { ...podOnA, name: 'cart-2' } },
-      'there is no Pod shop/cart-1 of uid pod-uid',
+      'no Pod shop/cart-1 with UID pod-uid',
     ],
     [
       'for a Pod replaced by another',
       forPod,
       { pod: { ...podOnA, uid: 'newer' } },
-      'there is no Pod shop/cart-1 of uid pod-uid',
+      'no Pod shop/cart-1 with UID pod-uid',
     ],
-    ['for a Pod of another Namespace', { ...forPod, namespace: 'bank' }, {}, 'there is no Pod bank/cart-1'],
+    ['for a Pod of another Namespace', { ...forPod, namespace: 'bank' }, {}, 'no Pod bank/cart-1'],
     ['for a finished Pod', forPod, { pod: { ...podOnA, finished: true } }, 'has finished'],
     ['bound to nothing', { ...forPod, object: tokenRequest() }, BLIND, 'must be bound to a Pod or a Node'],
     [
@@ -214,7 +214,7 @@ describe('a token request of the server', () => {
       'for a Node replaced by another',
       forNode,
       { node: { ...nodeA, uid: 'newer' } },
-      'there is no Node node-a of uid node-uid',
+      'no Node node-a with UID node-uid',
     ],
     [
       'with a token that names no Node',
@@ -248,7 +248,7 @@ describe('a token request of the server', () => {
     const answer = {
       allowed: false,
       code: 503,
-      message: expect.stringMatching(/no answer in 10 s.*try again/),
+      message: expect.stringMatching(/no answer in 10 s.*; retry/),
     };
     const client = { getPod: unavailable, getNode: unavailable };
     expect<unknown>(await guard(forPod, { client })).toEqual(answer);

@@ -8,18 +8,18 @@ import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } f
 
 export interface TokenRequestGuardOptions {
   readonly client: Pick<AdmissionClient, 'getPod' | 'getNode'>;
-  /** Whose requests are guarded. */
+  /** The ServiceAccount whose requests are checked. */
   readonly serverServiceAccount: ServiceAccountName;
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
 }
 
-/** Since Kubernetes 1.30 in every token that is bound to a Pod: the Node that the Pod runs on. */
+/** The Node of the Pod that a token is bound to; in every such token since Kubernetes 1.30. */
 const NODE_NAME_EXTRA = 'authentication.kubernetes.io/node-name';
 
-/** A UUID by an API server; others may write theirs otherwise. */
+/** A UUID from an API server; other implementations may differ. */
 const UID = /^[-\w]{1,128}$/;
 
-/** Anything that is not a request of the server is let through untouched. */
+/** Token requests of others than the server are allowed unchecked. */
 export async function guardTokenRequest(
   request: AdmissionRequest,
   options: TokenRequestGuardOptions,
@@ -45,14 +45,14 @@ export async function guardTokenRequest(
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.code === 'node-without-service-account') return refused(error.message);
-    // the server goes on with the tokens it has, and asks again
-    return refusedForNow(`the bound object cannot be read (${error.message})`);
+    // the server keeps using the tokens it has, and retries
+    return refusedForNow(`cannot read the bound object: ${error.message}`);
   }
 }
 
 /**
- * The server of a Node gets tokens for the Pods of that Node and for what that Node itself may be, so that
- * whoever has taken over one Node has not taken over the others. Read from the API server as it is now.
+ * The server of a Node gets tokens for the Pods of that Node and for the Node's own ServiceAccount, so that a
+ * compromised Node does not compromise others. Reads live from the API server.
  */
 async function checkBinding(
   request: AdmissionRequest,
@@ -88,7 +88,7 @@ async function checkPod(
   const { namespace } = serviceAccount;
   const pod = await client.getPod(namespace, name, signal);
   if (pod === undefined || pod.uid !== uid) {
-    return refused(`there is no Pod ${namespace}/${name} of uid ${uid}`);
+    return refused(`no Pod ${namespace}/${name} with UID ${uid}`);
   }
   if (pod.nodeName !== node) return refused(`Pod ${namespace}/${name} does not run on Node ${node}`);
   if (pod.serviceAccountName !== serviceAccount.name) {
@@ -110,7 +110,7 @@ async function checkNode(
     return refused(`the server on Node ${callersNode} may not act for Node ${name}`);
   }
   const node = await client.getNode(name, signal);
-  if (node === undefined || node.uid !== uid) return refused(`there is no Node ${name} of uid ${uid}`);
+  if (node === undefined || node.uid !== uid) return refused(`no Node ${name} with UID ${uid}`);
   const own = serviceAccountOfNode(node, defaultNodeServiceAccount);
   if (own.namespace !== serviceAccount.namespace || own.name !== serviceAccount.name) {
     return refused(

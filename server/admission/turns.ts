@@ -1,4 +1,4 @@
-/** A few at a time; the others wait in the order in which they came. */
+/** Limits how many run at a time. The others wait in order of arrival. */
 export class Turns {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -10,7 +10,7 @@ export class Turns {
     return this.#running < this.atATime;
   }
 
-  /** Does the work when its turn comes. Rejects as the work does, or with the signal's reason if it waits still. */
+  /** Does the work when its turn comes. Rejects as the work does, or with the signal's reason while it waits. */
   async take<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     await this.#turn(signal);
     try {

@@ -21,7 +21,7 @@ describe.skipIf(OPENSSL_MISSING)(
     test('refuses a key that is not of the certificate, and what is missing or is none', async () => {
       const [first, second] = [await selfSigned('first'), await selfSigned('second')];
       await using folder = await CertificateFolder.mount({ ...first, key: second.key });
-      await expect(readCertificate(folder.path)).rejects.toThrow('is not the key of tls.crt');
+      await expect(readCertificate(folder.path)).rejects.toThrow('does not belong to tls.crt');
       await folder.renew({ certificate: first.certificate });
       await expect(readCertificate(folder.path)).rejects.toThrow('ENOENT');
       await folder.renew({ certificate: 'none', key: first.key });

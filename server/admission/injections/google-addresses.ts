@@ -5,10 +5,10 @@ import { isInitNetwork } from './init-network.ts';
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
 export const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
 
-/** A name of our own: a container's own HOST_IP may be something else. */
+/** Prefixed, as a container's own HOST_IP may be something else. */
 const HOST_IP_VARIABLE = 'GKE_METADATA_SERVER_HOST_IP';
 
-/** Tells the clients in each container where the Node's server is, unless the container tells them itself. */
+/** Sets the address of the Node's server in each container, unless the container sets it itself. */
 export function addMetadataVariables(pod: PodEditor, settings: InjectionSettings): void {
   const { serverPort, nodesAreIPv6 } = settings;
   // the kubelet expands $(NAME) of a variable that comes earlier in the list, and cannot add brackets as needed
@@ -25,8 +25,8 @@ export function addMetadataVariables(pod: PodEditor, settings: InjectionSettings
 }
 
 /**
- * Tells the clients in each container the address that is redirected. They would find it by themselves, but some race
- * it against a name that a DNS server may not know (google-auth-library 7 to 9 for Node.js) and lose.
+ * Sets the redirected address in each container. Clients know it by default, but some race it against a name that a
+ * DNS server may not know (google-auth-library 7 to 9 for Node.js) and lose.
  */
 export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: InjectionSettings): void {
   const value = nodesAreIPv6 ? `[${METADATA_IPV6}]` : METADATA_IPV4;
@@ -35,7 +35,7 @@ export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: Injecti
   }
 }
 
-/** All but ours, which asks what it is told to. */
+/** All containers but init-network. */
 function containersOfThePod(pod: PodEditor): readonly ContainerEditor[] {
   return pod.allContainers.filter(({ args }) => !isInitNetwork(args));
 }
@@ -46,15 +46,15 @@ const METADATA_HOSTNAME = 'metadata.google.internal';
 const METADATA_IPV4 = '169.254.169.254';
 const METADATA_IPV6 = 'fd20:ce::254';
 
-/** Gives the metadata server its name, unless the Pod gives that name to another address. */
+/** Adds a hostAlias for the metadata server's name, unless the Pod gives that name to another address. */
 export function addMetadataHostAlias(pod: PodEditor, settings: InjectionSettings): void {
-  const ours = [METADATA_IPV4, METADATA_IPV6];
-  if (pod.addressesOf(METADATA_HOSTNAME).some((address) => !ours.includes(address))) {
+  const served = [METADATA_IPV4, METADATA_IPV6];
+  if (pod.addressesOf(METADATA_HOSTNAME).some((address) => !served.includes(address))) {
     pod.warn(`a hostAlias of the Pod gives ${METADATA_HOSTNAME} another address: it is kept`);
     return;
   }
-  // a Pod without IPv4 cannot reach the one; a Pod without IPv6 would try the other in vain
-  for (const address of settings.nodesAreIPv6 ? ours : [METADATA_IPV4]) {
+  // a Pod without IPv4 cannot reach the first address; a Pod without IPv6 would try the second in vain
+  for (const address of settings.nodesAreIPv6 ? served : [METADATA_IPV4]) {
     pod.addHostname(address, METADATA_HOSTNAME);
   }
 }

@@ -13,7 +13,7 @@ const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
 /** The label GKE puts on Nodes that have Workload Identity; manifests written for GKE select it. */
 const GKE_NODE_LABEL = 'iam.gke.io/gke-metadata-server-enabled';
 
-/** In which `metadata` is the metadata server, as it is for Pods on GKE. */
+/** The DNS search domain in which `metadata` resolves to the metadata server, as on GKE. */
 const SEARCH_DOMAIN = 'google.internal';
 
 /** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
@@ -22,18 +22,18 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 /**
  * The route to the Node's metadata server.
  *
- * Whether: never for the server's own Pods, static Pods and Windows; else the first that says something of
+ * Whether: never for the server's own Pods, static Pods and Windows; otherwise the first that is set of
  *   1. the Pod's label: `Mutate` or `Skip`
- *   2. the Pod's nodeSelector, where it is GKE's: in
+ *   2. GKE's nodeSelector in the Pod: `Mutate`
  *   3. the Namespace's label: `Mutate` or `Skip`
- * else as the settings say: out, or in unless the Namespace is excluded or the Pod is on the host network. A Pod on the
- * host network is in only if the settings say so as well; but GKE's nodeSelector is replaced there too, or it would
- * never be scheduled.
+ *   4. the settings: no, or yes unless the Namespace is excluded or the Pod is on the host network.
+ * A Pod on the host network is injected only if the settings allow that too; GKE's nodeSelector is replaced in any case,
+ * or the Pod would never be scheduled.
  *
- * How: the Pod's annotation, then the Namespace's, then the settings; on the host network always by
- * environment, since a redirect there would be the whole Node's.
+ * Mode: the Pod's annotation, then the Namespace's, then the settings; on the host network always Environment, as a
+ * redirect there would affect the whole Node.
  *
- * What a person has set already (a variable, a host alias) is kept.
+ * What is set already (a variable, a host alias) is kept.
  */
 export const googleInjection: Injection = {
   concerns(pod, namespace, settings) {
@@ -92,7 +92,7 @@ function isOptedIn(pod: PodEditor, { namespace, settings }: InjectionContext): b
   return settings.optIn === 'All' && !isExcluded;
 }
 
-/** What the annotation says, of the Pod, then of its Namespace, then the settings. */
+/** Annotation of the Pod, then of its Namespace, then the settings. */
 function waits(pod: PodEditor, { namespace, settings }: InjectionContext): boolean {
   const said = pod.annotations.get(WAIT_ANNOTATION) ?? namespace.annotations[WAIT_ANNOTATION];
   if (said === undefined) return settings.environmentWait;
@@ -124,8 +124,8 @@ function hasGkeNodeSelector(pod: PodEditor): boolean {
 }
 
 /**
- * No Node outside GKE has the label, so the Pod would wait for ever: its wish moves to our own label, where a
- * second pass and a person find it, and the Pod goes where the server runs.
+ * No Node outside GKE has the label, so the Pod would stay pending. The opt-in moves to the Pod's label, where a second
+ * pass and a person find it, and the nodeSelector becomes that of the server.
  */
 function replaceGkeNodeSelector(pod: PodEditor, settings: InjectionSettings): void {
   if (!hasGkeNodeSelector(pod)) return;
