@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { applyPatch } from 'rfc6902';
 import { Fault } from '../core/fault.ts';
 import type { Namespace } from '../kubernetes/objects.ts';
+import { INJECTION_SETTINGS } from '../testing/injection-settings.ts';
 import type { InjectionSettings } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import { mutatePod } from './pod-mutation.ts';
 import type { AdmissionRequest, Answer } from './review.ts';
 
 // Each folder of testdata is a case: pod.yaml becomes want.yaml, or is refused as refused.txt says. Beside
-// them, if the case needs it: namespace.yaml, settings.yaml (over the defaults below), warnings.yaml.
+// them, if the case needs it: namespace.yaml, settings.yaml (over INJECTION_SETTINGS), warnings.yaml.
 const TESTDATA = join(import.meta.dir, 'testdata');
 const KNOWN_FILES = [
   'pod.yaml',
@@ -20,24 +21,6 @@ const KNOWN_FILES = [
   'settings.yaml',
   'warnings.yaml',
 ];
-
-const SETTINGS: InjectionSettings = {
-  mode: 'Redirect',
-  initNetworkImage: 'ghcr.io/example/gke-metadata-server:1.2.3',
-  initNetworkResources: 'auto',
-  environmentWait: true,
-  searchGoogleInternal: false,
-  optIn: 'Labels',
-  excludedNamespaces: ['kube-system', 'gke-metadata-server'],
-  serverPort: 16_321,
-  nodesAreIPv6: false,
-  nodeSelector: {},
-  injectHostNetwork: false,
-  ownServiceAccounts: [
-    { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
-    { namespace: 'gke-metadata-server', name: 'gke-metadata-server-webhook' },
-  ],
-};
 
 const PLAIN_NAMESPACE = { metadata: { name: 'default' } };
 
@@ -66,7 +49,7 @@ function mutate(
 ): Promise<Answer> {
   const namespace: Namespace = { labels: {}, annotations: {}, ...metadata };
   return mutatePod(request(pod, namespace.name), {
-    settings: { ...SETTINGS, ...settings },
+    settings: { ...INJECTION_SETTINGS, ...settings },
     namespace: async () => namespace,
   });
 }
@@ -168,7 +151,7 @@ describe('mutatePod', () => {
     ['an update', { operation: 'UPDATE' }],
   ])('lets %s through', async (_, more) => {
     const answer = await mutatePod(request(pod(OPTED_IN), 'default', more), {
-      settings: SETTINGS,
+      settings: INJECTION_SETTINGS,
       namespace: () => Promise.reject(new Error('must not be asked')),
     });
     expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });
@@ -192,7 +175,7 @@ describe('mutatePod', () => {
 
   test('refuses temporarily if the Namespace cannot be read, as Pods are not reviewed twice', async () => {
     const answer = await mutatePod(request(pod({}), 'default'), {
-      settings: SETTINGS,
+      settings: INJECTION_SETTINGS,
       namespace: () => Promise.reject(unavailable),
     });
     expect(answer).toEqual({
@@ -205,7 +188,7 @@ describe('mutatePod', () => {
   test('needs no Namespace for a Pod that skips, so that it starts in any case', async () => {
     const skip = pod({ 'gke-metadata-server.matheuscscp.io/webhook': 'Skip' });
     const answer = await mutatePod(request(skip, 'default'), {
-      settings: SETTINGS,
+      settings: INJECTION_SETTINGS,
       namespace: () => Promise.reject(unavailable),
     });
     expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });

@@ -3,6 +3,7 @@ import { type Effects, type Sleep, systemEffects } from '../core/effects.ts';
 import type { WebhookSettings } from '../settings/webhook-settings.ts';
 import type { Log } from '../telemetry/log.ts';
 import { CertificateFolder, OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
+import { INJECTION_SETTINGS } from '../testing/injection-settings.ts';
 import { startWebhook } from './webhook-serving.ts';
 
 const UNTRUSTED = { tls: { rejectUnauthorized: false } };
@@ -47,20 +48,7 @@ function settings(certificateDirectory: string): WebhookSettings {
     healthPort: 0,
     certificateDirectory,
     kubeconfig: undefined,
-    injection: {
-      mode: 'Redirect',
-      initNetworkImage: 'image',
-      initNetworkResources: 'auto',
-      environmentWait: true,
-      searchGoogleInternal: false,
-      optIn: 'Labels',
-      excludedNamespaces: [],
-      serverPort: 16_321,
-      nodesAreIPv6: false,
-      nodeSelector: {},
-      injectHostNetwork: false,
-      ownServiceAccounts: [SERVER],
-    },
+    injection: { ...INJECTION_SETTINGS, ownServiceAccounts: [SERVER] },
     serverServiceAccount: SERVER,
     defaultNodeServiceAccount: undefined,
     logLevel: 'info',

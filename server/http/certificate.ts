@@ -23,7 +23,7 @@ export async function readCertificate(directory: string): Promise<Certificate> {
   ]);
   const leaf = new X509Certificate(certificate);
   if (!leaf.checkPrivateKey(createPrivateKey(key))) {
-    throw new Error(`tls.key in ${directory} is not the key of tls.crt`);
+    throw new Error(`tls.key in ${directory} does not belong to tls.crt`);
   }
   return { certificate, key, notAfter: leaf.validToDate.getTime() };
 }

@@ -12,6 +12,7 @@ import { getPodDetails } from '../kubernetes/pod-details.ts';
 import type { PodObject } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, sandboxSettings } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { INJECTION_SETTINGS } from './injection-settings.ts';
 
 /** What `explain` reports in a sandbox world whose server is as ready as `healthPort` says. */
 export function explainIn(
@@ -43,18 +44,11 @@ export function injected(pod: PodObject, mode: InjectionMode = 'Redirect'): PodO
     annotations: {},
   };
   const settings = {
+    ...INJECTION_SETTINGS,
     mode,
-    initNetworkImage: 'example.org/gke-metadata-server:1',
     initNetworkResources: 'none' as const,
     environmentWait: false,
-    searchGoogleInternal: false,
-    optIn: 'Labels' as const,
-    excludedNamespaces: [],
-    serverPort: 16_321,
-    nodesAreIPv6: false,
-    nodeSelector: {},
     injectHostNetwork: true,
-    ownServiceAccounts: [],
   };
   const editor = new PodEditor(raw);
   googleInjection.inject(editor, { namespace, settings });
