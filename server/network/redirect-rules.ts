@@ -1,15 +1,10 @@
+import { METADATA_ADDRESS } from '../core/metadata-address.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 
 export type Family = 'IPv4' | 'IPv6';
 
 /** Which of the kernel's two packet filters a program of the iptables family writes to. */
 export type Backend = 'nft' | 'legacy';
-
-/** Where clients expect the metadata server: GCE's IPv4 address, and the IPv6 one of Google's images. */
-export const METADATA_ADDRESS: Readonly<Record<Family, string>> = {
-  IPv4: '169.254.169.254',
-  IPv6: 'fd20:ce::254',
-};
 
 /** What redirects one family: connections to the metadata address, port 80, go to the Node's server. */
 export interface Redirect {

@@ -1,9 +1,10 @@
 import type { Effects } from '../core/effects.ts';
+import { METADATA_ADDRESS } from '../core/metadata-address.ts';
 import { backoff, withTimeLimit } from '../core/waiting.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { InitNetworkError } from './init-network-error.ts';
-import { METADATA_ADDRESS, type Redirect, targetOf, urlHost } from './redirect-rules.ts';
+import { type Redirect, targetOf, urlHost } from './redirect-rules.ts';
 
 /** How a Pod asks the metadata server of its Node. */
 export interface ServerEndpoint {

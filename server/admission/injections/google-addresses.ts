@@ -1,3 +1,4 @@
+import { METADATA_ADDRESS, METADATA_HOSTNAME } from '../../core/metadata-address.ts';
 import type { InjectionSettings } from '../injection.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
 import { isInitNetwork } from './init-network.ts';
@@ -29,7 +30,7 @@ export function addMetadataVariables(pod: PodEditor, settings: InjectionSettings
  * DNS server may not know (google-auth-library 7 to 9 for Node.js) and lose.
  */
 export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: InjectionSettings): void {
-  const value = nodesAreIPv6 ? `[${METADATA_IPV6}]` : METADATA_IPV4;
+  const value = nodesAreIPv6 ? `[${METADATA_ADDRESS.IPv6}]` : METADATA_ADDRESS.IPv4;
   for (const container of containersOfThePod(pod)) {
     for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
   }
@@ -40,21 +41,15 @@ function containersOfThePod(pod: PodEditor): readonly ContainerEditor[] {
   return pod.allContainers.filter(({ args }) => !isInitNetwork(args));
 }
 
-const METADATA_HOSTNAME = 'metadata.google.internal';
-
-/** The addresses that `init-network` redirects. */
-const METADATA_IPV4 = '169.254.169.254';
-const METADATA_IPV6 = 'fd20:ce::254';
-
 /** Adds a hostAlias for the metadata server's name, unless the Pod gives that name to another address. */
 export function addMetadataHostAlias(pod: PodEditor, settings: InjectionSettings): void {
-  const served = [METADATA_IPV4, METADATA_IPV6];
+  const served: readonly string[] = [METADATA_ADDRESS.IPv4, METADATA_ADDRESS.IPv6];
   if (pod.addressesOf(METADATA_HOSTNAME).some((address) => !served.includes(address))) {
     pod.warn(`a hostAlias of the Pod gives ${METADATA_HOSTNAME} another address: it is kept`);
     return;
   }
   // a Pod without IPv4 cannot reach the first address; a Pod without IPv6 would try the second in vain
-  for (const address of settings.nodesAreIPv6 ? served : [METADATA_IPV4]) {
+  for (const address of settings.nodesAreIPv6 ? served : [METADATA_ADDRESS.IPv4]) {
     pod.addHostname(address, METADATA_HOSTNAME);
   }
 }
