@@ -19,7 +19,9 @@ function valuesTable(fields: readonly ConfigField[]): string {
     for (const { path } of begun) seen.add(path);
     return [...begun.map(({ path, description }) => row(path, '', '', description)), fieldRow(field)];
   });
-  return ['| value | type | default | description |', '|---|---|---|---|', ...rows, '', types(fields)].join('\n');
+  return ['| value | type | default | description |', '|---|---|---|---|', ...rows, '', types(fields)].join(
+    '\n',
+  );
 }
 
 function fieldRow(field: ConfigField): string {
