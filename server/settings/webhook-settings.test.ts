@@ -28,7 +28,7 @@ describe('webhook settings', () => {
           serverPort: 16_321,
           nodesAreIPv6: false,
           nodeSelector: {},
-          injectHostNetwork: false,
+          injectHostNetwork: true,
           ownServiceAccounts: [
             { namespace: 'gms', name: 'gke-metadata-server' },
             { namespace: 'gms', name: 'gke-metadata-server-webhook' },

@@ -178,7 +178,7 @@ export function webhookCommandOf(name: string) {
         'also inject host-network Pods, by environment variables',
       )
         .argParser(parseBoolean)
-        .default(false),
+        .default(true),
     )
     .addOption(logLevelFlag())
     .addOption(logFormatFlag());

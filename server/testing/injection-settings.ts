@@ -12,7 +12,7 @@ export const INJECTION_SETTINGS: InjectionSettings = {
   serverPort: 16_321,
   nodesAreIPv6: false,
   nodeSelector: {},
-  injectHostNetwork: false,
+  injectHostNetwork: true,
   ownServiceAccounts: [
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server-webhook' },
