@@ -21,7 +21,7 @@ export const OF_ANOTHER_NODE: readonly [string, Request, string][] = [
       serviceAccountName: 'reader',
       boundTo: { ...nodes.pod('reader-a'), uid: crypto.randomUUID() },
     }),
-    'there is no Pod',
+    'no Pod ',
   ],
   [
     'Node A as a ServiceAccount that it may not be',
