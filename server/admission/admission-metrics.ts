@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
+import type { InjectionKind } from './injection.ts';
 
 /** The endpoint of a review. */
 export type Webhook = 'pods' | 'token-requests';
@@ -10,6 +11,8 @@ export type ReviewOutcome = 'allowed' | 'patched' | 'refused' | 'failed' | 'malf
 /** What the routes report to the metrics. */
 export interface AdmissionEvents {
   reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void;
+  /** A Pod got these credentials. */
+  injected(kinds: readonly InjectionKind[]): void;
 }
 
 const PREFIX = 'gke_metadata_server_webhook';
@@ -18,6 +21,7 @@ const PREFIX = 'gke_metadata_server_webhook';
 export class AdmissionMetrics implements AdmissionEvents {
   readonly #registry = new Registry();
   readonly #reviews: Counter<'webhook' | 'outcome'>;
+  readonly #injections: Counter<'kind'>;
   readonly #durations: Histogram<'webhook'>;
   readonly #certificateNotAfter: Gauge;
 
@@ -28,6 +32,12 @@ export class AdmissionMetrics implements AdmissionEvents {
       name: `${PREFIX}_reviews_total`,
       help: 'Admission reviews, by webhook and outcome.',
       labelNames: ['webhook', 'outcome'],
+      registers,
+    });
+    this.#injections = new Counter({
+      name: `${PREFIX}_injections_total`,
+      help: 'Reviews that gave a Pod credentials, by kind.',
+      labelNames: ['kind'],
       registers,
     });
     this.#durations = new Histogram({
@@ -47,6 +57,10 @@ export class AdmissionMetrics implements AdmissionEvents {
   reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void {
     this.#reviews.inc({ webhook, outcome });
     this.#durations.observe({ webhook }, seconds);
+  }
+
+  injected(kinds: readonly InjectionKind[]): void {
+    for (const kind of kinds) this.#injections.inc({ kind });
   }
 
   /** `notAfter`: milliseconds since the epoch. */

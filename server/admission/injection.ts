@@ -1,5 +1,17 @@
-import type { Namespace, ServiceAccountName } from '../kubernetes/objects.ts';
+import type { ConfigMap, Namespace, ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { PodEditor } from './pod-editor.ts';
+
+/** What a Pod can get: the route to its Node's server, or credentials by another webhook's convention. */
+export const INJECTION_KINDS = [
+  'google',
+  'aws',
+  'aws-pod-identity',
+  'azure',
+  'google-to-aws',
+  'external-account',
+] as const;
+
+export type InjectionKind = (typeof INJECTION_KINDS)[number];
 
 /** What an injection depends on, besides the Pod. */
 export interface InjectionContext {
@@ -12,14 +24,29 @@ export interface InjectionContext {
  * Adds one kind of credentials to Pods. It depends on its arguments alone, changes only the editor, and does not add
  * what exists already.
  */
-export interface Injection {
-  /** False if nothing is added whatever the Namespace says, so that it need not be read. */
-  concerns(pod: PodEditor, namespace: string, settings: InjectionSettings): boolean;
+export interface Injection<Context = InjectionContext> {
+  readonly kind: InjectionKind;
+  /** False if nothing is added whatever {@link inject} would read, so that it need not be read. */
+  concerns(pod: PodEditor, settings: InjectionSettings): boolean;
   /**
-   * For a Pod that it {@link concerns}. Throws {@link InjectionRefused} if the Pod or its Namespace asks for something
-   * invalid.
+   * For a Pod that it {@link concerns}. Returns whether the Pod has these credentials now. Throws
+   * {@link InjectionRefused} if the Pod, its Namespace or its ServiceAccount asks for something invalid.
    */
-  inject(pod: PodEditor, context: InjectionContext): void;
+  inject(pod: PodEditor, context: Context): boolean;
+}
+
+/** What an injection depends on that gives a Pod the identity of its ServiceAccount in a cloud. */
+export interface IdentityContext extends InjectionContext {
+  /** The ServiceAccount of the Pod. */
+  readonly serviceAccount: ServiceAccount;
+  /** The ConfigMaps of {@link IdentityInjection.configMaps} that exist, by `NAMESPACE/NAME`. */
+  readonly configMaps: ReadonlyMap<string, ConfigMap>;
+}
+
+/** An {@link Injection} that reads the ServiceAccount of the Pod. */
+export interface IdentityInjection extends Injection<IdentityContext> {
+  /** The ConfigMaps that it reads, as `NAMESPACE/NAME`; none if absent. */
+  configMaps?(settings: InjectionSettings): readonly string[];
 }
 
 /** The Pod asks for something impossible, and is refused rather than started otherwise. */

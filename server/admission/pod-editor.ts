@@ -114,11 +114,13 @@ export class PodEditor {
   }
 
   /** The fields of the spec that no injection changes. */
-  get spec(): Pick<
-    PodManifest['spec'],
-    'serviceAccountName' | 'hostNetwork' | 'os' | 'resources' | 'securityContext'
-  > {
+  get spec(): Pick<PodManifest['spec'], 'hostNetwork' | 'os' | 'resources' | 'securityContext'> {
     return this.pod.spec;
+  }
+
+  /** The name of the Pod's ServiceAccount. */
+  get serviceAccountName(): string {
+    return this.pod.spec.serviceAccountName || 'default';
   }
 
   /** Without the init containers. Throws {@link InjectionRefused} if there are more than {@link MOST_CONTAINERS}. */
@@ -218,6 +220,15 @@ export class PodEditor {
     this.#initContainers ??= editorsOf(this.pod.spec.initContainers ?? []);
     return this.#initContainers;
   }
+}
+
+/** Whether a Pod runs on Windows, as it says itself. */
+export function isWindows({ spec, nodeSelector }: PodEditor): boolean {
+  return (
+    spec.os?.name === 'windows' ||
+    nodeSelector.get('kubernetes.io/os') === 'windows' ||
+    nodeSelector.get('beta.kubernetes.io/os') === 'windows'
+  );
 }
 
 function editorsOf(containers: readonly Container[]): readonly ContainerEditor[] {

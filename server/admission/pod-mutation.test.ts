@@ -7,22 +7,29 @@ import type { Namespace } from '../kubernetes/objects.ts';
 import { INJECTION_SETTINGS } from '../testing/injection-settings.ts';
 import type { InjectionSettings } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
-import { mutatePod } from './pod-mutation.ts';
-import type { AdmissionRequest, Answer } from './review.ts';
+import { type InjectionReader, mutatePod } from './pod-mutation.ts';
+import type { AdmissionRequest, ReviewResponse } from './review.ts';
 
 // Each folder of testdata is a case: pod.yaml becomes want.yaml, or is refused as refused.txt says. Beside
-// them, if the case needs it: namespace.yaml, settings.yaml (over INJECTION_SETTINGS), warnings.yaml.
+// them, if the case needs it: namespace.yaml, service-account.yaml (empty: it does not exist), config-map.yaml,
+// settings.yaml (over INJECTION_SETTINGS), warnings.yaml.
 const TESTDATA = join(import.meta.dir, 'testdata');
 const KNOWN_FILES = [
   'pod.yaml',
   'want.yaml',
   'refused.txt',
   'namespace.yaml',
+  'service-account.yaml',
+  'config-map.yaml',
   'settings.yaml',
   'warnings.yaml',
 ];
 
 const PLAIN_NAMESPACE = { metadata: { name: 'default' } };
+
+interface Manifest {
+  metadata: { namespace?: string; name: string; annotations?: Record<string, string> };
+}
 
 interface NamespaceManifest {
   metadata: { name: string; labels?: Record<string, string>; annotations?: Record<string, string> };
@@ -46,12 +53,50 @@ function mutate(
   pod: unknown,
   { metadata }: NamespaceManifest = PLAIN_NAMESPACE,
   settings: Partial<InjectionSettings> = {},
-): Promise<Answer> {
+  read: Partial<InjectionReader> = {},
+): Promise<ReviewResponse> {
   const namespace: Namespace = { labels: {}, annotations: {}, ...metadata };
   return mutatePod(request(pod, namespace.name), {
     settings: { ...INJECTION_SETTINGS, ...settings },
-    namespace: async () => namespace,
+    read: {
+      namespace: async () => namespace,
+      serviceAccount: async (name) => ({ ...name, uid: 'service-account-uid', annotations: {} }),
+      configMap: async () => undefined,
+      ...read,
+    },
   });
+}
+
+/** What a case says of the API server's objects; undefined for an ordinary ServiceAccount, null for none. */
+function readerOf(serviceAccount: unknown, configMap: unknown): Partial<InjectionReader> {
+  const account = serviceAccount as Manifest | null | undefined;
+  const { metadata, data } = (configMap ?? {}) as Partial<Manifest & { data: Record<string, string> }>;
+  return {
+    ...(account === undefined
+      ? {}
+      : {
+          serviceAccount: async ({ namespace, name }) => {
+            if (account === null) return undefined;
+            expect(account.metadata).toMatchObject({ namespace, name });
+            return {
+              namespace,
+              name,
+              uid: 'service-account-uid',
+              annotations: account.metadata.annotations ?? {},
+            };
+          },
+        }),
+    configMap: async ({ namespace, name }) =>
+      data !== undefined && metadata?.namespace === namespace && metadata?.name === name
+        ? { data }
+        : undefined,
+  };
+}
+
+/** An API server of which nothing can be read. */
+function unreadable(error: Error): InjectionReader {
+  const fail = () => Promise.reject(error);
+  return { namespace: fail, serviceAccount: fail, configMap: fail };
 }
 
 /** What an API server makes of a Pod by this patch, applied by a library that knows nothing of who wrote it. */
@@ -78,8 +123,12 @@ describe('golden cases', () => {
       const pod = await yaml('pod.yaml');
       const namespace = ((await yaml('namespace.yaml')) ?? undefined) as NamespaceManifest | undefined;
       const settings = ((await yaml('settings.yaml')) ?? {}) as Partial<InjectionSettings>;
+      const read = readerOf(
+        (await text('service-account.yaml')) === undefined ? undefined : await yaml('service-account.yaml'),
+        await yaml('config-map.yaml'),
+      );
       const untouched = structuredClone(pod);
-      const answer = await mutate(pod, namespace, settings);
+      const answer = await mutate(pod, namespace, settings, read);
       expect(pod).toEqual(untouched);
       if (!answer.allowed) {
         expect(answer.message).toBe(((await text('refused.txt')) ?? 'a case without refusal').trim());
@@ -89,7 +138,7 @@ describe('golden cases', () => {
       expect(once).toEqual(await yaml('want.yaml'));
       expect<unknown>(answer.warnings).toEqual((await yaml('warnings.yaml')) ?? []);
 
-      const again = await mutate(once, namespace, settings);
+      const again = await mutate(once, namespace, settings, read);
       expect(again).toMatchObject({ allowed: true, patch: [] });
     });
   }
@@ -152,9 +201,9 @@ describe('mutatePod', () => {
   ])('lets %s through', async (_, more) => {
     const answer = await mutatePod(request(pod(OPTED_IN), 'default', more), {
       settings: INJECTION_SETTINGS,
-      namespace: () => Promise.reject(new Error('must not be asked')),
+      read: unreadable(new Error('must not be asked')),
     });
-    expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });
+    expect(answer).toEqual({ allowed: true, patch: [], warnings: [], injected: [] });
   });
 
   test.each([
@@ -176,7 +225,7 @@ describe('mutatePod', () => {
   test('refuses temporarily if the Namespace cannot be read, as Pods are not reviewed twice', async () => {
     const answer = await mutatePod(request(pod({}), 'default'), {
       settings: INJECTION_SETTINGS,
-      namespace: () => Promise.reject(unavailable),
+      read: unreadable(unavailable),
     });
     expect(answer).toEqual({
       allowed: false,
@@ -189,8 +238,8 @@ describe('mutatePod', () => {
     const skip = pod({ 'gke-metadata-server.matheuscscp.io/webhook': 'Skip' });
     const answer = await mutatePod(request(skip, 'default'), {
       settings: INJECTION_SETTINGS,
-      namespace: () => Promise.reject(unavailable),
+      read: unreadable(unavailable),
     });
-    expect(answer).toEqual({ allowed: true, patch: [], warnings: [] });
+    expect(answer).toEqual({ allowed: true, patch: [], warnings: [], injected: [] });
   });
 });

@@ -3,6 +3,7 @@ import { withTimeLimit } from '../core/waiting.ts';
 import { BodyRefused } from '../http/body-budget.ts';
 import { excessOf } from '../http/json-bounds.ts';
 import { isNamespaceName } from '../kubernetes/api-path.ts';
+import type { InjectionKind } from './injection.ts';
 import { isJsonObject, type JsonPatchOperation } from './json-patch.ts';
 
 /** `request` of an AdmissionReview, admission.k8s.io/v1: the fields that are used here. */
@@ -22,23 +23,25 @@ export interface AdmissionRequest {
 }
 
 /** The response to a review. If refused, the API server passes `code` and `message` on to its client. */
-export type Answer =
+export type ReviewResponse =
   | {
       readonly allowed: true;
       readonly patch: readonly JsonPatchOperation[];
       readonly warnings: readonly string[];
+      /** The credentials that the patch gives the Pod, for metrics. */
+      readonly injected: readonly InjectionKind[];
     }
   | { readonly allowed: false; readonly code: number; readonly message: string };
 
-export const ALLOWED: Answer = { allowed: true, patch: [], warnings: [] };
+export const ALLOWED: ReviewResponse = { allowed: true, patch: [], warnings: [], injected: [] };
 
 /** A permanent refusal. */
-export function refused(message: string): Answer {
+export function refused(message: string): ReviewResponse {
   return { allowed: false, code: 403, message };
 }
 
 /** A temporary refusal: controllers retry the Pod, and the server retries the token request. */
-export function refusedForNow(message: string): Answer {
+export function refusedForNow(message: string): ReviewResponse {
   return { allowed: false, code: 503, message: `${message}; retry` };
 }
 
@@ -132,15 +135,15 @@ export function parseReview(review: unknown): AdmissionRequest {
 }
 
 /** The AdmissionReview with the response to the request with `uid`. */
-export function renderReview(uid: string, answer: Answer): object {
-  return { apiVersion: API_VERSION, kind: KIND, response: { uid, ...renderAnswer(answer) } };
+export function renderReview(uid: string, response: ReviewResponse): object {
+  return { apiVersion: API_VERSION, kind: KIND, response: { uid, ...renderResponse(response) } };
 }
 
-function renderAnswer(answer: Answer): object {
-  if (!answer.allowed) {
-    return { allowed: false, status: { code: answer.code, message: answer.message } };
+function renderResponse(response: ReviewResponse): object {
+  if (!response.allowed) {
+    return { allowed: false, status: { code: response.code, message: response.message } };
   }
-  const { patch, warnings } = answer;
+  const { patch, warnings } = response;
   return {
     allowed: true,
     ...(patch.length === 0 ? {} : { patchType: 'JSONPatch', patch: base64(JSON.stringify(patch)) }),

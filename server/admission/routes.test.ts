@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Sleep } from '../core/effects.ts';
 import type { Log } from '../telemetry/log.ts';
 import { AdmissionMetrics } from './admission-metrics.ts';
-import { ALLOWED, type Answer, refused } from './review.ts';
+import { ALLOWED, type ReviewResponse, refused } from './review.ts';
 import { admissionRoutes, type Reviewer } from './routes.ts';
 
 const MIB = 1024 * 1024;
@@ -87,12 +87,23 @@ describe('a review', () => {
 
   test('is answered with a patch and warnings', async () => {
     const patch = [{ op: 'add', path: '/spec/x', value: 'ä' }] as const;
-    const { post } = webhook(async () => ({ allowed: true, patch, warnings: ['w'] }));
+    const { post, metrics } = webhook(async () => ({
+      allowed: true,
+      patch,
+      warnings: ['w'],
+      injected: ['google', 'aws'],
+    }));
     const { response } = (await (await post(JSON.stringify(REVIEW))).json()) as {
       response: { patch: string };
     };
     expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch', warnings: ['w'] });
     expect(JSON.parse(Buffer.from(response.patch, 'base64').toString())).toEqual([...patch]);
+    expect(Object.keys(response)).not.toContain('injected');
+    const { text } = await metrics.exposition();
+    expect(text.split('\n').filter((line) => line.includes('injections_total{'))).toEqual([
+      'gke_metadata_server_webhook_injections_total{kind="google"} 1',
+      'gke_metadata_server_webhook_injections_total{kind="aws"} 1',
+    ]);
   });
 
   test('is refused with code and message', async () => {
@@ -124,7 +135,7 @@ describe('a review', () => {
     const { post } = webhook(
       (_, signal) => {
         signals.push(signal);
-        return new Promise<Answer>(() => {});
+        return new Promise<ReviewResponse>(() => {});
       },
       async (milliseconds) => {
         // the limit of the body's reading comes first, and does not pass here

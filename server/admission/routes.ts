@@ -6,9 +6,9 @@ import { type Log, RepeatLimit } from '../telemetry/log.ts';
 import type { AdmissionEvents, ReviewOutcome, Webhook } from './admission-metrics.ts';
 import {
   type AdmissionRequest,
-  type Answer,
   NotAReview,
   parseReview,
+  type ReviewResponse,
   readReview,
   refusedForNow,
   renderReview,
@@ -16,7 +16,7 @@ import {
 import { Turns } from './turns.ts';
 
 /** Decides about a review. If it throws, the review gets a temporary refusal with a fixed text. */
-export type Reviewer = (request: AdmissionRequest, signal: AbortSignal) => Promise<Answer>;
+export type Reviewer = (request: AdmissionRequest, signal: AbortSignal) => Promise<ReviewResponse>;
 
 interface AdmissionRoutesDependencies {
   readonly mutatePod: Reviewer;
@@ -124,28 +124,30 @@ async function reviewOf(
   shared: Shared,
 ): Promise<[ReviewOutcome, Response]> {
   const admission = parseReview(parseJson(json));
-  const [outcome, answer] = await answerOf(admission, webhook, reviewer, shared);
+  const [outcome, response] = await responseTo(admission, webhook, reviewer, shared);
   const { uid, namespace, name } = admission;
   const fields = { webhook, uid, namespace, name, outcome };
-  if (answer.allowed) shared.log.debug(fields, 'review');
-  else shared.limitedLog.warn(`${webhook} ${outcome}`, { ...fields, reason: answer.message }, 'review');
-  return [outcome, Response.json(renderReview(uid, answer))];
+  if (response.allowed) {
+    shared.events.injected(response.injected);
+    shared.log.debug(fields, 'review');
+  } else shared.limitedLog.warn(`${webhook} ${outcome}`, { ...fields, reason: response.message }, 'review');
+  return [outcome, Response.json(renderReview(uid, response))];
 }
 
 /** An internal failure is a temporary refusal: a Pod or token admitted unchecked could not be taken back. */
-async function answerOf(
+async function responseTo(
   admission: AdmissionRequest,
   webhook: Webhook,
   reviewer: Reviewer,
   { limitedLog, effects }: Shared,
-): Promise<[ReviewOutcome, Answer]> {
+): Promise<[ReviewOutcome, ReviewResponse]> {
   try {
     const late = () => new Error(`no response within ${TIME_LIMIT_MILLISECONDS / 1000} s`);
-    const answer = await withTimeLimit(effects.sleep, TIME_LIMIT_MILLISECONDS, late, undefined, (signal) =>
+    const response = await withTimeLimit(effects.sleep, TIME_LIMIT_MILLISECONDS, late, undefined, (signal) =>
       reviewer(admission, signal),
     );
-    if (answer.allowed) return [answer.patch.length === 0 ? 'allowed' : 'patched', answer];
-    return [answer.code >= 500 ? 'failed' : 'refused', answer];
+    if (response.allowed) return [response.patch.length === 0 ? 'allowed' : 'patched', response];
+    return [response.code >= 500 ? 'failed' : 'refused', response];
   } catch (error) {
     limitedLog.error(`${webhook} error`, { error, uid: admission.uid }, 'review failed');
     return ['failed', refusedForNow('the webhook of gke-metadata-server failed; see its log')];

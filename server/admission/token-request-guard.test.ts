@@ -77,7 +77,7 @@ interface Cluster extends Partial<TokenRequestGuardOptions> {
 
 const never = () => Promise.reject(new Error('must not be asked'));
 const BLIND: Cluster = { client: { getPod: never, getNode: never } };
-const ALLOWED = { allowed: true, patch: [], warnings: [] } as const;
+const ALLOWED = { allowed: true, patch: [], warnings: [], injected: [] } as const;
 
 describe('a token request of the server', () => {
   test('for a Pod of its own Node is allowed', async () => {

@@ -4,7 +4,7 @@ import type { AdmissionClient } from '../kubernetes/client.ts';
 import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import { isJsonObject } from './json-patch.ts';
-import { type AdmissionRequest, ALLOWED, type Answer, refused, refusedForNow } from './review.ts';
+import { type AdmissionRequest, ALLOWED, type ReviewResponse, refused, refusedForNow } from './review.ts';
 
 export interface TokenRequestGuardOptions {
   readonly client: Pick<AdmissionClient, 'getPod' | 'getNode'>;
@@ -24,7 +24,7 @@ export async function guardTokenRequest(
   request: AdmissionRequest,
   options: TokenRequestGuardOptions,
   signal?: AbortSignal,
-): Promise<Answer> {
+): Promise<ReviewResponse> {
   const { namespace, name } = options.serverServiceAccount;
   if (
     request.resource !== 'serviceaccounts/token' ||
@@ -59,7 +59,7 @@ async function checkBinding(
   node: string,
   options: TokenRequestGuardOptions,
   signal: AbortSignal | undefined,
-): Promise<Answer> {
+): Promise<ReviewResponse> {
   const { kind, apiVersion, name, uid } = boundObjectOf(request.object);
   const isBound =
     apiVersion === 'v1' &&
@@ -84,7 +84,7 @@ async function checkPod(
   node: string,
   { client }: TokenRequestGuardOptions,
   signal: AbortSignal | undefined,
-): Promise<Answer> {
+): Promise<ReviewResponse> {
   const { namespace } = serviceAccount;
   const pod = await client.getPod(namespace, name, signal);
   if (pod === undefined || pod.uid !== uid) {
@@ -105,7 +105,7 @@ async function checkNode(
   callersNode: string,
   { client, defaultNodeServiceAccount }: TokenRequestGuardOptions,
   signal: AbortSignal | undefined,
-): Promise<Answer> {
+): Promise<ReviewResponse> {
   if (name !== callersNode) {
     return refused(`the server on Node ${callersNode} may not act for Node ${name}`);
   }

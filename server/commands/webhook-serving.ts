@@ -1,8 +1,8 @@
 import { version } from '../../package.json';
 import { AdmissionMetrics } from '../admission/admission-metrics.ts';
 import { keepCertificateRenewed } from '../admission/certificate-renewal.ts';
-import { Namespaces } from '../admission/namespaces.ts';
-import { mutatePod } from '../admission/pod-mutation.ts';
+import { LiveObjects } from '../admission/live-objects.ts';
+import { type InjectionReader, mutatePod } from '../admission/pod-mutation.ts';
 import { LARGEST_REVIEW } from '../admission/review.ts';
 import { admissionRoutes } from '../admission/routes.ts';
 import { guardTokenRequest } from '../admission/token-request-guard.ts';
@@ -43,10 +43,21 @@ export async function startWebhook(
   const connectionRefused = (port: number) => (peer: string) =>
     limitedLog.warn(`connection ${port}`, { port, peer }, 'connection refused: too many are open');
   const client = new AdmissionRestClient(new ApiServer(cluster, effects));
-  const namespaces = new Namespaces(client);
+  const namespaces = new LiveObjects(({ name }) => client.getNamespace(name), { remember: true });
+  const serviceAccounts = new LiveObjects(
+    ({ namespace = '', name }) => client.getServiceAccount(namespace, name),
+    { remember: false },
+  );
+  const configMaps = new LiveObjects(({ namespace = '', name }) => client.getConfigMap(namespace, name), {
+    remember: false,
+  });
+  const read: InjectionReader = {
+    namespace: (name) => namespaces.get(name),
+    serviceAccount: (name) => serviceAccounts.get(name),
+    configMap: (name) => configMaps.get(name),
+  };
   const routes = admissionRoutes({
-    mutatePod: (request) =>
-      mutatePod(request, { settings: injection, namespace: (name) => namespaces.get(name) }),
+    mutatePod: (request) => mutatePod(request, { settings: injection, read }),
     guardTokenRequest: (request, signal) =>
       guardTokenRequest(request, { client, serverServiceAccount, defaultNodeServiceAccount }, signal),
     events: metrics,

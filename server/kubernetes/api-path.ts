@@ -1,4 +1,5 @@
 import { Fault } from '../core/fault.ts';
+import type { ObjectName } from './objects.ts';
 
 // RFC 1123, as Kubernetes applies it to object names. A valid name cannot change the path of a URL.
 const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
@@ -11,7 +12,7 @@ export function isNamespaceName(name: string): boolean {
   return NAMESPACE.test(name);
 }
 
-/** Whether a Pod, a Node or a ServiceAccount can have this name. */
+/** Whether a Pod, a Node, a ServiceAccount or a ConfigMap can have this name. */
 export function isObjectName(name: string): boolean {
   return name.length <= LONGEST_SUBDOMAIN && SUBDOMAIN.test(name);
 }
@@ -22,12 +23,12 @@ declare const brand: unique symbol;
 export type ApiPath = string & { readonly [brand]: 'ApiPath' };
 
 /** The resources of the core group that the programs request. */
-type CoreResource = 'pods' | 'nodes' | 'namespaces' | 'serviceaccounts';
+type CoreResource = 'pods' | 'nodes' | 'namespaces' | 'serviceaccounts' | 'configmaps';
 
 /** The path of one object. Throws `object-name-invalid`, so no request is made. */
 export function objectPath(
   resource: CoreResource,
-  { namespace, name }: { readonly namespace?: string; readonly name: string },
+  { namespace, name }: ObjectName,
   subresource?: 'token',
 ): ApiPath {
   const parent = namespace === undefined ? '' : `namespaces/${checked('namespaces', namespace)}/`;

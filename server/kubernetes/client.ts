@@ -6,10 +6,12 @@ import { type ApiCall, ApiRefusal, type ApiServer, faultOf, getObject } from './
 import { Field } from './field.ts';
 import {
   type BoundObject,
+  type ConfigMap,
   type KubernetesToken,
   type Namespace,
   type Node,
   type Pod,
+  parseConfigMap,
   parseNamespace,
   parseNode,
   parsePod,
@@ -79,8 +81,7 @@ export class RestClient implements KubernetesClient {
     name: string,
     signal?: AbortSignal,
   ): Promise<ServiceAccount | undefined> {
-    const call = { resource: 'serviceaccounts', path: objectPath('serviceaccounts', { namespace, name }) };
-    return getObject(this.server, call, 'ServiceAccount', parseServiceAccount, signal);
+    return getServiceAccount(this.server, { namespace, name }, signal);
   }
 
   async createToken(request: TokenRequest, signal?: AbortSignal): Promise<KubernetesToken> {
@@ -108,6 +109,15 @@ export class RestClient implements KubernetesClient {
       throw error instanceof ApiRefusal ? tokenFault(error, request) : error;
     }
   }
+}
+
+function getServiceAccount(
+  server: ApiServer,
+  name: ServiceAccountName,
+  signal?: AbortSignal,
+): Promise<ServiceAccount | undefined> {
+  const call = { resource: 'serviceaccounts', path: objectPath('serviceaccounts', name) };
+  return getObject(server, call, 'ServiceAccount', parseServiceAccount, signal);
 }
 
 /** The fault for a ServiceAccount that a Pod or Node names and that does not exist. */
@@ -146,6 +156,12 @@ export interface AdmissionClient {
   getPod(namespace: string, name: string, signal?: AbortSignal): Promise<Pod | undefined>;
   getNode(name: string, signal?: AbortSignal): Promise<Node | undefined>;
   getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined>;
+  getServiceAccount(
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<ServiceAccount | undefined>;
+  getConfigMap(namespace: string, name: string, signal?: AbortSignal): Promise<ConfigMap | undefined>;
 }
 
 /** {@link AdmissionClient} over HTTP. */
@@ -165,5 +181,18 @@ export class AdmissionRestClient implements AdmissionClient {
   async getNamespace(name: string, signal?: AbortSignal): Promise<Namespace | undefined> {
     const path = objectPath('namespaces', { name });
     return getObject(this.server, { resource: 'namespaces', path }, 'Namespace', parseNamespace, signal);
+  }
+
+  async getServiceAccount(
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<ServiceAccount | undefined> {
+    return getServiceAccount(this.server, { namespace, name }, signal);
+  }
+
+  async getConfigMap(namespace: string, name: string, signal?: AbortSignal): Promise<ConfigMap | undefined> {
+    const path = objectPath('configmaps', { namespace, name });
+    return getObject(this.server, { resource: 'configmaps', path }, 'ConfigMap', parseConfigMap, signal);
   }
 }

@@ -30,6 +30,12 @@ export interface Node {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** The name of any object; without a Namespace if it is in none. */
+export interface ObjectName {
+  readonly namespace?: string;
+  readonly name: string;
+}
+
 export interface PodName {
   readonly namespace: string;
   readonly name: string;
@@ -44,6 +50,11 @@ export interface ServiceAccount extends ServiceAccountName {
   readonly uid: string;
   /** Raw: each cloud's folder reads its own. */
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What the webhook keeps of a ConfigMap. */
+export interface ConfigMap {
+  readonly data: Readonly<Record<string, string>>;
 }
 
 /** `boundObjectRef` of a TokenRequest: deleting the object invalidates the token. */
@@ -164,6 +175,11 @@ export function parseNamespace(namespace: Field): Namespace {
     labels: metadata.at('labels').texts(),
     annotations: metadata.at('annotations').texts(),
   };
+}
+
+/** What is kept of a ConfigMap (core/v1). */
+export function parseConfigMap(configMap: Field): ConfigMap {
+  return { data: configMap.at('data').texts() };
 }
 
 export function parseResourceVersion(object: Field): string {

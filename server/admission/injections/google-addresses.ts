@@ -1,7 +1,7 @@
 import { METADATA_ADDRESS, METADATA_HOSTNAME } from '../../core/metadata-address.ts';
 import type { InjectionSettings } from '../injection.ts';
-import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
-import { isInitNetwork } from './init-network.ts';
+import type { PodEditor } from '../pod-editor.ts';
+import { containersOfThePod } from './own-containers.ts';
 
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
 export const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
@@ -34,11 +34,6 @@ export function addRedirectedVariables(pod: PodEditor, { nodesAreIPv6 }: Injecti
   for (const container of containersOfThePod(pod)) {
     for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
   }
-}
-
-/** All containers but init-network. */
-function containersOfThePod(pod: PodEditor): readonly ContainerEditor[] {
-  return pod.allContainers.filter(({ args }) => !isInitNetwork(args));
 }
 
 /** Adds a hostAlias for the metadata server's name, unless the Pod gives that name to another address. */

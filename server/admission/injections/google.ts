@@ -1,6 +1,6 @@
 import type { InjectionMode, InjectionSettings } from '../injection.ts';
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
-import type { PodEditor } from '../pod-editor.ts';
+import { isWindows, type PodEditor } from '../pod-editor.ts';
 import { addMetadataHostAlias, addMetadataVariables, addRedirectedVariables } from './google-addresses.ts';
 import { addInitNetwork } from './init-network.ts';
 
@@ -16,13 +16,10 @@ const GKE_NODE_LABEL = 'iam.gke.io/gke-metadata-server-enabled';
 /** The DNS search domain in which `metadata` resolves to the metadata server, as on GKE. */
 const SEARCH_DOMAIN = 'google.internal';
 
-/** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
-
 /**
  * The route to the Node's metadata server.
  *
- * Whether: never for the server's own Pods, static Pods and Windows; otherwise the first that is set of
+ * Whether: never for Windows; otherwise the first that is set of
  *   1. the Pod's label: `Mutate` or `Skip`
  *   2. GKE's nodeSelector in the Pod: `Mutate`
  *   3. the Namespace's label: `Mutate` or `Skip`
@@ -36,22 +33,19 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
  * What is set already (a variable, a host alias) is kept.
  */
 export const googleInjection: Injection = {
-  concerns(pod, namespace, settings) {
-    return (
-      pod.labels.get(OPT_IN_LABEL) !== 'Skip' &&
-      pod.annotations.get(MIRROR_ANNOTATION) === undefined &&
-      !isWindows(pod) &&
-      !isOwn(pod, namespace, settings)
-    );
+  kind: 'google',
+
+  concerns(pod) {
+    return pod.labels.get(OPT_IN_LABEL) !== 'Skip' && !isWindows(pod);
   },
 
   inject(pod, context) {
     const { settings } = context;
-    if (!isOptedIn(pod, context)) return;
+    if (!isOptedIn(pod, context)) return false;
     replaceGkeNodeSelector(pod, settings);
     if (pod.spec.hostNetwork === true && !settings.injectHostNetwork) {
       pod.warn("not injected: on the host network a Pod has its Node's identity and network");
-      return;
+      return false;
     }
     if (modeOf(pod, context) === 'Environment') {
       if (pod.spec.hostNetwork !== true && waits(pod, context)) addInitNetwork(pod, 'wait', context);
@@ -62,18 +56,9 @@ export const googleInjection: Injection = {
       addMetadataHostAlias(pod, settings);
     }
     if (settings.searchGoogleInternal) pod.addDnsSearch(SEARCH_DOMAIN);
+    return true;
   },
 };
-
-function isWindows(pod: PodEditor): boolean {
-  return pod.spec.os?.name === 'windows' || pod.nodeSelector.get('kubernetes.io/os') === 'windows';
-}
-
-function isOwn({ spec }: PodEditor, namespace: string, { ownServiceAccounts }: InjectionSettings): boolean {
-  return ownServiceAccounts.some(
-    (own) => own.namespace === namespace && own.name === spec.serviceAccountName,
-  );
-}
 
 function isOptedIn(pod: PodEditor, { namespace, settings }: InjectionContext): boolean {
   const said = [
