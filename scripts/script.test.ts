@@ -51,6 +51,9 @@ test.each([
     ['--project=p', '--pool=pool', '--check', '--dry-run'],
     'cannot be used with',
   ],
+  ['issuer-documents', [], 'missing --issuer'],
+  ['issuer-documents', ['--issuer=http://bucket'], 'It must be an https URL'],
+  ['issuer-documents', ['--issuer=https://bucket', '--check', '--keep=old.json'], 'cannot be used with'],
   ['release', ['1.2.3'], 'missing --source, --registry'],
   ['release', [], "missing required argument 'version'"],
   ['render', ['--chart=chart', '--values=values.yaml'], 'no --chart beside values'],
@@ -99,5 +102,9 @@ test('no option of a script takes a path that is looked up elsewhere', async () 
     }
   }
   // kubectl, which is run where the person is, looks it up
-  expect(found).toEqual([expect.stringMatching(/^create-or-update-provider: option\('--kubeconfig <file>'/)]);
+  expect(found).toEqual(
+    ['create-or-update-provider', 'issuer-documents'].map((name) =>
+      expect.stringContaining(`${name}: option('--kubeconfig <file>'`),
+    ),
+  );
 });

@@ -3,7 +3,8 @@ import { Field } from '../../server/kubernetes/field.ts';
 import { type RunProgram, runInstalled, shellLine } from './command-line.ts';
 import { Failure } from './failure.ts';
 
-const DISCOVERY_PATH = '/.well-known/openid-configuration';
+/** Where an issuer publishes its discovery document (OpenID Connect Discovery 1.0, section 4). */
+export const DISCOVERY_PATH = '/.well-known/openid-configuration';
 
 /** Who signs the tokens of a cluster's ServiceAccounts, as the cluster itself says. */
 export interface ClusterIssuer {
@@ -12,6 +13,8 @@ export interface ClusterIssuer {
   /** The JWK Set as the API server gives it. */
   readonly jwks: string;
   readonly keys: readonly PublicKey[];
+  /** What those keys sign with, such as RS256. */
+  readonly algorithms: readonly string[];
 }
 
 /** The command that prints the JWK Set. `flags` choose the cluster. */
@@ -26,11 +29,17 @@ export async function readClusterIssuer(run: RunProgram, flags: readonly string[
   const issuer = parsed(configuration, 'OpenID configuration').at('issuer').textOr('');
   if (!issuer.startsWith('https://')) {
     throw new Failure(
-      `The cluster's issuer is '${issuer}', and Google takes https URLs only.`,
+      `The cluster's issuer is '${issuer}', and clouds accept https URLs only.`,
       'Give the API server one: --service-account-issuer=https://… of kube-apiserver.',
     );
   }
-  return { issuer, jwks, keys: await parseKeySet(parsed(jwks, 'JWKS')) };
+  const keySet = parsed(jwks, 'JWKS');
+  const keys = await parseKeySet(keySet);
+  const algorithms = keySet
+    .at('keys')
+    .items()
+    .map((key) => key.at('alg').textOr('RS256'));
+  return { issuer, jwks, keys, algorithms: [...new Set(algorithms)] };
 }
 
 function parsed(text: string, what: string): Field {

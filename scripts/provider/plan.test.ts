@@ -5,7 +5,7 @@ import type { GoogleState, ProviderState } from './provider-state.ts';
 const KEY = { kid: 'old', thumbprint: '1' };
 const WANTED: Wanted = {
   names: { project: 'project', pool: 'pool', provider: 'cluster' },
-  cluster: { issuer: 'https://issuer', jwks: '{}', keys: [KEY] },
+  cluster: { issuer: 'https://issuer', jwks: '{}', keys: [KEY], algorithms: ['RS256'] },
   publicIssuer: false,
   jwksFile: 'jwks.json',
 };

@@ -71,7 +71,8 @@ export function member(json: unknown, name: string): unknown {
   return (json as Record<string, unknown>)[name];
 }
 
-async function readBounded(response: Response): Promise<string> {
+/** The body as text. Throws if it is longer than a cloud's response. */
+export async function readBounded(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let bytes = 0;
   let text = '';

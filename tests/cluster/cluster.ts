@@ -68,19 +68,21 @@ export class Cluster implements AsyncDisposable {
     if (apiServer) await end(apiServer, 0);
   }
 
-  /** Starts it again where it was, and waits until it is ready. */
-  async startApiServer(): Promise<void> {
+  /** Starts it again where it was, and waits until it is ready. `flags` come before its own. */
+  async startApiServer(flags: readonly string[] = []): Promise<void> {
     const log = join(this.folder, 'logs/kube-apiserver.log');
-    const process = await startDaemon(this.#parts.apiServer, log);
+    const [program = '', ...own] = this.#parts.apiServer;
+    const process = await startDaemon([program, ...flags, ...own], log);
     const processes = { ...this.#record.processes, 'kube-apiserver': process };
     this.#record = { ...this.#record, processes };
     await writeRecord(this.folder, this.#record);
     await apiServerReady(this.api, process, log);
   }
 
-  async restartApiServer(): Promise<void> {
+  /** As {@link startApiServer}. */
+  async restartApiServer(flags: readonly string[] = []): Promise<void> {
     await this.stopApiServer();
-    await this.startApiServer();
+    await this.startApiServer(flags);
   }
 
   /**
