@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { systemEffects } from '../core/effects.ts';
 import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/pod-details.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
+import { nodeEndpoint, redirectedEndpoint } from '../network/node-server.ts';
 import { redirect, redirectsOf, systemExec } from '../network/redirect.ts';
-import { nodeEndpoint, redirectedEndpoint, waitUntilKnown } from '../network/wait-until-known.ts';
+import { waitUntilKnown } from '../network/wait-until-known.ts';
 import {
   type InitNetworkSettings,
   initNetworkCommandOf,

@@ -2,12 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import type { Fetch, Sleep } from '../core/effects.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
-import {
-  nodeEndpoint,
-  redirectedEndpoint,
-  type WaitDependencies,
-  waitUntilKnown,
-} from './wait-until-known.ts';
+import { nodeEndpoint, redirectedEndpoint } from './node-server.ts';
+import { type WaitDependencies, waitUntilKnown } from './wait-until-known.ts';
 
 const FLAVOR = { 'metadata-flavor': 'Google' };
 const TIMEOUT_SECONDS = 30;
