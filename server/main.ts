@@ -6,6 +6,7 @@ import { initNetworkCommand } from './commands/init-network.ts';
 import { endOnSignals, endWithReader } from './commands/process.ts';
 import { sandboxCommand } from './commands/sandbox.ts';
 import { serveCommand } from './commands/serve.ts';
+import { tokenFileCommand } from './commands/token-file.ts';
 import { webhookCommand } from './commands/webhook.ts';
 import { Fault } from './core/fault.ts';
 import { oneLine, strict } from './settings/flags.ts';
@@ -20,6 +21,7 @@ for (const command of [
   serveCommand(),
   webhookCommand(),
   initNetworkCommand(),
+  tokenFileCommand(),
   explainCommand(),
   sandboxCommand(),
 ]) {

@@ -14,6 +14,7 @@ const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   serve: ['--node-name=node', '--project-id=project', `--workload-identity-provider=${PROVIDER}`],
   webhook: ['--namespace=gms', '--init-network-image=image', '--host-ip=10.0.0.5'],
   'init-network': ['--host-ips=10.0.0.5', '--pod-ips=10.1.0.5', '--pod-uid=uid'],
+  'token-file': ['--token-file=/run/token', '--host-ip=10.0.0.5', '--pod-uid=uid'],
   explain: ['ns/pod', '--node-name=node', '--project-id=project', `--workload-identity-provider=${PROVIDER}`],
   sandbox: [],
 };
@@ -42,6 +43,7 @@ test.each([
   ['webhook', ['--default-node-service-account-namespace=a'], DEFAULT_NODE],
   ['webhook', ['--kubeconfig=/nowhere'], '/nowhere'],
   ['init-network', ['--timeout=0s'], 'Expected a duration from 1s to 3600s.'],
+  ['token-file', ['--token-file=token'], 'Expected an absolute path of a file.'],
   ['sandbox', ['--server-port=16322'], 'error: --server-port and --health-port are both 16322'],
   ...Object.keys(REQUIRED).flatMap((command) => [
     [command, ['--log-level=loud'], 'Allowed choices are debug, info, warn, error.'] as const,

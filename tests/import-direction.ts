@@ -6,7 +6,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['telemetry', 'http'],
   ['kubernetes'],
   ['caller', 'admission', 'network'],
-  ['credentials'],
+  ['credentials', 'token-file'],
   ['google', 'aws', 'azure'],
   ['metadata'],
   ['settings'],

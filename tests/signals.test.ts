@@ -18,6 +18,10 @@ const INIT_NETWORK = [
   ...['init-network', '--redirect=false', '--pod-ips=127.0.0.1', '--pod-uid=uid', '--timeout=1h'],
   ...['--host-ips=127.0.0.1', '--server-port=1'],
 ];
+const TOKEN_FILE = [
+  ...['token-file', '--token-file=/nowhere/token', '--host-ip=127.0.0.1', '--pod-uid=uid'],
+  '--server-port=1',
+];
 const EXPLAIN = [
   ...['explain', 'default/app', '--node-name=node', '--project-id=project'],
   ...['--workload-identity-provider', PROVIDER],
@@ -31,6 +35,23 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       await written(child.stdout, 'waiting for the metadata server');
       child.kill(signal);
       expect([await child.exited, child.signalCode]).toEqual([EXIT_CODES[signal], null]);
+    },
+    SLOW_MACHINE,
+  );
+
+  // the kubelet ends a native sidecar by SIGTERM, and a Job whose sidecar ends with an error looks failed
+  test.each([
+    ['the sidecar', [], 0],
+    // an init container that ends with 0 has done its work
+    ['the init container', ['--once'], EXIT_CODES[signal]],
+  ] as const)(
+    `token-file that waits, as %s, ends at once on ${signal}`,
+    async (_, flags, exitCode) => {
+      const command = [process.execPath, MAIN, ...TOKEN_FILE, ...flags];
+      await using child = Bun.spawn(command, { env: {}, stdout: 'pipe' });
+      await written(child.stdout, 'waiting for a token');
+      child.kill(signal);
+      expect([await child.exited, child.signalCode]).toEqual([exitCode, null]);
     },
     SLOW_MACHINE,
   );

@@ -1,6 +1,4 @@
-import { writeFile } from 'node:fs/promises';
 import { systemEffects } from '../core/effects.ts';
-import { formatTerminationMessage, TERMINATION_LOG } from '../kubernetes/pod-details.ts';
 import { InitNetworkError } from '../network/init-network-error.ts';
 import { nodeEndpoint, redirectedEndpoint } from '../network/node-server.ts';
 import { redirect, redirectsOf, systemExec } from '../network/redirect.ts';
@@ -12,6 +10,7 @@ import {
 } from '../settings/init-network-settings.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { standardOutput } from './process.ts';
+import { reportFailure } from './termination.ts';
 
 /** `init-network`: gives a Pod its route to the metadata server, and ends when the server knows the Pod. */
 export function initNetworkCommand() {
@@ -31,13 +30,7 @@ async function initNetwork(settings: InitNetworkSettings): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof InitNetworkError)) throw error;
-    const { code, message: reason, remedy } = error;
-    log.error({ code, reason, remedy }, 'cannot use the metadata server');
-    // outside a container the file does not exist, and the log has the same text
-    await writeFile(TERMINATION_LOG, formatTerminationMessage({ reason, remedy }), { flag: 'r+' }).catch(
-      () => {},
-    );
-    return 1;
+    return reportFailure(log, error, 'cannot use the metadata server');
   }
 }
 

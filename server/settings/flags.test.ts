@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Option } from '@commander-js/extra-typings';
 import { initNetworkCommandOf } from './init-network-settings.ts';
 import { serveCommandOf } from './serve-settings.ts';
+import { tokenFileCommandOf } from './token-file-settings.ts';
 import { webhookCommandOf } from './webhook-settings.ts';
 
 const guide = await Bun.file(join(import.meta.dir, '../../docs/configuration.md')).text();
@@ -29,6 +30,7 @@ describe('the flags in docs/configuration.md are those there are, with their var
     ['serve', serveCommandOf('serve').options],
     ['webhook', webhookCommandOf('webhook').options],
     ['init-network', initNetworkCommandOf('init-network').options],
+    ['token-file', tokenFileCommandOf('token-file').options],
   ])('%s', (command, options) => {
     const rows = documented(command);
     const expected = options.map((option, index) => [
