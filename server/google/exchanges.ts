@@ -1,10 +1,8 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
-import { Fault } from '../core/fault.ts';
-import { expiryOf } from '../credentials/credential.ts';
 import { ExchangeSteps, PATIENCE } from '../credentials/exchange-steps.ts';
+import { KubernetesTokens, SHORTEST_KUBERNETES_TOKEN_SECONDS } from '../credentials/kubernetes-tokens.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
-import type { KubernetesToken } from '../kubernetes/objects.ts';
 import type { DomainEvents, ExchangeKind } from '../telemetry/events.ts';
 import type { Impersonation } from './google-account.ts';
 import { GoogleFault } from './google-fault.ts';
@@ -25,15 +23,14 @@ export interface ExchangeSettings {
 /** Called with each step of an exchange as it begins: `explain` records them. Must handle the step's rejection. */
 export type StepObserver = (kind: ExchangeKind, step: Promise<ExpiringToken>) => void;
 
-/** The API server's shortest lifetime of a Kubernetes token, and Google's longest of a federated one. */
-const SHORTEST_SECONDS = 600;
+/** Google's longest lifetime of a federated token. */
 const LONGEST_SECONDS = 3600;
 const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 
 /** The steps from a ServiceAccount to a Google token: each is counted, timed, and retried after transient failures. */
 export class Exchanges {
   readonly #settings: ExchangeSettings;
-  readonly #kubernetes: Pick<KubernetesClient, 'createToken'>;
+  readonly #kubernetesTokens: KubernetesTokens;
   readonly #sts: Sts;
   readonly #iam: IamCredentials;
   readonly #effects: Effects;
@@ -49,11 +46,11 @@ export class Exchanges {
     private readonly observe?: StepObserver,
   ) {
     this.#settings = settings;
-    this.#kubernetes = kubernetes;
     this.#sts = new Sts(settings.googleStsEndpoint, settings.workloadIdentityProvider.audience, effects);
     this.#iam = new IamCredentials(settings.googleIamCredentialsEndpoint, effects);
     this.#effects = effects;
     this.#steps = new ExchangeSteps(effects, events);
+    this.#kubernetesTokens = new KubernetesTokens(kubernetes, effects, this.#steps);
   }
 
   /** When to stop retrying the steps of an exchange that begins now, milliseconds since the epoch. */
@@ -63,7 +60,7 @@ export class Exchanges {
 
   /** A federated token that is used only to request tokens of a Google account: as short-lived as possible. */
   federatedToken(caller: Caller): Promise<ExpiringToken> {
-    return this.#federate(caller, CLOUD_PLATFORM, SHORTEST_SECONDS);
+    return this.#federate(caller, CLOUD_PLATFORM, SHORTEST_KUBERNETES_TOKEN_SECONDS);
   }
 
   /**
@@ -75,34 +72,6 @@ export class Exchanges {
     const askedAt = this.#effects.now();
     const token = await this.#federate(caller, scopes, Math.min(longest, LONGEST_SECONDS));
     return { ...token, expiresAt: Math.min(token.expiresAt, askedAt + longest * 1000) };
-  }
-
-  /** The first step of both: a token of the ServiceAccount for the provider alone, bound to the Pod or Node. */
-  async #kubernetesToken(
-    { serviceAccount, boundTo }: Caller,
-    deadline: number,
-    expirationSeconds: number,
-  ): Promise<KubernetesToken> {
-    const request = {
-      namespace: serviceAccount.namespace,
-      serviceAccountName: serviceAccount.name,
-      audience: this.#settings.workloadIdentityProvider.audience,
-      expirationSeconds,
-      boundObject: boundTo,
-    };
-    const askedAt = this.#effects.now();
-    const { token, expiresAt: claimed } = await this.#attempts('token-request', deadline, (signal) =>
-      this.#kubernetes.createToken(request, signal),
-    );
-    const expiresAt = expiryOf(claimed, askedAt, this.#effects.now(), expirationSeconds * 1000);
-    if (expiresAt !== undefined) return { token, expiresAt };
-    throw new Fault(
-      'kubernetes-unavailable',
-      "the API server's token has expired already, or its expiry is not a time",
-      {
-        remedy: "Compare this Node's clock with the API server's.",
-      },
-    );
   }
 
   /** An access token of the account; `scopes` is separated by spaces. */
@@ -132,32 +101,26 @@ export class Exchanges {
 
   async #federate(caller: Caller, scopes: string, expirationSeconds: number): Promise<ExpiringToken> {
     const deadline = this.deadline();
+    const { audience } = this.#settings.workloadIdentityProvider;
     const subject = await this.#observed(
       'token-request',
-      this.#kubernetesToken(caller, deadline, expirationSeconds),
+      this.#kubernetesTokens.request(caller, audience, expirationSeconds, deadline),
     );
     return this.#step('sts', deadline, (signal) => this.#sts.exchange(subject, scopes, signal));
   }
 
   #step(
-    kind: ExchangeKind,
+    kind: keyof typeof OPERATIONS,
     deadline: number,
     attempt: (signal: AbortSignal) => Promise<ExpiringToken>,
   ): Promise<ExpiringToken> {
-    return this.#observed(kind, this.#attempts(kind, deadline, attempt));
+    const late = () => new GoogleFault('google-unavailable', { operation: OPERATIONS[kind] });
+    return this.#observed(kind, this.#steps.run(kind, deadline, late, attempt));
   }
 
   #observed<T extends ExpiringToken>(kind: ExchangeKind, step: Promise<T>): Promise<T> {
     this.observe?.(kind, step);
     return step;
-  }
-
-  #attempts<T>(
-    kind: ExchangeKind,
-    deadline: number,
-    attempt: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return this.#steps.run(kind, deadline, () => late(kind), attempt);
   }
 }
 
@@ -166,10 +129,3 @@ const OPERATIONS = {
   'access-token': 'access token',
   'id-token': 'identity token',
 } as const;
-
-function late(kind: ExchangeKind): Fault {
-  if (kind !== 'token-request') return new GoogleFault('google-unavailable', { operation: OPERATIONS[kind] });
-  return new Fault('kubernetes-unavailable', 'the API server did not answer a TokenRequest in time', {
-    remedy: 'Retry. If this persists, check that the Node can reach the API server.',
-  });
-}

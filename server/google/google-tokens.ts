@@ -2,15 +2,13 @@ import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
-import { BackOffs } from '../credentials/back-offs.ts';
+import { AttendedExchanges, type AttendedExchangesDependencies } from '../credentials/attended-exchanges.ts';
 import { identityOf } from '../credentials/credential.ts';
 import { CredentialCache } from '../credentials/credential-cache.ts';
-import type { ExchangeLimits } from '../credentials/exchange-limits.ts';
-import { isOfOneCaller, isTransient } from '../credentials/failure.ts';
+import { isTransient } from '../credentials/failure.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
-import { type Log, RepeatLimit } from '../telemetry/log.ts';
 import { type ExchangeSettings, Exchanges, type StepObserver } from './exchanges.ts';
 import {
   impersonationOf,
@@ -27,15 +25,10 @@ export interface GoogleTokensSettings extends ExchangeSettings {
   readonly cacheTokensPerPod: boolean;
 }
 
-interface GoogleTokensDependencies {
+interface GoogleTokensDependencies extends AttendedExchangesDependencies {
   readonly kubernetes: Pick<KubernetesClient, 'createToken'>;
   readonly effects: Effects;
   readonly events: Pick<DomainEvents, 'exchanged' | 'exchangeThrottled' | 'cacheLookedUp'>;
-  /** What callers may cost; shared by all clouds. */
-  readonly limits: Pick<ExchangeLimits, 'enter'>;
-  readonly log: Pick<Log, 'debug' | 'warn' | 'error'>;
-  /** Called with a refusal that a fresh read of the ServiceAccount may explain. */
-  readonly refused: (caller: Caller) => void;
   readonly observe?: StepObserver;
 }
 
@@ -58,22 +51,19 @@ const SWEEP_INTERVAL = 1000;
  */
 export class GoogleTokens implements Tokens {
   readonly #exchanges: Exchanges;
-  readonly #backOffs: BackOffs;
-  readonly #warnings: RepeatLimit;
+  readonly #attending: AttendedExchanges;
   readonly #federated: CredentialCache<Caller, ExpiringToken>;
   readonly #access: CredentialCache<Caller, ExpiringToken>;
   readonly #id: CredentialCache<Caller, ExpiringToken>;
   readonly #dependencies: GoogleTokensDependencies;
   /** Until when the account itself is tried first to get ID tokens. */
   readonly #byItselfUntil = new WeakMap<ServiceAccount, number>();
-  readonly #reported = new WeakSet<Fault>();
 
   constructor(settings: GoogleTokensSettings, dependencies: GoogleTokensDependencies) {
-    const { kubernetes, effects, events, log, observe } = dependencies;
+    const { kubernetes, effects, events, observe } = dependencies;
     this.#dependencies = dependencies;
-    this.#backOffs = new BackOffs(effects);
-    this.#warnings = new RepeatLimit(log, effects.now);
-    const patience = () => this.#backOffs.patience();
+    this.#attending = new AttendedExchanges({ cloud: 'Google', identity: googleIdentity }, dependencies);
+    const patience = () => this.#attending.patience();
     this.#exchanges = new Exchanges(settings, kubernetes, effects, events, patience, observe);
     const cache = (
       kind: CachedKind,
@@ -82,14 +72,14 @@ export class GoogleTokens implements Tokens {
       exchangeFor: (caller: Caller, key: string) => Promise<ExpiringToken>,
     ) => {
       const exchange = (caller: Caller, key: string) =>
-        this.#observed(caller, kind, () => exchangeFor(caller, key));
+        this.#attended(caller, kind, () => exchangeFor(caller, key));
       const identify = (caller: Caller) => identityOf(caller, tokenVersion, settings.cacheTokensPerPod);
       const options = {
         kind,
         minimumLife,
         firstUseCounts,
         identify,
-        rests: (caller: Caller) => this.#backOffs.failureOf(caller) !== undefined,
+        rests: (caller: Caller) => this.#attending.rests(caller),
         exchange,
         enabled: settings.cacheTokens,
       };
@@ -141,29 +131,13 @@ export class GoogleTokens implements Tokens {
 
   async #newAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
     impersonationOf(caller);
-    return this.#access.get(caller, scopes, () => this.#enter(caller));
+    return this.#access.get(caller, scopes, () => this.#attending.enter(caller));
   }
 
   async #newIdToken(caller: Caller, audience: string): Promise<ExpiringToken> {
     checkAudience(audience);
     requiredImpersonationOf(caller);
-    return this.#id.get(caller, audience, () => this.#enter(caller));
-  }
-
-  /**
-   * Called before an exchange on request. Throws the failure that this caller is backing off from,
-   * `caller-throttled` or `caller-busy`.
-   */
-  #enter(caller: Caller): () => void {
-    const { limits, events } = this.#dependencies;
-    const failure = this.#backOffs.failureOf(caller);
-    if (failure !== undefined) {
-      events.exchangeThrottled('backing-off');
-      throw failure;
-    }
-    const leave = limits.enter(caller);
-    this.#backOffs.begin(caller);
-    return leave;
+    return this.#id.get(caller, audience, () => this.#attending.enter(caller));
   }
 
   async #exchangeAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {
@@ -205,55 +179,28 @@ export class GoogleTokens implements Tokens {
     }
   }
 
-  /**
-   * Runs the exchange. Its outcome feeds the back-offs; a failure is reported once, however many exchanges it
-   * fails and callers wait for it.
-   */
-  async #observed(
+  /** Runs the exchange, and forgets a federated token that Google considers invalid, whatever its lifetime. */
+  async #attended(
     caller: Caller,
     kind: CachedKind,
     exchange: () => Promise<ExpiringToken>,
   ): Promise<ExpiringToken> {
-    const startedAt = this.#dependencies.effects.now();
     try {
-      const token = await exchange();
       // a federated token is only half the way
-      if (kind !== 'federated-token') this.#backOffs.succeeded(caller);
-      return token;
+      return await this.#attending.run(caller, exchange, { last: kind !== 'federated-token' });
     } catch (error) {
-      this.#backOffs.failed(caller, error, startedAt);
-      if (error instanceof Fault && !this.#reported.has(error)) {
-        this.#reported.add(error);
-        this.#report(caller, error);
+      if (error instanceof GoogleFault && !error.transient && error.status === 401) {
+        this.#federated.forget(caller, FEDERATED);
       }
       throw error;
     }
   }
+}
 
-  #report(caller: Caller, fault: Fault): void {
-    const { refused, log } = this.#dependencies;
-    const { namespace, name } = caller.serviceAccount;
-    const googleAccount = readGoogleAccount(caller.serviceAccount);
-    const fields = {
-      code: fault.code,
-      reason: fault.message,
-      remedy: fault.remedy,
-      serviceAccount: `${namespace}/${name}`,
-      boundTo: `${caller.boundTo.kind}/${caller.boundTo.name}`,
-      ...(googleAccount.kind === 'account' && { googleAccount: googleAccount.email }),
-    };
-    if (isOfOneCaller(fault)) {
-      // how the last refresh for a deleted Pod ends
-      log.debug(fields, 'skipped refresh: Pod is gone');
-    } else if (!(fault instanceof GoogleFault) || isTransient(fault)) {
-      this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'failed to obtain a token');
-    } else {
-      this.#warnings.warn(`${fault.code} ${fields.serviceAccount}`, fields, 'Google refused a token');
-      refused(caller);
-      // Google considers the federated token invalid, whatever its lifetime
-      if (fault.status === 401) this.#federated.forget(caller, FEDERATED);
-    }
-  }
+/** Who a caller is at Google, for the log. */
+function googleIdentity({ serviceAccount }: Caller): Readonly<Record<string, string>> {
+  const account = readGoogleAccount(serviceAccount);
+  return account.kind === 'account' ? { googleAccount: account.email } : {};
 }
 
 function invalidScopes(scopes: string): Fault {
