@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { OPENSSL_MISSING, selfSigned } from '../testing/certificate-folder.ts';
 import { FaultSwitch, Listener, RESET } from './listener.ts';
 
 const CHUNKED = { headers: { 'transfer-encoding': 'chunked' } };
@@ -36,6 +37,17 @@ test('passes method, path, headers and body in, and status, headers and body out
     'there',
     ['POST', '/p', '?q=1', 'here', 'body'],
   ]);
+});
+
+test.skipIf(OPENSSL_MISSING)('with a certificate it speaks https, and stops as it does without', async () => {
+  const tls = await selfSigned('stand-in');
+  const options = { hostname: '127.0.0.1', port: 0, tls, handle: async () => new Response('secret') };
+  const listener = new Listener(options);
+  await listener.start();
+  const get = () => fetch(listener.url, { tls: { ca: tls.certificate } });
+  expect([new URL(listener.url).protocol, await (await get()).text()]).toEqual(['https:', 'secret']);
+  await listener.stop();
+  expect(await outcome(get())).toBe('cut');
 });
 
 test('the headers of a stream are sent before its first byte', async () => {

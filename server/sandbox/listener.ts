@@ -1,11 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Sleep } from '../core/effects.ts';
 
 /** The connection is cut instead of getting a response. */
 export const RESET = Symbol('reset');
 
+/** PEM: what a TLS server shows, and the key to it. */
+export interface TlsIdentity {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 interface ListenerOptions {
   readonly hostname: string;
+  /** If set, https instead of http. */
+  readonly tls?: TlsIdentity | undefined;
   /** 0: one that the system picks on the first start, kept from then on. */
   readonly port: number;
   /**
@@ -36,12 +45,19 @@ export class Listener {
   /** Without a trailing slash; known from the first start on, even while stopped. */
   get url(): string {
     if (this.#port === 0) throw new Error('The stand-in has no address before its first start()');
-    return `http://${this.#options.hostname}:${this.#port}`;
+    const scheme = this.#options.tls === undefined ? 'http' : 'https';
+    return `${scheme}://${this.#options.hostname}:${this.#port}`;
   }
 
   async start(): Promise<void> {
     if (this.#server !== undefined) return;
-    const server = createServer((incoming, outgoing) => void this.#serve(incoming, outgoing));
+    const serve = (incoming: IncomingMessage, outgoing: ServerResponse) =>
+      void this.#serve(incoming, outgoing);
+    const { tls } = this.#options;
+    const server: Server =
+      tls === undefined
+        ? createServer(serve)
+        : createTlsServer({ cert: tls.certificate, key: tls.key }, serve);
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
