@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
-import type { InjectionKind } from './injection.ts';
+import { INJECTION_KINDS, type InjectionKind } from './injection.ts';
 
 /** The endpoint of a review. */
 export type Webhook = 'pods' | 'token-requests';
@@ -13,6 +13,8 @@ export interface AdmissionEvents {
   reviewed(webhook: Webhook, outcome: ReviewOutcome, seconds: number): void;
   /** A Pod got these credentials. */
   injected(kinds: readonly InjectionKind[]): void;
+  /** A Pod was refused for what it asks of this injection. */
+  injectionRefused(kind: InjectionKind): void;
 }
 
 const PREFIX = 'gke_metadata_server_webhook';
@@ -22,6 +24,7 @@ export class AdmissionMetrics implements AdmissionEvents {
   readonly #registry = new Registry();
   readonly #reviews: Counter<'webhook' | 'outcome'>;
   readonly #injections: Counter<'kind'>;
+  readonly #refusedInjections: Counter<'kind'>;
   readonly #durations: Histogram<'webhook'>;
   readonly #certificateNotAfter: Gauge;
 
@@ -40,6 +43,17 @@ export class AdmissionMetrics implements AdmissionEvents {
       labelNames: ['kind'],
       registers,
     });
+    this.#refusedInjections = new Counter({
+      name: `${PREFIX}_injections_refused_total`,
+      help: 'Reviews that refused a Pod for what it, its ServiceAccount or its Namespace asks for, by kind.',
+      labelNames: ['kind'],
+      registers,
+    });
+    // an increase is seen only from a value before it
+    for (const kind of INJECTION_KINDS) {
+      this.#injections.inc({ kind }, 0);
+      this.#refusedInjections.inc({ kind }, 0);
+    }
     this.#durations = new Histogram({
       name: `${PREFIX}_review_duration_seconds`,
       help: 'Duration of admission reviews, by webhook.',
@@ -61,6 +75,10 @@ export class AdmissionMetrics implements AdmissionEvents {
 
   injected(kinds: readonly InjectionKind[]): void {
     for (const kind of kinds) this.#injections.inc({ kind });
+  }
+
+  injectionRefused(kind: InjectionKind): void {
+    this.#refusedInjections.inc({ kind });
   }
 
   /** `notAfter`: milliseconds since the epoch. */

@@ -170,10 +170,20 @@ describe('mutatePod', () => {
       allowed: false,
       code: 403,
       message: 'the Pod has 18500 containers, and at most 200 can be injected: split it up',
+      refusedBy: 'google',
     });
     const answer = await mutate(many(200), undefined, environment);
     // init-network, and the variables of each
     expect(answer.allowed && answer.patch.length).toBe(201);
+  });
+
+  test('says which injection refused', async () => {
+    const mode = { 'gke-metadata-server.matheuscscp.io/mode': 'Magic' };
+    const answer = await mutate({
+      metadata: { labels: OPTED_IN, annotations: mode },
+      spec: { containers: [] },
+    });
+    expect(answer).toMatchObject({ allowed: false, code: 403, refusedBy: 'google' });
   });
 
   test('never replaces a whole list of what was there', async () => {

@@ -51,6 +51,7 @@ export async function mutatePod(
   const isRouted = googleInjection.concerns(pod, settings);
   const identities = IDENTITY_INJECTIONS.filter((injection) => injection.concerns(pod, settings));
   if (!isRouted && identities.length === 0) return ALLOWED;
+  let current: InjectionKind | undefined;
   try {
     const [namespace, identity] = await Promise.all([
       readNamespace(request.namespace, read),
@@ -58,16 +59,20 @@ export async function mutatePod(
     ]);
     const injected: InjectionKind[] = [];
     const context = { namespace, settings };
-    if (isRouted && googleInjection.inject(pod, context)) injected.push(googleInjection.kind);
+    if (isRouted) {
+      current = googleInjection.kind;
+      if (googleInjection.inject(pod, context)) injected.push(current);
+    }
     if (identity !== undefined) {
       for (const injection of identities) {
-        if (injection.inject(pod, { ...context, ...identity })) injected.push(injection.kind);
+        current = injection.kind;
+        if (injection.inject(pod, { ...context, ...identity })) injected.push(current);
       }
     }
     const patch = pod.patch();
     return { allowed: true, patch, warnings: pod.warnings, injected: patch.length === 0 ? [] : injected };
   } catch (error) {
-    if (error instanceof InjectionRefused) return refused(error.message);
+    if (error instanceof InjectionRefused) return refused(error.message, current);
     if (error instanceof Unreadable) return refusedForNow(error.message);
     throw error;
   }

@@ -31,13 +31,19 @@ export type ReviewResponse =
       /** The credentials that the patch gives the Pod, for metrics. */
       readonly injected: readonly InjectionKind[];
     }
-  | { readonly allowed: false; readonly code: number; readonly message: string };
+  | {
+      readonly allowed: false;
+      readonly code: number;
+      readonly message: string;
+      /** The injection that refused the Pod, for metrics. */
+      readonly refusedBy?: InjectionKind;
+    };
 
 export const ALLOWED: ReviewResponse = { allowed: true, patch: [], warnings: [], injected: [] };
 
-/** A permanent refusal. */
-export function refused(message: string): ReviewResponse {
-  return { allowed: false, code: 403, message };
+/** A permanent refusal, by an injection if it is what the Pod asks of that one. */
+export function refused(message: string, refusedBy?: InjectionKind): ReviewResponse {
+  return { allowed: false, code: 403, message, ...(refusedBy !== undefined && { refusedBy }) };
 }
 
 /** A temporary refusal: controllers retry the Pod, and the server retries the token request. */

@@ -53,6 +53,13 @@ async function outcomes(metrics: AdmissionMetrics): Promise<string[]> {
   return text.split('\n').filter((line) => line.startsWith('gke_metadata_server_webhook_reviews_total'));
 }
 
+/** By kind of injection. */
+async function counts(metrics: AdmissionMetrics, name: string): Promise<Readonly<Record<string, number>>> {
+  const { text } = await metrics.exposition();
+  const lines = text.matchAll(new RegExp(`^gke_metadata_server_webhook_${name}{kind="(.+)"} (\\d+)$`, 'gm'));
+  return Object.fromEntries([...lines].map(([, kind, value]) => [kind, Number(value)]));
+}
+
 describe('a review', () => {
   test('is handed over with its object as it came, and answered with its uid', async () => {
     const seen: unknown[] = [];
@@ -99,11 +106,23 @@ describe('a review', () => {
     expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch', warnings: ['w'] });
     expect(JSON.parse(Buffer.from(response.patch, 'base64').toString())).toEqual([...patch]);
     expect(Object.keys(response)).not.toContain('injected');
-    const { text } = await metrics.exposition();
-    expect(text.split('\n').filter((line) => line.includes('injections_total{'))).toEqual([
-      'gke_metadata_server_webhook_injections_total{kind="google"} 1',
-      'gke_metadata_server_webhook_injections_total{kind="aws"} 1',
-    ]);
+    expect(await counts(metrics, 'injections_total')).toEqual({
+      google: 1,
+      aws: 1,
+      'aws-pod-identity': 0,
+      azure: 0,
+      'google-to-aws': 0,
+      'external-account': 0,
+    });
+  });
+
+  test('that an injection refuses is counted by its kind, and by no other', async () => {
+    const { post, metrics } = webhook(async () => refused('the role is invalid', 'aws'));
+    expect(await counts(metrics, 'injections_refused_total')).toMatchObject({ aws: 0, azure: 0 });
+    const { response } = (await (await post(JSON.stringify(REVIEW))).json()) as { response: object };
+    expect(Object.keys(response)).toEqual(['uid', 'allowed', 'status']);
+    expect(await counts(metrics, 'injections_refused_total')).toMatchObject({ aws: 1, azure: 0 });
+    expect(await counts(metrics, 'injections_total')).toMatchObject({ aws: 0 });
   });
 
   test('is refused with code and message', async () => {

@@ -130,7 +130,10 @@ async function reviewOf(
   if (response.allowed) {
     shared.events.injected(response.injected);
     shared.log.debug(fields, 'review');
-  } else shared.limitedLog.warn(`${webhook} ${outcome}`, { ...fields, reason: response.message }, 'review');
+  } else {
+    if (response.refusedBy !== undefined) shared.events.injectionRefused(response.refusedBy);
+    shared.limitedLog.warn(`${webhook} ${outcome}`, { ...fields, reason: response.message }, 'review');
+  }
   return [outcome, Response.json(renderReview(uid, response))];
 }
 

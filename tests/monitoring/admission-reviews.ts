@@ -2,14 +2,18 @@ import { instance } from './rendered.ts';
 
 const SERVER = `system:serviceaccount:${instance.namespace}:${instance.name}`;
 
-/** A Pod that opts in, of a Namespace that need not be there. */
-export function podReview(): object {
+/** A Pod that opts in, of a Namespace that need not be there; with the mode by its annotation, if any. */
+export function podReview(mode?: string): object {
   const labels = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate' };
+  const annotations = mode === undefined ? {} : { 'gke-metadata-server.matheuscscp.io/mode': mode };
   return review({
     resource: { group: '', version: 'v1', resource: 'pods' },
     name: 'app',
     userInfo: { username: 'somebody' },
-    object: { metadata: { name: 'app', labels }, spec: { containers: [{ name: 'app', image: 'app' }] } },
+    object: {
+      metadata: { name: 'app', labels, annotations },
+      spec: { containers: [{ name: 'app', image: 'app' }] },
+    },
   });
 }
 

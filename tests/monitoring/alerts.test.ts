@@ -213,6 +213,18 @@ describe('an alert fires when its cause is made, and no other does', () => {
   );
 
   test(
+    'a Pod asks for a mode that does not exist',
+    async () => {
+      await using installation = await start();
+      await expectAlerts(installation, ['GKEMetadataServerInjectionsRefused'], async () => {
+        await installation.use();
+        await installation.reviewPod('Magic');
+      });
+    },
+    SLOW_MACHINE,
+  );
+
+  test(
     "a server's token is used where there is no Node",
     async () => {
       await using installation = await start();

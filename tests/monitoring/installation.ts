@@ -128,8 +128,9 @@ export class Installation implements AsyncDisposable {
       .status;
   }
 
-  reviewPod(): Promise<unknown> {
-    return this.#review('mutate/pods', podReview());
+  /** The review of a Pod that opts in, with the mode by its annotation, if any. */
+  reviewPod(mode?: string): Promise<unknown> {
+    return this.#review('mutate/pods', podReview(mode));
   }
 
   /** The review of a token request by the server of `nodeName`; of one without a Node where that is undefined. */

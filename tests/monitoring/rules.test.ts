@@ -43,6 +43,7 @@ const grows = (series: string, before: number, after: number): InputSeries => ({
 const requests = `${METRIC}_http_requests_total`;
 const exchanges = `${METRIC}_exchanges_total`;
 const reviews = `${METRIC}_webhook_reviews_total`;
+const refusals = `${METRIC}_webhook_injections_refused_total`;
 const certificate = `${METRIC}_webhook_certificate_expiration_timestamp_seconds`;
 const DAY = 24 * 60;
 
@@ -88,6 +89,17 @@ const causes: Readonly<Record<string, Case>> = {
       grows(`${reviews}{${place}, webhook="pods", outcome="failed"}`, 0, 3),
     ],
     detectedAfter: 2,
+  },
+  GKEMetadataServerInjectionsRefused: {
+    // a ReplicaSet, once it tries again no more than every 17 minutes
+    series: [
+      {
+        series: `${refusals}{${place}, kind="aws"}`,
+        before: `0x${CAUSE}`,
+        after: '5x16 6x16 7x16 8x16 9x16',
+      },
+    ],
+    detectedAfter: 1,
   },
   GKEMetadataServerTokenRequestsRefused: {
     series: [grows(`${reviews}{${place}, webhook="token-requests", outcome="refused"}`, 0, 6)],
@@ -146,6 +158,10 @@ const rests: Readonly<Record<string, readonly InputSeries[]>> = {
   GKEMetadataServerWebhookDown: [up(webhook, '0x100'), up(webhook.replace('"p"', '"q"'), '1x100')],
   GKEMetadataServerWebhookReviewsFailing: [
     grows(`${reviews}{${place}, webhook="pods", outcome="refused"}`, 1, 1),
+  ],
+  // somebody mistypes an annotation, and corrects it
+  GKEMetadataServerInjectionsRefused: [
+    { series: `${refusals}{${place}, kind="aws"}`, before: `0x${CAUSE}`, after: '1x3 3x100' },
   ],
   // Pods that go while their token is asked for
   GKEMetadataServerTokenRequestsRefused: [
