@@ -60,7 +60,7 @@ test.each([
   // neither of two folders that would import each other
   ["import type { S } from '../settings/a.ts';", 'kubernetes/a.ts', '../settings/a.ts'],
   ["import type { S } from '../settings/a.ts';", 'telemetry/a.ts', '../settings/a.ts'],
-  ["import type { C } from '../caller/a.ts';", 'admission/a.ts', '../caller/a.ts'],
+  ["import type { C } from '../caller/a.ts';", 'network/a.ts', '../caller/a.ts'],
   ["import type { M } from '../telemetry/a.ts';", 'http/a.ts', '../telemetry/a.ts'],
   // what tests share
   ["import { FakeGoogle } from '../testing/fake-google.ts';", 'google/a.ts', '../testing/fake-google.ts'],

@@ -1,4 +1,5 @@
 import type { ConfigMap, Namespace, ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
+import type { GoogleToAwsSettings } from './injections/google-to-aws.ts';
 import type { PodEditor } from './pod-editor.ts';
 
 /** What a Pod can get: the route to its Node's server, or credentials by another webhook's convention. */
@@ -90,6 +91,8 @@ export interface InjectionSettings {
   readonly nodeSelector: Readonly<Record<string, string>>;
   /** Whether Pods on the host network are injected too, always in mode Environment. */
   readonly injectHostNetwork: boolean;
+  /** AWS roles by Google ID tokens; undefined if switched off. */
+  readonly googleToAws: GoogleToAwsSettings | undefined;
   /** The ServiceAccounts of the server's and the webhook's own Pods, which are never injected. */
   readonly ownServiceAccounts: readonly ServiceAccountName[];
 }

@@ -42,6 +42,11 @@ export class ContainerEditor {
     return this.#names().has(name);
   }
 
+  /** The value of a variable; undefined if there is none, or if it is taken from elsewhere. */
+  valueOf(name: string): string | undefined {
+    return this.#env.find((variable) => variable.name === name)?.value;
+  }
+
   /** Appends a variable, so that it can refer to those before it by `$(NAME)`; one of that name is kept instead. */
   addVariable(variable: EnvironmentVariable): void {
     if (this.hasVariable(variable.name)) return;
@@ -52,6 +57,11 @@ export class ContainerEditor {
   /** Whether it mounts the volume of that name. */
   mounts(volume: string): boolean {
     return this.#volumeMounts.find(({ name }) => name === volume) !== undefined;
+  }
+
+  /** The name of the volume that it mounts there; undefined if there is none. */
+  volumeAt(mountPath: string): string | undefined {
+    return this.#volumeMounts.find((mount) => mount.mountPath === mountPath)?.name;
   }
 
   /** Mounts a volume, unless the container mounts that volume already. */

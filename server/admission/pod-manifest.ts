@@ -43,6 +43,11 @@ export interface EnvironmentVariable {
   readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
 }
 
+/** A variable with a field of the Pod, by the downward API. */
+export function fieldVariable(name: string, fieldPath: string): EnvironmentVariable {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
 export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;

@@ -9,12 +9,13 @@ import type {
 import type { IdentityContext, IdentityInjection, InjectionKind, InjectionSettings } from './injection.ts';
 import { InjectionRefused } from './injection.ts';
 import { googleInjection } from './injections/google.ts';
+import { googleToAwsInjection } from './injections/google-to-aws.ts';
 import { PodEditor } from './pod-editor.ts';
 import { readPod } from './pod-manifest.ts';
 import { type AdmissionRequest, ALLOWED, type ReviewResponse, refused, refusedForNow } from './review.ts';
 
 /** Those that read the Pod's ServiceAccount, in the order in which they are applied, after the route of Google's. */
-const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [];
+const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [googleToAwsInjection];
 
 /** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';

@@ -29,6 +29,7 @@ describe('webhook settings', () => {
           nodesAreIPv6: false,
           nodeSelector: {},
           injectHostNetwork: true,
+          googleToAws: undefined,
           ownServiceAccounts: [
             { namespace: 'gms', name: 'gke-metadata-server' },
             { namespace: 'gms', name: 'gke-metadata-server-webhook' },
@@ -50,6 +51,7 @@ describe('webhook settings', () => {
       '--environment-wait=false',
       '--search-google-internal=true',
       '--opt-in=All',
+      '--inject-google-to-aws=true',
       '--excluded-namespaces=cni,storage',
       '--default-node-service-account-name=node',
       '--default-node-service-account-namespace=infra',
@@ -58,6 +60,7 @@ describe('webhook settings', () => {
     expect(settings?.defaultNodeServiceAccount).toEqual({ namespace: 'infra', name: 'node' });
     expect(settings?.injection).toMatchObject({
       mode: 'Environment',
+      googleToAws: { region: undefined },
       nodesAreIPv6: true,
       nodeSelector: { 'example.com/metadata-server': '', pool: 'a' },
       initNetworkResources: { requests: {}, limits: { memory: '200Mi' } },

@@ -13,6 +13,7 @@ import {
   type Parsed,
   requireDistinctPorts,
 } from './flags.ts';
+import { googleToAwsSettingsOf, injectGoogleToAwsFlag } from './google-to-aws-settings.ts';
 import {
   parseBoolean,
   parseIPAddress,
@@ -180,6 +181,7 @@ export function webhookCommandOf(name: string) {
         .argParser(parseBoolean)
         .default(true),
     )
+    .addOption(injectGoogleToAwsFlag())
     .addOption(logLevelFlag())
     .addOption(logFormatFlag());
 }
@@ -212,6 +214,7 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
       nodesAreIPv6: options.hostIp.includes(':'),
       nodeSelector: options.nodeSelector,
       injectHostNetwork: options.injectHostNetwork,
+      googleToAws: googleToAwsSettingsOf(options, undefined),
       ownServiceAccounts: [serverServiceAccount, { namespace, name: options.webhookServiceAccountName }],
     },
     logLevel: options.logLevel,

@@ -13,6 +13,7 @@ export const INJECTION_SETTINGS: InjectionSettings = {
   nodesAreIPv6: false,
   nodeSelector: {},
   injectHostNetwork: true,
+  googleToAws: undefined,
   ownServiceAccounts: [
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server-webhook' },

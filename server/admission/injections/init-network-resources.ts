@@ -1,4 +1,10 @@
-import type { ContainerResources, InitNetworkResources, InjectionSettings } from '../injection.ts';
+import {
+  type ContainerResources,
+  type InitNetworkResources,
+  type InjectionContext,
+  InjectionRefused,
+  type InjectionSettings,
+} from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import { amountOf } from '../quantity.ts';
@@ -12,6 +18,14 @@ export const RESOURCES_EXPECTED =
  * spare (it needs 12Mi).
  */
 const LEAST_LIMITS = { cpu: '100m', memory: '64Mi' } as const;
+/**
+ * Of a container that sleeps nearly all the time. In a Guaranteed Pod its requests are its limits. By measurement it has
+ * 12Mi of its own, and the program's file is shared; CPU is for its start, for which nobody waits.
+ */
+const SIDECAR = {
+  cpu: { request: '10m', limit: '50m' },
+  memory: { request: '32Mi', limit: '64Mi' },
+} as const;
 const RESOURCES = ['cpu', 'memory'] as const;
 type Resource = (typeof RESOURCES)[number];
 
@@ -23,45 +37,63 @@ export function parseInitNetworkResources(text: string): InitNetworkResources | 
   return { requests, limits };
 }
 
+/** How a container that the webhook adds runs: before the Pod's containers, or beside them. */
+type Place = 'before' | 'beside';
+
 /**
- * The `resources` of `init-network` in this Pod; undefined for none. By `auto` they are those of the Pod's largest
- * container, of CPU and of memory, if all its containers have them. So they never change the Pod's QoS class, fit
- * every LimitRange that its containers fit, and cost a ResourceQuota nothing: Kubernetes counts the larger of init
- * containers and containers. Warns if they cost more than the Pod's own.
+ * The `resources` of a container that the webhook adds to this Pod, as a field of it, if there are any. By `auto`, of CPU
+ * and of memory, if all the Pod's containers have them:
+ *
+ * - before the containers, those of the largest container. So they never change the Pod's QoS class, fit every
+ *   LimitRange that its containers fit, and cost a ResourceQuota nothing: Kubernetes counts the larger of init containers
+ *   and containers;
+ * - beside them, where they do cost, {@link SIDECAR}: they never change the Pod's QoS class either.
+ *
+ * Warns if the first cost more than the Pod's own. Throws {@link InjectionRefused} if the resources that the Pod or its
+ * Namespace asks for make no sense.
  */
-export function initNetworkResources(
+export function addedResources(
   pod: PodEditor,
-  said: InitNetworkResources,
-): ContainerResources | undefined {
-  if (said === 'none') return undefined;
-  const resources = said === 'auto' ? autoResources(pod) : said;
-  if (resources === undefined) return undefined;
-  warnOfCosts(pod, resources);
-  return resources;
+  { namespace, settings }: InjectionContext,
+  container: string,
+  place: Place,
+): { resources?: Partial<ContainerResources> } {
+  const said = saidResources(pod, namespace.annotations, settings);
+  const resources = said === 'auto' ? autoResources(pod, place) : said;
+  if (resources === 'none') return {};
+  if (place === 'before') warnOfCosts(pod, resources, container);
+  const isEmpty = (quantities: object) => Object.keys(quantities).length === 0;
+  const { requests, limits } = resources;
+  const some = { ...(isEmpty(requests) ? {} : { requests }), ...(isEmpty(limits) ? {} : { limits }) };
+  return said === 'auto' && isEmpty(some) ? {} : { resources: some };
 }
 
-/** Annotation of the Pod, then of its Namespace, then the settings; undefined if one of the first makes no sense. */
-export function saidResources(
+/** Annotation of the Pod, then of its Namespace, then the settings. */
+function saidResources(
   pod: PodEditor,
   namespaceAnnotations: Readonly<Record<string, string>>,
   settings: InjectionSettings,
-): InitNetworkResources | undefined {
+): InitNetworkResources {
   const said = pod.annotations.get(RESOURCES_ANNOTATION) ?? namespaceAnnotations[RESOURCES_ANNOTATION];
-  return said === undefined ? settings.initNetworkResources : parseInitNetworkResources(said.trim());
+  if (said === undefined) return settings.initNetworkResources;
+  const resources = parseInitNetworkResources(said.trim());
+  if (resources !== undefined) return resources;
+  throw new InjectionRefused(
+    `the annotation ${RESOURCES_ANNOTATION} of the Pod or its Namespace is invalid: set it to ${RESOURCES_EXPECTED}`,
+  );
 }
 
-function autoResources(pod: PodEditor): ContainerResources | undefined {
+function autoResources(pod: PodEditor, place: Place): ContainerResources | 'none' {
   // containers share what the Pod has, and one that asks for more than that is refused
-  if (pod.spec.resources !== undefined && pod.spec.resources !== null) return undefined;
+  if (pod.spec.resources !== undefined && pod.spec.resources !== null) return 'none';
   const requests: Record<string, string> = {};
   const limits: Record<string, string> = {};
   for (const name of RESOURCES) {
-    const { request, limit } = largest(pod, name);
+    const { request, limit } = place === 'before' ? largest(pod, name) : small(pod, name);
     if (request !== undefined) requests[name] = request;
     if (limit !== undefined) limits[name] = limit;
   }
-  const hasAny = Object.keys(requests).length + Object.keys(limits).length > 0;
-  return hasAny ? { requests, limits } : undefined;
+  return { requests, limits };
 }
 
 interface Amounts {
@@ -69,12 +101,30 @@ interface Amounts {
   readonly limit: string | undefined;
 }
 
-/** What the container with most of it has. */
-function largest(pod: PodEditor, name: Resource): Amounts {
-  const all = pod.containers.map(({ resources }): Amounts => {
+/** What each container has; a limit is the request too if there is none. */
+function amountsOf(pod: PodEditor, name: Resource): Amounts[] {
+  return pod.containers.map(({ resources }) => {
     const limit = quantityOf(resources.limits, name);
     return { request: quantityOf(resources.requests, name) ?? limit, limit };
   });
+}
+
+/** {@link SIDECAR}, as far as all containers have it. */
+function small(pod: PodEditor, name: Resource): Amounts {
+  const all = amountsOf(pod, name);
+  const { request, limit } = SIDECAR[name];
+  const isRequested = all.every((amounts) => amounts.request !== undefined);
+  const isLimited = all.every((amounts) => amounts.limit !== undefined);
+  const areEqual = all.every((amounts) => amountOf(amounts.request) === amountOf(amounts.limit));
+  return {
+    request: isRequested ? (isLimited && areEqual ? limit : request) : undefined,
+    limit: isLimited ? limit : undefined,
+  };
+}
+
+/** What the container with most of it has. */
+function largest(pod: PodEditor, name: Resource): Amounts {
+  const all = amountsOf(pod, name);
   const has = (what: keyof Amounts) => all.every((amounts) => amounts[what] !== undefined);
   const [isRequested, isLimited] = [has('request'), has('limit')];
   const by = isLimited ? 'limit' : 'request';
@@ -95,7 +145,7 @@ function largest(pod: PodEditor, name: Resource): Amounts {
 const NONE: Amounts = { request: undefined, limit: undefined };
 
 /** A quota counts the larger of an init container and the sum of the containers. */
-function warnOfCosts(pod: PodEditor, { requests, limits }: ContainerResources): void {
+function warnOfCosts(pod: PodEditor, { requests, limits }: ContainerResources, container: string): void {
   const over: string[] = [];
   for (const [kind, quantities] of Object.entries({ requests, limits })) {
     for (const [name, quantity] of Object.entries(quantities)) {
@@ -108,7 +158,7 @@ function warnOfCosts(pod: PodEditor, { requests, limits }: ContainerResources): 
   }
   if (over.length === 0) return;
   pod.warn(
-    `init-network has more than the Pod's containers (${over.join(', ')}), which a ResourceQuota counts; ` +
+    `${container} has more than the Pod's containers (${over.join(', ')}), which a ResourceQuota counts; ` +
       `to change it, set the annotation ${RESOURCES_ANNOTATION} or the value webhook.initNetworkResources`,
   );
 }

@@ -1,0 +1,21 @@
+import type { GoogleToAwsSettings } from '../admission/injections/google-to-aws.ts';
+import { flag } from './flags.ts';
+import { parseBoolean } from './parsers.ts';
+
+export function injectGoogleToAwsFlag() {
+  return flag(
+    '--inject-google-to-aws <boolean>',
+    'INJECT_GOOGLE_TO_AWS',
+    'give Pods that ask for it an AWS role by a Google ID token, as token-injector does',
+  )
+    .argParser(parseBoolean)
+    .default(false);
+}
+
+/** Undefined if it is switched off. */
+export function googleToAwsSettingsOf(
+  { injectGoogleToAws }: { readonly injectGoogleToAws: boolean },
+  region: string | undefined,
+): GoogleToAwsSettings | undefined {
+  return injectGoogleToAws ? { region } : undefined;
+}
