@@ -17,6 +17,9 @@ export const NOW = 1_800_000_000_000;
 export const ACCESS_TOKEN = 'ya29.access';
 export const ID_TOKEN = 'eyJ.id.token';
 
+/** More than the longest wait of a request takes, at one look a second. */
+const MOST_SLEEPS = 1000;
+
 export function fault(code: FaultCode): Fault {
   return new Fault(code, `an internal message of ${code}`, { remedy: 'none' });
 }
@@ -44,6 +47,7 @@ export class FakeMetadata {
   sleep: Effects['sleep'] = async (milliseconds) => {
     this.time += milliseconds;
   };
+  #sleeps = 0;
   readonly scopesAsked: string[] = [];
   readonly audiencesAsked: string[] = [];
   readonly logged: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
@@ -74,7 +78,7 @@ export class FakeMetadata {
       metrics: this.metrics,
       instance: 'test',
       log: this.#log(),
-      effects: { now: () => this.time, sleep: (milliseconds, signal) => this.sleep(milliseconds, signal) },
+      effects: { now: () => this.time, sleep: this.#boundedSleep },
       draining: this.draining.signal,
       peerOf: () => this.peer,
       ...overrides,
@@ -95,6 +99,12 @@ export class FakeMetadata {
     const response = await this.get(path);
     return [response.status, await response.text()];
   }
+
+  /** What waits in vain fails: these sleeps take no time, so that no limit of a test would ever end it. */
+  readonly #boundedSleep: Effects['sleep'] = (milliseconds, signal) => {
+    if (++this.#sleeps > MOST_SLEEPS) throw new Error(`slept ${MOST_SLEEPS} times`);
+    return this.sleep(milliseconds, signal);
+  };
 
   #callers(): Callers {
     const identified = new Map<object, Caller>();
