@@ -22,14 +22,20 @@ const IDLE = 120_000;
 const HEAD = 10_000;
 /** From there until the response is sent: the limits for body and response are below it. */
 const EXCHANGE = 20_000;
-/** For a client to close, after its last response. */
+/** For a client to close, after its last response and its whole request. */
 const LINGER = 1000;
+/**
+ * A client that is still sending when the connection ends gets a reset, and may never see its response. So first the
+ * rest of a refused body is read and dropped, for as long as an exchange may take, if it is not more than so many
+ * times the largest body.
+ */
+const MOST_DROPPED = 4;
 
 type State = 'idle' | 'head' | 'exchange' | 'closing';
 
 /**
  * One connection: one request at a time, each step with a deadline, and each byte of a body or a response within the
- * budget. A response that is sent before the body has arrived ends the connection: the rest is not read.
+ * budget. A response that is sent before the body has arrived ends the connection: the rest is dropped.
  */
 export class HttpConnection {
   #state: State = 'idle';
@@ -57,6 +63,9 @@ export class HttpConnection {
     const gate = new RequestGate(this.socket, {
       begun: () => this.#enter('head', HEAD),
       headTooLarge: () => this.refuse('431 Request Header Fields Too Large'),
+      bodyDropped: () => {
+        if (this.#state === 'closing') this.#endNow();
+      },
     });
     this.#gate = gate;
     return gate;
@@ -143,7 +152,7 @@ export class HttpConnection {
         };
         if (length > largestBody) {
           fail(new BodyRefused(403, `the body is larger than ${largestBody} bytes`));
-          this.#gate?.close();
+          this.#gate?.dropBody(length);
           return;
         }
         incoming.on('data', (chunk: Buffer) => {
@@ -184,10 +193,15 @@ export class HttpConnection {
   }
 
   #end(last?: string): void {
-    this.#enter('closing', LINGER);
+    const left = this.#gate?.bodyLeft ?? 0;
     this.#gate?.close();
-    if (last === undefined) this.socket.end();
-    else this.socket.end(last);
+    if (left > 0 && left <= MOST_DROPPED * this.options.largestBody) this.#enter('closing', EXCHANGE);
+    else this.#endNow(last);
+  }
+
+  #endNow(last = ''): void {
+    this.#enter('closing', LINGER);
+    this.socket.end(last);
   }
 }
 

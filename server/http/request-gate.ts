@@ -11,6 +11,8 @@ interface RequestGateEvents {
   begun(): void;
   /** Its head is larger than {@link LARGEST_HEAD}. */
   headTooLarge(): void;
+  /** After {@link RequestGate.close}: all of the body has come. */
+  bodyDropped(): void;
 }
 
 /**
@@ -49,10 +51,21 @@ export class RequestGate extends Duplex {
     this.#step = 'head';
   }
 
+  /** Bytes of the body that have not come yet. */
+  get bodyLeft(): number {
+    return this.#bodyLeft;
+  }
+
   /** Drops all further bytes: no request follows. */
   close(): void {
     this.#step = 'over';
     this.#kept = NOTHING;
+  }
+
+  /** After a head has been read: as {@link close}, and drops a body of so many bytes. */
+  dropBody(length: number): void {
+    this.#bodyLeft = Math.max(0, length - this.#kept.length);
+    this.close();
   }
 
   override _read(): void {}
@@ -61,8 +74,10 @@ export class RequestGate extends Duplex {
     this.socket.write(bytes, done);
   }
 
+  /** node:http ends a connection after a last response; once it is closed here, its owner does, who knows when. */
   override _final(done: () => void): void {
-    this.socket.end(done);
+    if (this.#step === 'over') done();
+    else this.socket.end(done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -75,6 +90,7 @@ export class RequestGate extends Duplex {
     else if (this.#step === 'decision') this.#keep(bytes);
     else if (this.#step === 'body') this.#takeBody(bytes);
     else if (this.#step === 'answer') this.destroy();
+    else this.#drop(bytes);
   }
 
   #takeHead(bytes: Buffer): void {
@@ -100,6 +116,12 @@ export class RequestGate extends Duplex {
     this.#bodyLeft -= bytes.length;
     if (this.#bodyLeft === 0) this.#step = 'answer';
     if (bytes.length > 0) this.push(bytes);
+  }
+
+  #drop(bytes: Buffer): void {
+    if (this.#bodyLeft === 0) return;
+    this.#bodyLeft = Math.max(0, this.#bodyLeft - bytes.length);
+    if (this.#bodyLeft === 0) this.events.bodyDropped();
   }
 
   #handOn(head: Buffer): void {

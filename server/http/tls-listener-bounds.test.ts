@@ -74,6 +74,13 @@ class Client {
     while (!this.received.includes(text)) await Bun.sleep(1);
   }
 
+  /** Resolves when the kernel has taken it; rejects if the connection was reset. */
+  sends(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.socket.write(text, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
   /** Sends without end, whatever is answered. */
   async sendOn(): Promise<void> {
     const piece = 'x'.repeat(65_536);
@@ -122,6 +129,38 @@ describe.skipIf(OPENSSL_MISSING)(
       },
       30_000,
     );
+
+    test.each([
+      ['is too long', `${POST}Content-Length: ${2 * MIB}\r\n\r\n`, 2 * MIB],
+      ['is refused unread', `POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: ${MIB}\r\n\r\n`, MIB],
+    ])(
+      'a client that is slow to send a body that %s meets no reset before it has sent all of it',
+      async (_, head, length) => {
+        await using server = await listening();
+        const slow = await client(server.port);
+        slow.socket.write(head);
+        await slow.has('HTTP/1.1 4');
+        const piece = 'x'.repeat(length / 16);
+        for (let sent = 0; sent < length; sent += piece.length) {
+          expect([sent, slow.socket.destroyed]).toEqual([sent, false]);
+          await slow.sends(piece);
+          await server.clock.advance(1000);
+        }
+        await slow.closed;
+      },
+      30_000,
+    );
+
+    test('a client that sends nothing of a refused body, but stays, is closed in time', async () => {
+      await using server = await listening();
+      const silent = await client(server.port);
+      silent.socket.write(`${POST}Content-Length: ${2 * MIB}\r\n\r\n`);
+      await silent.has('HTTP/1.1 403');
+      await server.clock.advance(15_000);
+      await silent.sends('x');
+      await server.clock.advance(7000);
+      await silent.closed;
+    }, 30_000);
 
     test('a body that is refused when it is there already costs no connection', async () => {
       await using server = await listening();
