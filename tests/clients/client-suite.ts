@@ -54,24 +54,29 @@ export async function verified({ world }: SandboxPod, idToken = ''): Promise<obj
   return (await jwtVerify(idToken, keys, options)).payload;
 }
 
-/** The tests that every client takes, in each kind of Pod. */
+/** The tests that every client takes, in each kind of Pod, or only those that show that it finds the server. */
 export function testClients(
   title: string,
   clients: readonly (ClientProgram | MissingClient)[],
   podOf: (name: Resident) => SandboxPod,
+  only?: 'finding',
 ): void {
   describe(title, () => {
     for (const client of clients) {
       if ('notRun' in client) {
         test.skip(`not run: ${client.name} (${client.notRun})`, () => undefined);
       } else {
-        describe(client.name, () => testClient(client, podOf));
+        describe(client.name, () => testClient(client, podOf, only));
       }
     }
   });
 }
 
-function testClient(client: ClientProgram, podOf: (name: Resident) => SandboxPod): void {
+function testClient(
+  client: ClientProgram,
+  podOf: (name: Resident) => SandboxPod,
+  only: 'finding' | undefined,
+): void {
   const { name, command, asksForScopes, noIDToken, denied, byVariables, lacks = [] } = client;
   const look = async (pod: SandboxPod): Promise<Seen> => {
     const { exitCode, stdout, stderr } = await pod.place.run(
@@ -115,6 +120,8 @@ function testClient(client: ClientProgram, podOf: (name: Resident) => SandboxPod
     expect(seen).toMatchObject(environment(pod.inhabitant.googleAccount, unknown));
     await expectTokens(pod, seen);
   });
+
+  if (only === 'finding') return;
 
   // programs of the Node itself are led to the server by the variables alone
   test.skipIf(byVariables !== undefined)('node has the tokens of its Google account', async () => {

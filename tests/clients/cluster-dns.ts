@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import DNS from 'dns2';
 
 /** How a cluster's DNS answers for Google's names. */
@@ -34,7 +35,7 @@ export async function clusterDns(address: string, behavior: DnsBehavior): Promis
     return response;
   };
   const server = DNS.createServer({
-    udp: true,
+    udp: { type: isIPv6(address) ? 'udp6' : 'udp4' },
     handle: (request, send) => {
       if (behavior !== 'slow-nxdomain') {
         send(answer(request));

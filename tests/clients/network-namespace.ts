@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, runOrThrow } from '../../scripts/run.ts';
+import { METADATA_ADDRESS, METADATA_HOSTNAME } from '../../server/core/metadata-address.ts';
+import { type Family, urlHost } from '../../server/network/redirect-rules.ts';
 import { clusterDns, type DnsBehavior } from './cluster-dns.ts';
 import { CleanHome, type PodPlace, variablesFor } from './pod-place.ts';
 
-const METADATA_ADDRESS = '169.254.169.254';
 // `ip netns exec` mounts what is in here over /etc, for the program it runs
 const FILES = '/etc/netns';
 const NAMESPACES = '/run/netns';
@@ -30,34 +31,74 @@ export const INJECTED: PodNames = {
   searchesGoogle: false,
 };
 
+/** What differs between a Pod with an IPv4 address alone and one with an IPv6 address alone. */
+interface FamilyNetwork {
+  readonly metadataAddress: string;
+  /** Of /etc/hosts: where the webhook says the metadata server is, in a cluster of this family. */
+  readonly hosts: readonly string[];
+  readonly iptables: string;
+  readonly prefixLength: number;
+  /** The addresses of the host and of the Pod, in a range to which this machine has no route of its own. */
+  readonly addresses: (index: number) => Promise<readonly [string, string]>;
+}
+
+const NETWORKS: Readonly<Record<Family, FamilyNetwork>> = {
+  IPv4: {
+    metadataAddress: METADATA_ADDRESS.IPv4,
+    hosts: [METADATA_ADDRESS.IPv4],
+    iptables: 'iptables',
+    prefixLength: 30,
+    async addresses(index) {
+      const subnet = await freeSubnet(index);
+      return [`${subnet}.1`, `${subnet}.2`];
+    },
+  },
+  IPv6: {
+    metadataAddress: METADATA_ADDRESS.IPv6,
+    hosts: [METADATA_ADDRESS.IPv4, METADATA_ADDRESS.IPv6],
+    iptables: 'ip6tables',
+    prefixLength: 126,
+    async addresses(index) {
+      // a process id has at most 22 bits, and unique local ranges are nobody's on a machine that runs tests
+      const subnet = `fd9e:${(process.pid >> 16).toString(16)}:${(process.pid & 0xffff).toString(16)}:${index.toString(16)}`;
+      return [`${subnet}::1`, `${subnet}::2`];
+    },
+  },
+};
+
 /**
- * A network namespace in which 169.254.169.254:80 leads to the server on the host, as in a real Pod, with a DNS
- * server of its own. Needs root on Linux, `ip` and `iptables`. Named by this process and `index`, so that two runs
- * never meet; all of it is gone after disposal.
+ * A network namespace in which the metadata address, port 80, leads to the server on the host, as in a real Pod, with
+ * a DNS server of its own. It has an address of one family only. Needs root on Linux, `ip` and `iptables`. Named by
+ * this process and `index`, so that two runs never meet; all of it is gone after disposal.
  */
-export async function networkNamespace(index: number, names: PodNames = INJECTED): Promise<PodPlace> {
+export async function networkNamespace(
+  index: number,
+  names: PodNames = INJECTED,
+  family: Family = 'IPv4',
+): Promise<PodPlace> {
   const name = namespaceName(process.pid, index);
-  const subnet = await freeSubnet(index);
-  const [hostAddress, address] = [`${subnet}.1`, `${subnet}.2`];
+  const network = NETWORKS[family];
+  const { metadataAddress } = network;
+  const [hostAddress, address] = await network.addresses(index);
   const inside = (...command: string[]) => ['ip', 'netns', 'exec', name, ...command];
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await CleanHome.create());
   stack.defer(() => remove(process.pid, index));
-  await writeFiles(name, hostAddress, names);
-  await create(name, linkName(process.pid, index), hostAddress, address);
+  await writeFiles(name, hostAddress, names, network);
+  await create(name, linkName(process.pid, index), hostAddress, address, network);
   const { dns } = names;
   stack.use(await (typeof dns === 'string' ? clusterDns(hostAddress, dns) : dns(hostAddress)));
-  const variables = names.variables ? variablesFor(METADATA_ADDRESS) : {};
+  const variables = names.variables ? variablesFor(urlHost(metadataAddress)) : {};
   const owned = stack.move();
   return {
     address,
     nodeAddress: hostAddress,
-    origin: 'http://metadata.google.internal',
+    origin: `http://${METADATA_HOSTNAME}`,
     async connect(serverPort) {
-      const match = ['-d', METADATA_ADDRESS, '-p', 'tcp', '--dport', '80'];
-      const target = ['-j', 'DNAT', '--to-destination', `${hostAddress}:${serverPort}`];
-      await ip('-n', name, 'route', 'delete', 'unreachable', METADATA_ADDRESS);
-      await runOrThrow(inside('iptables', '-t', 'nat', '-A', 'OUTPUT', ...match, ...target));
+      const match = ['-d', metadataAddress, '-p', 'tcp', '--dport', '80'];
+      const target = ['-j', 'DNAT', '--to-destination', `${urlHost(hostAddress)}:${serverPort}`];
+      await ip('-n', name, 'route', 'delete', 'unreachable', metadataAddress);
+      await runOrThrow(inside(network.iptables, '-t', 'nat', '-A', 'OUTPUT', ...match, ...target));
     },
     run: (command, more) => home.run(inside(...command), { ...variables, ...more }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -83,29 +124,42 @@ function linkName(pid: number, index: number): string {
 }
 
 /** Its /etc/hosts and /etc/resolv.conf: the latter as the kubelet writes it. */
-async function writeFiles(name: string, nameserver: string, names: PodNames): Promise<void> {
+async function writeFiles(
+  name: string,
+  nameserver: string,
+  names: PodNames,
+  network: FamilyNetwork,
+): Promise<void> {
   const { hostsEntry, searchesGoogle } = names;
-  const hosts = hostsEntry ? `${METADATA_ADDRESS} metadata.google.internal\n` : '';
+  const hosts = hostsEntry ? network.hosts.map((address) => `${address} ${METADATA_HOSTNAME}\n`) : [];
   const search = [...SEARCH_DOMAINS, ...(searchesGoogle ? ['google.internal'] : [])].join(' ');
   await mkdir(join(FILES, name), { recursive: true });
-  await writeFile(join(FILES, name, 'hosts'), `127.0.0.1 localhost\n${hosts}`);
+  await writeFile(join(FILES, name, 'hosts'), `127.0.0.1 localhost\n${hosts.join('')}`);
   await writeFile(
     join(FILES, name, 'resolv.conf'),
     `search ${search}\nnameserver ${nameserver}\noptions ndots:5\n`,
   );
 }
 
-async function create(name: string, link: string, hostAddress: string, address: string): Promise<void> {
+async function create(
+  name: string,
+  link: string,
+  hostAddress: string,
+  address: string,
+  { metadataAddress, prefixLength }: FamilyNetwork,
+): Promise<void> {
+  // usable at once: nobody else is on this link to have taken the address
+  const noDetection = address.includes(':') ? ['nodad'] : [];
   await ip('netns', 'add', name);
   await ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
-  await ip('address', 'add', `${hostAddress}/30`, 'dev', link);
+  await ip('address', 'add', `${hostAddress}/${prefixLength}`, 'dev', link, ...noDetection);
   await ip('link', 'set', link, 'up');
-  await ip('-n', name, 'address', 'add', `${address}/30`, 'dev', 'eth0');
+  await ip('-n', name, 'address', 'add', `${address}/${prefixLength}`, 'dev', 'eth0', ...noDetection);
   await ip('-n', name, 'link', 'set', 'lo', 'up');
   await ip('-n', name, 'link', 'set', 'eth0', 'up');
   await ip('-n', name, 'route', 'add', 'default', 'via', hostAddress);
   // until it is redirected; some machines that run these tests have a metadata server of their own
-  await ip('-n', name, 'route', 'add', 'unreachable', METADATA_ADDRESS);
+  await ip('-n', name, 'route', 'add', 'unreachable', metadataAddress);
 }
 
 /** As far as it is there. The link goes first: a namespace's death takes its links along only some time later. */

@@ -1,4 +1,5 @@
 import { runOrThrow } from '../../scripts/run.ts';
+import type { Family } from '../../server/network/redirect-rules.ts';
 import { loopback } from './loopback.ts';
 import { networkNamespace, type PodNames, removeLeftoverNamespaces } from './network-namespace.ts';
 import type { PodPlace } from './pod-place.ts';
@@ -10,7 +11,7 @@ export interface PodNetwork {
   /** False where all Pods have one address, so that each needs a server of its own. */
   readonly podsHaveAddresses: boolean;
   /** As an injected Pod has it, or with these names, of which loopback knows nothing. */
-  place(index: number, names?: PodNames): Promise<PodPlace>;
+  place(index: number, names?: PodNames, family?: Family): Promise<PodPlace>;
 }
 
 /** Network namespaces where they can be had, after getting the tools for them with apt; loopback elsewhere. */

@@ -1,3 +1,4 @@
+import { urlHost } from '../../server/network/redirect-rules.ts';
 import { pod } from '../../server/sandbox/kubernetes/objects.ts';
 import { type Inhabitant, type SandboxWorld, startSandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { startServe } from '../serve-process.ts';
@@ -64,7 +65,7 @@ function placeOf(resident: Resident, index: number, network: PodNetwork): Promis
 
 /** A place that is not redirected: its clients are told where on the Node the server is. */
 function onlyTold(place: PodPlace, serverPort: number): PodPlace {
-  const host = `${place.nodeAddress}:${serverPort}`;
+  const host = `${urlHost(place.nodeAddress)}:${serverPort}`;
   return {
     ...place,
     origin: `http://${host}`,
