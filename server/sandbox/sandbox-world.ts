@@ -1,70 +1,33 @@
 import type { Effects } from '../core/effects.ts';
 import { GOOGLE_ACCOUNT_ANNOTATION } from '../google/google-account.ts';
-import { principalOf, WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
+import { WorkloadIdentityProvider } from '../google/workload-identity-provider.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { AWS_ACCOUNT_ID, INHABITANTS, type Inhabitant, PROJECT_ID } from './inhabitants.ts';
 import { node, pod, serviceAccount } from './kubernetes/objects.ts';
+import type { TlsIdentity } from './listener.ts';
+import { StandInAws } from './stand-in-aws.ts';
+import { StandInEntra } from './stand-in-entra.ts';
 import { StandInGoogle } from './stand-in-google.ts';
 import { StandInKubernetes } from './stand-in-kubernetes.ts';
+import { trustInAws, trustInEntra, trustInGoogle } from './trust.ts';
 
-/** A client in the sandbox that asks for tokens. */
-export interface Inhabitant {
-  readonly name: 'annotated' | 'direct' | 'denied' | 'node';
-  /** What a person can expect of it. */
-  readonly story: string;
-  /** Connect from it to be this client: `curl --interface ADDRESS`. */
-  readonly address: string;
-  readonly namespace: string;
-  readonly serviceAccountName: string;
-  /** The Google account its ServiceAccount is annotated with. */
-  readonly googleAccount: string | undefined;
-}
-
-const PROJECT_ID = 'sandbox-project';
 const PROVIDER = WorkloadIdentityProvider.parse(
   'projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool/providers/sandbox-cluster',
 );
+const AZURE_TENANT_ID = '0f1e2d3c-4b5a-4697-8877-665544332211';
+const AWS_ROLE_ANNOTATIONS = ['eks.amazonaws.com/role-arn', 'amazonaws.com/role-arn'];
+const AZURE_CLIENT_ANNOTATION = 'azure.workload.identity/client-id';
 const NODE_NAME = 'sandbox-node';
 const NODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io';
 
-const INHABITANTS: readonly Inhabitant[] = [
-  {
-    name: 'annotated',
-    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may use',
-    address: '127.0.0.11',
-    namespace: 'default',
-    serviceAccountName: 'annotated',
-    googleAccount: `reader@${PROJECT_ID}.iam.gserviceaccount.com`,
-  },
-  {
-    name: 'direct',
-    story: 'a Pod whose ServiceAccount has no annotation: direct resource access with the federated token',
-    address: '127.0.0.12',
-    namespace: 'default',
-    serviceAccountName: 'direct',
-    googleAccount: undefined,
-  },
-  {
-    name: 'denied',
-    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may not use',
-    address: '127.0.0.13',
-    namespace: 'default',
-    serviceAccountName: 'denied',
-    googleAccount: `forbidden@${PROJECT_ID}.iam.gserviceaccount.com`,
-  },
-  {
-    name: 'node',
-    story: "a host-network Pod, or any process of the Node: the Node's ServiceAccount",
-    address: '127.0.0.1',
-    namespace: 'kube-system',
-    serviceAccountName: 'node',
-    googleAccount: `node@${PROJECT_ID}.iam.gserviceaccount.com`,
-  },
-];
-
-/** A cluster of one Node and a Google that trusts it, for the demo and for tests of whole programs. */
+/** A cluster of one Node and clouds that trust it, for the demo and for tests of whole programs. */
 export interface SandboxWorld extends AsyncDisposable {
   readonly kubernetes: StandInKubernetes;
   readonly google: StandInGoogle;
+  readonly aws: StandInAws;
+  readonly entra: StandInEntra;
+  readonly awsAccountID: string;
+  readonly azureTenantID: string;
   readonly inhabitants: readonly Inhabitant[];
   readonly nodeName: string;
   readonly projectID: string;
@@ -73,38 +36,54 @@ export interface SandboxWorld extends AsyncDisposable {
   readonly kubeconfig: string;
 }
 
-/** Starts both stand-ins on ports of their own and fills them. Disposing of the world stops them. */
-export async function startSandboxWorld(effects?: Pick<Effects, 'now' | 'sleep'>): Promise<SandboxWorld> {
-  const options = effects === undefined ? {} : { effects };
-  const kubernetes = await new StandInKubernetes(options).start();
-  const google = await new StandInGoogle(options).start();
-  google.addProvider({ provider: PROVIDER, issuer: kubernetes.issuer, jwks: kubernetes.jwks });
-  settle(kubernetes, google);
+interface SandboxOptions {
+  readonly effects?: Pick<Effects, 'now' | 'sleep'>;
+  /** What AWS and Entra show for https; by default they speak plain http. */
+  readonly tls?: TlsIdentity;
+}
+
+/** Starts the stand-ins on ports of their own and fills them. Disposing of the world stops them. */
+export async function startSandboxWorld(options: SandboxOptions = {}): Promise<SandboxWorld> {
+  const { tls, ...effects } = options;
+  await using stack = new AsyncDisposableStack();
+  const kubernetes = stack.use(await new StandInKubernetes(effects).start());
+  const google = stack.use(await new StandInGoogle(effects).start());
+  const aws = stack.use(await new StandInAws(options).start());
+  const entra = stack.use(await new StandInEntra(options).start());
+  settle(kubernetes);
+  trustInGoogle(google, kubernetes, PROVIDER);
+  trustInAws(aws, kubernetes, google);
+  trustInEntra(entra, kubernetes, AZURE_TENANT_ID);
+  const owned = stack.move();
   return {
     kubernetes,
     google,
+    aws,
+    entra,
+    awsAccountID: AWS_ACCOUNT_ID,
+    azureTenantID: AZURE_TENANT_ID,
     inhabitants: INHABITANTS,
     nodeName: NODE_NAME,
     projectID: PROJECT_ID,
     provider: PROVIDER,
     kubeconfig: kubeconfig(kubernetes.url),
-    async [Symbol.asyncDispose]() {
-      await google[Symbol.asyncDispose]();
-      await kubernetes[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-function settle(kubernetes: StandInKubernetes, google: StandInGoogle): void {
+function annotationsOf({ googleAccount, awsRole, azureClientID }: Inhabitant): Record<string, string> {
+  return {
+    ...(googleAccount !== undefined && { [GOOGLE_ACCOUNT_ANNOTATION]: googleAccount }),
+    ...(awsRole !== undefined && Object.fromEntries(AWS_ROLE_ANNOTATIONS.map((key) => [key, awsRole]))),
+    ...(azureClientID !== undefined && { [AZURE_CLIENT_ANNOTATION]: azureClientID }),
+  };
+}
+
+function settle(kubernetes: StandInKubernetes): void {
   for (const inhabitant of INHABITANTS) {
-    const { name, address, namespace, serviceAccountName, googleAccount } = inhabitant;
-    kubernetes.put(
-      serviceAccount({
-        name: serviceAccountName,
-        namespace,
-        ...(googleAccount !== undefined && { annotations: { [GOOGLE_ACCOUNT_ANNOTATION]: googleAccount } }),
-      }),
-    );
+    const { name, address, namespace, serviceAccountName } = inhabitant;
+    const annotations = annotationsOf(inhabitant);
+    kubernetes.put(serviceAccount({ name: serviceAccountName, namespace, annotations }));
     kubernetes.put(
       pod({
         name,
@@ -114,14 +93,6 @@ function settle(kubernetes: StandInKubernetes, google: StandInGoogle): void {
         ips: [address],
         hostNetwork: name === 'node',
       }),
-    );
-    if (googleAccount === undefined) continue;
-    google.serviceAccounts.add(googleAccount);
-    if (name === 'denied') continue;
-    google.serviceAccounts.bind(
-      googleAccount,
-      'roles/iam.workloadIdentityUser',
-      principalOf({ namespace, name: serviceAccountName }, PROVIDER),
     );
   }
   kubernetes.put(

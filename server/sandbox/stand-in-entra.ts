@@ -46,10 +46,11 @@ export class StandInEntra {
   readonly issuers = new IssuerKeys();
   readonly #effects: Pick<Effects, 'now' | 'sleep'>;
   readonly #listener: Listener;
-  #endpoint: TokenEndpoint | undefined;
+  readonly #endpoint: TokenEndpoint;
 
   constructor(options: StandInEntraOptions = {}) {
     this.#effects = options.effects ?? systemEffects;
+    this.#endpoint = new TokenEndpoint(this.directory, this.issuers, this.#effects.now);
     this.#listener = new Listener({
       hostname: options.hostname ?? '127.0.0.1',
       port: options.port ?? 0,
@@ -60,7 +61,6 @@ export class StandInEntra {
 
   /** May follow {@link stop}, with the same address and key. Resolves with itself. */
   async start(): Promise<this> {
-    this.#endpoint ??= await TokenEndpoint.create(this.directory, this.issuers, this.#effects.now);
     await this.#listener.start();
     return this;
   }
@@ -81,17 +81,12 @@ export class StandInEntra {
 
   /** What tokens can be for. */
   get resources(): Set<string> {
-    return this.endpoint.resources;
+    return this.#endpoint.resources;
   }
 
   /** Whose access token it is; undefined if this Entra has not issued it, or if it has expired. */
   describe(accessToken: string): Promise<EntraToken | undefined> {
-    return this.endpoint.describe(accessToken);
-  }
-
-  private get endpoint(): TokenEndpoint {
-    if (this.#endpoint === undefined) throw new Error('The stand-in has no key before its first start()');
-    return this.#endpoint;
+    return this.#endpoint.describe(accessToken);
   }
 
   async #handle(request: Request): Promise<Response | typeof RESET> {
@@ -141,13 +136,13 @@ export class StandInEntra {
     switch (operation) {
       case 'token':
         if (request.method !== 'POST') throw onlyPost(request.method);
-        return this.endpoint.issue(tenant, form);
+        return this.#endpoint.issue(tenant, form);
       case 'openid-configuration':
         return discoveryDocument(`${protocol}//${host}`, this.directory.tenant(tenant).id);
       case 'instance discovery':
         return instance(host, searchParams.get('authorization_endpoint') ?? '');
       case 'keys':
-        return this.endpoint.jwks;
+        return this.#endpoint.jwks();
     }
   }
 }

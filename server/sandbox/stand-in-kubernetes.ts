@@ -92,6 +92,17 @@ export class StandInKubernetes {
     return this.#issuer.addKey();
   }
 
+  /** A ServiceAccount's token for one audience, as the kubelet would write it into a Pod. No call is recorded. */
+  async projectedToken(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    audience: string,
+    expirationSeconds = 3600,
+  ): Promise<string> {
+    const spec = { audiences: [audience], expirationSeconds, boundObjectRef: undefined };
+    const { status } = await this.#issuer.issue(this.#store, namespace, name, spec, this.#effects.now);
+    return status.token;
+  }
+
   /** The number of open watches. */
   get openWatches(): number {
     return this.#watches.size;

@@ -1,7 +1,8 @@
 import { decodeJwt } from 'jose';
 import { type Answer, ask } from './ask.ts';
+import type { Inhabitant } from './inhabitants.ts';
 import type { KubernetesCall } from './kubernetes/api.ts';
-import type { Inhabitant, SandboxWorld } from './sandbox-world.ts';
+import type { SandboxWorld } from './sandbox-world.ts';
 import type { GoogleCall } from './stand-in-google.ts';
 
 const ACCOUNTS = '/computeMetadata/v1/instance/service-accounts';

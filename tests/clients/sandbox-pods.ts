@@ -1,6 +1,7 @@
 import { urlHost } from '../../server/network/redirect-rules.ts';
+import type { Inhabitant } from '../../server/sandbox/inhabitants.ts';
 import { pod } from '../../server/sandbox/kubernetes/objects.ts';
-import { type Inhabitant, type SandboxWorld, startSandboxWorld } from '../../server/sandbox/sandbox-world.ts';
+import { type SandboxWorld, startSandboxWorld } from '../../server/sandbox/sandbox-world.ts';
 import { startServe } from '../serve-process.ts';
 import { loopback } from './loopback.ts';
 import { INJECTED } from './network-namespace.ts';

@@ -41,22 +41,17 @@ export class TokenEndpoint {
   /** What tokens can be for, each with a slash at its end or without. */
   readonly resources = new Set(RESOURCES);
 
-  private constructor(
+  #key: Promise<SigningKey> | undefined;
+
+  constructor(
     private readonly directory: Directory,
     private readonly issuers: IssuerKeys,
     private readonly now: Now,
-    private readonly keyPair: CryptoKeyPair,
-    private readonly keyID: string,
-    /** The public keys of its access tokens. */
-    readonly jwks: JSONWebKeySet,
   ) {}
 
-  static async create(directory: Directory, issuers: IssuerKeys, now: Now): Promise<TokenEndpoint> {
-    const keyPair = await generateKeyPair('RS256');
-    const key = await exportJWK(keyPair.publicKey);
-    const keyID = await calculateJwkThumbprint(key);
-    const jwks = { keys: [{ use: 'sig', kid: keyID, ...key }] };
-    return new TokenEndpoint(directory, issuers, now, keyPair, keyID, jwks);
+  /** The public keys of its access tokens. */
+  async jwks(): Promise<JSONWebKeySet> {
+    return (await this.#signingKey()).jwks;
   }
 
   /** The body of the response. Throws an {@link EntraRefusal}. */
@@ -96,7 +91,8 @@ export class TokenEndpoint {
   async describe(accessToken: string): Promise<EntraToken | undefined> {
     try {
       const options = { currentDate: new Date(this.now()) };
-      const { payload } = await jwtVerify(accessToken, createLocalJWKSet(this.jwks), options);
+      const keys = createLocalJWKSet(await this.jwks());
+      const { payload } = await jwtVerify(accessToken, keys, options);
       const { tid, appid, aud, exp = 0 } = payload;
       return { tenantID: `${tid}`, clientID: `${appid}`, resource: `${aud}`, expiresAt: exp * 1000 };
     } catch (error) {
@@ -140,7 +136,8 @@ export class TokenEndpoint {
     );
   }
 
-  #sign({ tenantID, clientID, objectID }: Identity, resource: string, lifetime: number): Promise<string> {
+  async #sign({ tenantID, clientID, objectID }: Identity, resource: string, lifetime: number) {
+    const { keyID, privateKey } = await this.#signingKey();
     const issuer = `https://sts.windows.net/${tenantID}/`;
     const issuedAt = Math.floor(this.now() / 1000);
     return new SignJWT({
@@ -159,9 +156,28 @@ export class TokenEndpoint {
       tid: tenantID,
       ver: '1.0',
     })
-      .setProtectedHeader({ alg: 'RS256', kid: this.keyID, typ: 'JWT' })
-      .sign(this.keyPair.privateKey);
+      .setProtectedHeader({ alg: 'RS256', kid: keyID, typ: 'JWT' })
+      .sign(privateKey);
   }
+
+  /** Made for the first token: most worlds never ask for one. */
+  #signingKey(): Promise<SigningKey> {
+    this.#key ??= newKey();
+    return this.#key;
+  }
+}
+
+interface SigningKey {
+  readonly keyID: string;
+  readonly privateKey: CryptoKey;
+  readonly jwks: JSONWebKeySet;
+}
+
+async function newKey(): Promise<SigningKey> {
+  const { publicKey, privateKey } = await generateKeyPair('RS256');
+  const key = await exportJWK(publicKey);
+  const keyID = await calculateJwkThumbprint(key);
+  return { keyID, privateKey, jwks: { keys: [{ use: 'sig', kid: keyID, ...key }] } };
 }
 
 function required(form: URLSearchParams, name: string): string {
