@@ -1,4 +1,6 @@
 import type { ConfigMap, Namespace, ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
+import type { AwsSettings } from './injections/aws.ts';
+import type { AwsPodIdentitySettings } from './injections/aws-pod-identity.ts';
 import type { GoogleToAwsSettings } from './injections/google-to-aws.ts';
 import type { PodEditor } from './pod-editor.ts';
 
@@ -42,6 +44,8 @@ export interface IdentityContext extends InjectionContext {
   readonly serviceAccount: ServiceAccount;
   /** The ConfigMaps of {@link IdentityInjection.configMaps} that exist, by `NAMESPACE/NAME`. */
   readonly configMaps: ReadonlyMap<string, ConfigMap>;
+  /** In [0, 1), drawn for this Pod. */
+  readonly random: number;
 }
 
 /** An {@link Injection} that reads the ServiceAccount of the Pod. */
@@ -95,4 +99,8 @@ export interface InjectionSettings {
   readonly googleToAws: GoogleToAwsSettings | undefined;
   /** The ServiceAccounts of the server's and the webhook's own Pods, which are never injected. */
   readonly ownServiceAccounts: readonly ServiceAccountName[];
+  /** IAM roles for service accounts; undefined if switched off. */
+  readonly aws: AwsSettings | undefined;
+  /** EKS Pod Identity; undefined if switched off. */
+  readonly awsPodIdentity: AwsPodIdentitySettings | undefined;
 }

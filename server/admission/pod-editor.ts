@@ -59,14 +59,16 @@ export class ContainerEditor {
     return this.#volumeMounts.find(({ name }) => name === volume) !== undefined;
   }
 
-  /** The name of the volume that it mounts there; undefined if there is none. */
-  volumeAt(mountPath: string): string | undefined {
-    return this.#volumeMounts.find((mount) => mount.mountPath === mountPath)?.name;
+  /** The name of the volume that it mounts at a path; undefined if there is none. */
+  volumeAt(path: string): string | undefined {
+    const isThere = ({ mountPath }: VolumeMount) => withoutSlash(mountPath) === withoutSlash(path);
+    return this.#volumeMounts.find(isThere)?.name;
   }
 
-  /** Mounts a volume, unless the container mounts that volume already. */
+  /** Mounts a volume, unless the container mounts that volume already, or another at that path. */
   addVolumeMount(mount: VolumeMount): void {
-    if (!this.mounts(mount.name)) this.#volumeMounts.addAfter(mount);
+    if (this.mounts(mount.name) || this.volumeAt(mount.mountPath) !== undefined) return;
+    this.#volumeMounts.addAfter(mount);
   }
 
   *operations(path: string): Generator<JsonPatchOperation> {
@@ -89,6 +91,10 @@ export class ContainerEditor {
     this.#variableNames ??= new Set(this.container.env?.map(({ name }) => name));
     return this.#variableNames;
   }
+}
+
+function withoutSlash(path: unknown): string {
+  return String(path).replace(/\/$/, '');
 }
 
 /** In each list, as the patch grows with them. Real Pods have a handful. */

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyPatch } from 'rfc6902';
 import { Fault } from '../core/fault.ts';
-import type { Namespace } from '../kubernetes/objects.ts';
+import { ConfigMap, type Namespace } from '../kubernetes/objects.ts';
 import { INJECTION_SETTINGS } from '../testing/injection-settings.ts';
 import type { InjectionSettings } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
@@ -64,6 +64,7 @@ function mutate(
       configMap: async () => undefined,
       ...read,
     },
+    random: () => 0,
   });
 }
 
@@ -88,7 +89,7 @@ function readerOf(serviceAccount: unknown, configMap: unknown): Partial<Injectio
         }),
     configMap: async ({ namespace, name }) =>
       data !== undefined && metadata?.namespace === namespace && metadata?.name === name
-        ? { data }
+        ? new ConfigMap(data)
         : undefined,
   };
 }
@@ -212,6 +213,7 @@ describe('mutatePod', () => {
     const answer = await mutatePod(request(pod(OPTED_IN), 'default', more), {
       settings: INJECTION_SETTINGS,
       read: unreadable(new Error('must not be asked')),
+      random: () => 0,
     });
     expect(answer).toEqual({ allowed: true, patch: [], warnings: [], injected: [] });
   });
@@ -236,6 +238,7 @@ describe('mutatePod', () => {
     const answer = await mutatePod(request(pod({}), 'default'), {
       settings: INJECTION_SETTINGS,
       read: unreadable(unavailable),
+      random: () => 0,
     });
     expect(answer).toEqual({
       allowed: false,
@@ -249,6 +252,7 @@ describe('mutatePod', () => {
     const answer = await mutatePod(request(skip, 'default'), {
       settings: INJECTION_SETTINGS,
       read: unreadable(unavailable),
+      random: () => 0,
     });
     expect(answer).toEqual({ allowed: true, patch: [], warnings: [], injected: [] });
   });

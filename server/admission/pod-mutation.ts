@@ -1,3 +1,4 @@
+import type { Random } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import type {
   ConfigMap,
@@ -8,6 +9,8 @@ import type {
 } from '../kubernetes/objects.ts';
 import type { IdentityContext, IdentityInjection, InjectionKind, InjectionSettings } from './injection.ts';
 import { InjectionRefused } from './injection.ts';
+import { awsInjection } from './injections/aws.ts';
+import { awsPodIdentityInjection } from './injections/aws-pod-identity.ts';
 import { googleInjection } from './injections/google.ts';
 import { googleToAwsInjection } from './injections/google-to-aws.ts';
 import { PodEditor } from './pod-editor.ts';
@@ -15,7 +18,11 @@ import { readPod } from './pod-manifest.ts';
 import { type AdmissionRequest, ALLOWED, type ReviewResponse, refused, refusedForNow } from './review.ts';
 
 /** Those that read the Pod's ServiceAccount, in the order in which they are applied, after the route of Google's. */
-const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [googleToAwsInjection];
+const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [
+  googleToAwsInjection,
+  awsPodIdentityInjection,
+  awsInjection,
+];
 
 /** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
@@ -30,6 +37,7 @@ export interface InjectionReader {
 interface PodMutationOptions {
   readonly settings: InjectionSettings;
   readonly read: InjectionReader;
+  readonly random: Random;
 }
 
 /**
@@ -41,7 +49,7 @@ interface PodMutationOptions {
  */
 export async function mutatePod(
   request: AdmissionRequest,
-  { settings, read }: PodMutationOptions,
+  { settings, read, random }: PodMutationOptions,
 ): Promise<ReviewResponse> {
   if (request.resource !== 'pods' || request.operation !== 'CREATE') return ALLOWED;
   const raw = readPod(request.object);
@@ -65,9 +73,10 @@ export async function mutatePod(
       if (googleInjection.inject(pod, context)) injected.push(current);
     }
     if (identity !== undefined) {
+      const identityContext = { ...context, ...identity, random: random() };
       for (const injection of identities) {
         current = injection.kind;
-        if (injection.inject(pod, { ...context, ...identity })) injected.push(current);
+        if (injection.inject(pod, identityContext)) injected.push(current);
       }
     }
     const patch = pod.patch();

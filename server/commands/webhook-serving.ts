@@ -57,7 +57,7 @@ export async function startWebhook(
     configMap: (name) => configMaps.get(name),
   };
   const routes = admissionRoutes({
-    mutatePod: (request) => mutatePod(request, { settings: injection, read }),
+    mutatePod: (request) => mutatePod(request, { settings: injection, read, random: effects.random }),
     guardTokenRequest: (request, signal) =>
       guardTokenRequest(request, { client, serverServiceAccount, defaultNodeServiceAccount }, signal),
     events: metrics,

@@ -52,9 +52,29 @@ export interface ServiceAccount extends ServiceAccountName {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** What the webhook keeps of a ConfigMap. */
-export interface ConfigMap {
-  readonly data: Readonly<Record<string, string>>;
+/** What the webhook keeps of a ConfigMap: its `data`. */
+export class ConfigMap {
+  readonly #parsed = new Map<string, unknown>();
+
+  constructor(private readonly data: Readonly<Record<string, string>>) {}
+
+  /**
+   * The JSON of a key, which all who share this object parse once; undefined if there is no such key, null if it does not
+   * contain JSON.
+   */
+  json(key: string): unknown {
+    if (!this.#parsed.has(key)) this.#parsed.set(key, parseJson(this.data[key]));
+    return this.#parsed.get(key);
+  }
+}
+
+function parseJson(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** `boundObjectRef` of a TokenRequest: deleting the object invalidates the token. */
@@ -179,7 +199,7 @@ export function parseNamespace(namespace: Field): Namespace {
 
 /** What is kept of a ConfigMap (core/v1). */
 export function parseConfigMap(configMap: Field): ConfigMap {
-  return { data: configMap.at('data').texts() };
+  return new ConfigMap(configMap.at('data').texts());
 }
 
 export function parseResourceVersion(object: Field): string {

@@ -108,6 +108,15 @@ export function parsePodName(value: string): PodName {
   return { namespace, name };
 }
 
+/** `NAMESPACE/NAME` of a ConfigMap, or empty for none. */
+export function parseOptionalConfigMap(value: string): string {
+  const [namespace = '', name = '', ...more] = value.split('/');
+  if (value !== '' && (more.length > 0 || !isObjectName(namespace) || !isObjectName(name))) {
+    throw new InvalidArgumentError('Expected NAMESPACE/NAME of a ConfigMap.');
+  }
+  return value;
+}
+
 /** As {@link parseObjectName}, or empty for none. */
 export function parseOptionalObjectName(value: string): string {
   return value === '' ? value : parseObjectName(value);

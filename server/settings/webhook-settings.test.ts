@@ -34,6 +34,8 @@ describe('webhook settings', () => {
             { namespace: 'gms', name: 'gke-metadata-server' },
             { namespace: 'gms', name: 'gke-metadata-server-webhook' },
           ],
+          aws: undefined,
+          awsPodIdentity: undefined,
         },
         logLevel: 'info',
         logFormat: 'json',
@@ -71,6 +73,54 @@ describe('webhook settings', () => {
     });
   });
 
+  test('read what a person sets for AWS', () => {
+    const { settings, error } = parse(
+      ...REQUIRED,
+      '--inject-aws=true',
+      '--inject-aws-pod-identity=true',
+      '--aws-region=us-gov-west-1',
+      '--aws-account-id=111122223333',
+      '--aws-partition=aws-us-gov',
+      '--aws-sts-regional-endpoints=true',
+      '--aws-audience=https://sts.example.com',
+      '--aws-token-expiration=10m',
+      '--aws-config-map=kube-system/pod-identity-webhook',
+      '--aws-pod-identity-audience=pods.example.com',
+      '--aws-pod-identity-config-map=kube-system/pod-identities',
+    );
+    expect(error).toBe('');
+    const shared = { region: 'us-gov-west-1', stsRegionalEndpoints: true, tokenExpirationSeconds: 600 };
+    expect(settings?.injection).toMatchObject({
+      aws: {
+        ...shared,
+        audience: 'https://sts.example.com',
+        accountId: '111122223333',
+        partition: 'aws-us-gov',
+        configMap: 'kube-system/pod-identity-webhook',
+      },
+      awsPodIdentity: {
+        ...shared,
+        audience: 'pods.example.com',
+        configMap: 'kube-system/pod-identities',
+      },
+    });
+  });
+
+  test('have defaults for AWS as its own webhook has them', () => {
+    const { settings } = parse(...REQUIRED, '--inject-aws=true', '--inject-aws-pod-identity=true');
+    const shared = { region: undefined, stsRegionalEndpoints: false, tokenExpirationSeconds: 86_400 };
+    expect(settings?.injection).toMatchObject({
+      aws: {
+        ...shared,
+        audience: 'sts.amazonaws.com',
+        accountId: undefined,
+        partition: 'aws',
+        configMap: undefined,
+      },
+      awsPodIdentity: { ...shared, audience: 'pods.eks.amazonaws.com', configMap: undefined },
+    });
+  });
+
   test.each([
     ['--webhook-port=16322', 'both 16322'],
     ['--host-ip=node', 'Expected an IP address'],
@@ -82,6 +132,14 @@ describe('webhook settings', () => {
     ['--init-network-resources={"limits":{"memory":64}}', 'Expected auto, none, or JSON'],
     ['--init-network-resources={"limit":{}}', 'Expected auto, none, or JSON'],
     ['--default-node-service-account-name=node', 'go together'],
+    ['--inject-aws=yes', 'Expected true or false'],
+    ['--aws-region=Frankfurt', 'Expected a region'],
+    ['--aws-account-id=123', 'Expected an AWS account ID'],
+    ['--aws-partition=amazon', 'Expected a partition'],
+    ['--aws-audience=', 'Expected the audience'],
+    ['--aws-token-expiration=9m', 'Expected a duration from 600s'],
+    ['--aws-config-map=pod-identity-webhook', 'Expected NAMESPACE/NAME of a ConfigMap'],
+    ['--aws-pod-identity-config-map=a/b/c', 'Expected NAMESPACE/NAME of a ConfigMap'],
   ])('refuse %s', (arg, expected) => {
     expect(parse(...REQUIRED, arg).error).toContain(expected);
   });

@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injection.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogSettings } from '../telemetry/log.ts';
+import { awsInjectionSettings, withAwsFlags } from './aws-injection-settings.ts';
 import {
   defaultNodeNameFlag,
   defaultNodeNamespaceFlag,
@@ -44,8 +45,13 @@ const OPT_INS: readonly OptIn[] = ['Labels', 'All'];
 const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease'];
 const ALL_NODES: Readonly<Record<string, string>> = {};
 
-/** A command with the flags of `webhook`: flag, variable, text, type, default. */
+/** A command with all flags of `webhook`. */
 export function webhookCommandOf(name: string) {
+  return withAwsFlags(ownFlags(name));
+}
+
+/** A command with those that are not of a cloud: flag, variable, text, type, default. */
+function ownFlags(name: string) {
   return new Command(name)
     .addOption(
       flag('--webhook-port <port>', 'WEBHOOK_PORT', 'port of the admission webhook (TLS)')
@@ -214,8 +220,9 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
       nodesAreIPv6: options.hostIp.includes(':'),
       nodeSelector: options.nodeSelector,
       injectHostNetwork: options.injectHostNetwork,
-      googleToAws: googleToAwsSettingsOf(options, undefined),
+      googleToAws: googleToAwsSettingsOf(options, options.awsRegion || undefined),
       ownServiceAccounts: [serverServiceAccount, { namespace, name: options.webhookServiceAccountName }],
+      ...awsInjectionSettings(command),
     },
     logLevel: options.logLevel,
     logFormat: options.logFormat,

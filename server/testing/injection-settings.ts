@@ -18,4 +18,6 @@ export const INJECTION_SETTINGS: InjectionSettings = {
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
     { namespace: 'gke-metadata-server', name: 'gke-metadata-server-webhook' },
   ],
+  aws: undefined,
+  awsPodIdentity: undefined,
 };
