@@ -1,6 +1,8 @@
 import type { ConfigMap, Namespace, ServiceAccount, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { AwsSettings } from './injections/aws.ts';
 import type { AwsPodIdentitySettings } from './injections/aws-pod-identity.ts';
+import type { AzureSettings } from './injections/azure.ts';
+import type { ExternalAccountSettings } from './injections/external-account.ts';
 import type { GoogleToAwsSettings } from './injections/google-to-aws.ts';
 import type { PodEditor } from './pod-editor.ts';
 
@@ -103,4 +105,8 @@ export interface InjectionSettings {
   readonly aws: AwsSettings | undefined;
   /** EKS Pod Identity; undefined if switched off. */
   readonly awsPodIdentity: AwsPodIdentitySettings | undefined;
+  /** Azure workload identity; undefined if switched off. */
+  readonly azure: AzureSettings | undefined;
+  /** Google's external account; undefined if switched off. */
+  readonly externalAccount: ExternalAccountSettings | undefined;
 }

@@ -71,6 +71,11 @@ export class ContainerEditor {
     this.#volumeMounts.addAfter(mount);
   }
 
+  /** Mounts a volume at a path, besides other paths at which it is mounted; a mount at that path is kept instead. */
+  addVolumeMountAt(mount: VolumeMount): void {
+    if (this.volumeAt(mount.mountPath) === undefined) this.#volumeMounts.addAfter(mount);
+  }
+
   *operations(path: string): Generator<JsonPatchOperation> {
     yield* this.#env.operations(`${path}/env`);
     yield* this.#volumeMounts.operations(`${path}/volumeMounts`);
@@ -129,6 +134,12 @@ export class PodEditor {
     this.#dnsSearches = new ListEditor(spec.dnsConfig?.searches);
   }
 
+  /** `name`, which is empty for a Pod that the API server has yet to name, and `generateName`. */
+  get metadata(): { readonly name: string; readonly generateName: string } {
+    const { name, generateName } = this.pod.metadata;
+    return { name: name ?? '', generateName: generateName ?? '' };
+  }
+
   /** The fields of the spec that no injection changes. */
   get spec(): Pick<PodManifest['spec'], 'hostNetwork' | 'os' | 'resources' | 'securityContext'> {
     return this.pod.spec;
@@ -165,7 +176,11 @@ export class PodEditor {
   }
 
   hasVolume(name: string): boolean {
-    return this.#volumes.find((volume) => volume.name === name) !== undefined;
+    return this.volume(name) !== undefined;
+  }
+
+  volume(name: string): Volume | undefined {
+    return this.#volumes.find((volume) => volume.name === name);
   }
 
   /** Adds a volume before the Pod's own or after them; one of that name is kept instead. */
@@ -173,6 +188,18 @@ export class PodEditor {
     if (this.hasVolume(volume.name)) return;
     if (place === 'first') this.#volumes.addBefore(volume);
     else this.#volumes.addAfter(volume);
+  }
+
+  /** Adds a volume after the Pod's own, or replaces the one of that name. */
+  setVolume(volume: Volume): void {
+    const there = this.volume(volume.name);
+    if (there === undefined) this.#volumes.addAfter(volume);
+    else this.#volumes.replace(there, volume);
+  }
+
+  /** The names of all volumes. */
+  get volumeNames(): readonly string[] {
+    return [...this.#volumes].map(({ name }) => name);
   }
 
   /** The addresses that the Pod's hostAliases give a name. */

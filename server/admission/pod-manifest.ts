@@ -6,6 +6,8 @@ import { isJsonObject } from './json-patch.ts';
  */
 export interface PodManifest {
   readonly metadata: {
+    readonly name?: string | null;
+    readonly generateName?: string | null;
     readonly labels?: Readonly<Record<string, string>> | null;
     readonly annotations?: Readonly<Record<string, string>> | null;
   };
@@ -71,6 +73,8 @@ export function readPod(object: unknown): PodManifest | undefined {
   if (!isJsonObject(metadata) || !isJsonObject(spec)) return undefined;
   const { containers, initContainers, volumes, hostAliases } = spec;
   const isPod =
+    isAbsentOr(isText, metadata['name']) &&
+    isAbsentOr(isText, metadata['generateName']) &&
     isAbsentOr(isJsonObject, metadata['labels']) &&
     isAbsentOr(isJsonObject, metadata['annotations']) &&
     isAbsentOr(isJsonObject, spec['nodeSelector']) &&
@@ -85,6 +89,10 @@ export function readPod(object: unknown): PodManifest | undefined {
     isListOf(isHostAlias, hostAliases);
   // every field whose wrong type would throw is checked; the API server encodes the others by its own types
   return isPod ? (object as unknown as PodManifest) : undefined;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 function isContainer(value: unknown): boolean {

@@ -11,6 +11,8 @@ import type { IdentityContext, IdentityInjection, InjectionKind, InjectionSettin
 import { InjectionRefused } from './injection.ts';
 import { awsInjection } from './injections/aws.ts';
 import { awsPodIdentityInjection } from './injections/aws-pod-identity.ts';
+import { azureInjection } from './injections/azure.ts';
+import { externalAccountInjection } from './injections/external-account.ts';
 import { googleInjection } from './injections/google.ts';
 import { googleToAwsInjection } from './injections/google-to-aws.ts';
 import { PodEditor } from './pod-editor.ts';
@@ -22,6 +24,8 @@ const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [
   googleToAwsInjection,
   awsPodIdentityInjection,
   awsInjection,
+  azureInjection,
+  externalAccountInjection,
 ];
 
 /** Set by the kubelet on the API server's copy of a static Pod: that Pod runs already, and cannot be changed. */

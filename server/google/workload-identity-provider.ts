@@ -1,7 +1,8 @@
 import { Fault } from '../core/fault.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
 
-const FORM = 'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER';
+/** The form of a name. */
+export const PROVIDER_FORM = 'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER';
 
 // Pool and provider ids: 4 to 32 of [a-z0-9-], https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools
 const PATTERN =
@@ -18,15 +19,24 @@ export class WorkloadIdentityProvider {
 
   /** Throws a `setting-invalid` {@link Fault} that names the expected form. */
   static parse(value: string): WorkloadIdentityProvider {
-    const groups = PATTERN.exec(value)?.groups;
-    const { projectNumber, pool, provider } = groups ?? {};
-    if (projectNumber === undefined || pool === undefined || provider === undefined) {
-      throw new Fault('setting-invalid', `'${value}' is not a workload identity provider: expected ${FORM}`, {
+    const provider = WorkloadIdentityProvider.parsed(value);
+    if (provider !== undefined) return provider;
+    throw new Fault(
+      'setting-invalid',
+      `'${value}' is not a workload identity provider: expected ${PROVIDER_FORM}`,
+      {
         remedy:
           'Copy the name from: gcloud iam workload-identity-pools providers describe PROVIDER ' +
           '--location=global --workload-identity-pool=POOL --format="value(name)"',
-      });
-    }
+      },
+    );
+  }
+
+  /** Undefined if `value` is not the name of a provider. */
+  static parsed(value: string): WorkloadIdentityProvider | undefined {
+    const groups = PATTERN.exec(value)?.groups;
+    const { projectNumber, pool, provider } = groups ?? {};
+    if (projectNumber === undefined || pool === undefined || provider === undefined) return undefined;
     return new WorkloadIdentityProvider(value, projectNumber, pool, provider);
   }
 

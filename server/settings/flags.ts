@@ -1,7 +1,7 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
-import { parseOptionalObjectName } from './parsers.ts';
+import { parseBaseUrl, parseDomain, parseOptionalObjectName } from './parsers.ts';
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const LOG_FORMATS: readonly LogFormat[] = ['json', 'text'];
@@ -59,6 +59,42 @@ export function defaultNodeNamespaceFlag() {
   )
     .argParser(parseOptionalObjectName)
     .default('');
+}
+
+export function stsEndpointFlag() {
+  return flag(
+    '--google-sts-endpoint <url>',
+    'GOOGLE_STS_ENDPOINT',
+    "base URL of Google's Security Token Service (default: https://sts.UNIVERSE)",
+  ).argParser(parseBaseUrl);
+}
+
+export function iamCredentialsEndpointFlag() {
+  return flag(
+    '--google-iam-credentials-endpoint <url>',
+    'GOOGLE_IAM_CREDENTIALS_ENDPOINT',
+    'base URL of the IAM Credentials API (default: https://iamcredentials.UNIVERSE)',
+  ).argParser(parseBaseUrl);
+}
+
+export function universeDomainFlag() {
+  return flag('--universe-domain <domain>', 'UNIVERSE_DOMAIN', "Google Cloud's universe")
+    .argParser(parseDomain)
+    .default('googleapis.com');
+}
+
+/** The base URLs of these flags, those of the universe by default. */
+export function googleEndpointsOf(options: {
+  readonly googleStsEndpoint?: string | undefined;
+  readonly googleIamCredentialsEndpoint?: string | undefined;
+  readonly universeDomain: string;
+}): { readonly googleStsEndpoint: string; readonly googleIamCredentialsEndpoint: string } {
+  const { universeDomain } = options;
+  return {
+    googleStsEndpoint: options.googleStsEndpoint ?? `https://sts.${universeDomain}`,
+    googleIamCredentialsEndpoint:
+      options.googleIamCredentialsEndpoint ?? `https://iamcredentials.${universeDomain}`,
+  };
 }
 
 /** Ends the command if two of its listeners have the same port. */

@@ -167,6 +167,11 @@ export function parseNamespaces(value: string): string[] {
   return value === '' ? [] : value.split(',').map(parseObjectName);
 }
 
+/** As {@link parseProvider}, or empty. */
+export function parseOptionalProvider(value: string): WorkloadIdentityProvider | '' {
+  return value === '' ? value : parseProvider(value);
+}
+
 /** {@link WorkloadIdentityProvider.parse} with the error the command line shows. */
 export function parseProvider(value: string): WorkloadIdentityProvider {
   try {

@@ -9,17 +9,19 @@ import {
   defaultNodeNamespaceFlag,
   defaultNodeServiceAccountOf,
   flag,
+  googleEndpointsOf,
+  iamCredentialsEndpointFlag,
   kubeconfigFlag,
   logFormatFlag,
   logLevelFlag,
   type Parsed,
   requireDistinctPorts,
+  stsEndpointFlag,
+  universeDomainFlag,
 } from './flags.ts';
 import {
-  parseBaseUrl,
   parseBoolean,
   parseCount,
-  parseDomain,
   parseDurationBetween,
   parseName,
   parseObjectName,
@@ -120,25 +122,9 @@ export function serveCommandOf(name: string) {
           .argParser(parseCount)
           .default(600),
       )
-      .addOption(
-        flag(
-          '--google-sts-endpoint <url>',
-          'GOOGLE_STS_ENDPOINT',
-          "base URL of Google's Security Token Service (default: https://sts.UNIVERSE)",
-        ).argParser(parseBaseUrl),
-      )
-      .addOption(
-        flag(
-          '--google-iam-credentials-endpoint <url>',
-          'GOOGLE_IAM_CREDENTIALS_ENDPOINT',
-          'base URL of the IAM Credentials API (default: https://iamcredentials.UNIVERSE)',
-        ).argParser(parseBaseUrl),
-      )
-      .addOption(
-        flag('--universe-domain <domain>', 'UNIVERSE_DOMAIN', "Google Cloud's universe")
-          .argParser(parseDomain)
-          .default('googleapis.com'),
-      )
+      .addOption(stsEndpointFlag())
+      .addOption(iamCredentialsEndpointFlag())
+      .addOption(universeDomainFlag())
       .addOption(
         flag(
           '--cluster-name <name>',
@@ -182,9 +168,7 @@ export function serveSettings(command: Parsed<ServeValues>): ServeSettings {
     cacheMaxTokenDurationSeconds: options.cacheMaxTokenDuration,
     podExchangesPerMinute: options.podExchangesPerMinute,
     nodeExchangesPerMinute: options.nodeExchangesPerMinute,
-    googleStsEndpoint: options.googleStsEndpoint ?? `https://sts.${options.universeDomain}`,
-    googleIamCredentialsEndpoint:
-      options.googleIamCredentialsEndpoint ?? `https://iamcredentials.${options.universeDomain}`,
+    ...googleEndpointsOf(options),
     universeDomain: options.universeDomain,
     clusterName: options.clusterName || options.workloadIdentityProvider.provider,
     clusterLocation: options.clusterLocation,

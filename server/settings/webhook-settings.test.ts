@@ -36,6 +36,8 @@ describe('webhook settings', () => {
           ],
           aws: undefined,
           awsPodIdentity: undefined,
+          azure: undefined,
+          externalAccount: undefined,
         },
         logLevel: 'info',
         logFormat: 'json',

@@ -3,6 +3,11 @@ import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injec
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogSettings } from '../telemetry/log.ts';
 import { awsInjectionSettings, withAwsFlags } from './aws-injection-settings.ts';
+import { azureInjectionSettings, withAzureFlags } from './azure-injection-settings.ts';
+import {
+  externalAccountInjectionSettings,
+  withExternalAccountFlags,
+} from './external-account-injection-settings.ts';
 import {
   defaultNodeNameFlag,
   defaultNodeNamespaceFlag,
@@ -47,7 +52,7 @@ const ALL_NODES: Readonly<Record<string, string>> = {};
 
 /** A command with all flags of `webhook`. */
 export function webhookCommandOf(name: string) {
-  return withAwsFlags(ownFlags(name));
+  return withExternalAccountFlags(withAzureFlags(withAwsFlags(ownFlags(name))));
 }
 
 /** A command with those that are not of a cloud: flag, variable, text, type, default. */
@@ -223,6 +228,8 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
       googleToAws: googleToAwsSettingsOf(options, options.awsRegion || undefined),
       ownServiceAccounts: [serverServiceAccount, { namespace, name: options.webhookServiceAccountName }],
       ...awsInjectionSettings(command),
+      ...azureInjectionSettings(command),
+      ...externalAccountInjectionSettings(command),
     },
     logLevel: options.logLevel,
     logFormat: options.logFormat,

@@ -20,4 +20,6 @@ export const INJECTION_SETTINGS: InjectionSettings = {
   ],
   aws: undefined,
   awsPodIdentity: undefined,
+  azure: undefined,
+  externalAccount: undefined,
 };
