@@ -137,6 +137,12 @@ test.each([
   ['the tenant by its domain', {}, 'contoso.example', 'https://vault.azure.net'],
   ['IDs in capitals', { client_id: MANAGED.toUpperCase() }, TENANT.toUpperCase(), 'https://vault.azure.net'],
   [
+    'scopes of OpenID beside the resource',
+    { scope: `openid offline_access profile ${SCOPE}` },
+    TENANT,
+    'https://vault.azure.net',
+  ],
+  [
     'a resource that ends with a slash',
     { scope: 'https://database.windows.net//.default' },
     TENANT,
@@ -301,6 +307,13 @@ test.each<[Record<string, string | undefined>, string, string, number, RegExp]>(
     'invalid_scope',
     1002012,
     /must have a scope value with \/\.default suffixed/,
+  ],
+  [
+    { scope: 'openid' },
+    TENANT,
+    'invalid_scope',
+    1002012,
+    /^The provided value for scope openid is not valid/,
   ],
   [
     { scope: 'vault/.default' },

@@ -26,6 +26,8 @@ export interface EntraToken {
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const LIFETIME_SECONDS = { application: 3599, 'managed identity': 86_399 };
+// MSAL for Go asks for them, too; they mean nothing to an application
+const OPENID_SCOPES = ['openid', 'offline_access', 'profile'];
 // services of Azure that every tenant has
 const RESOURCES = [
   'https://database.windows.net',
@@ -102,7 +104,7 @@ export class TokenEndpoint {
   }
 
   #resource(scope: string, tenantName: string): string {
-    const scopes = scope.split(' ').filter((value) => value !== '');
+    const scopes = scope.split(' ').filter((value) => value !== '' && !OPENID_SCOPES.includes(value));
     const [only = ''] = scopes;
     if (scopes.length > 1) {
       throw invalidScope(

@@ -5,10 +5,12 @@ import { installed, type MissingClient } from '../client-programs.ts';
 
 const HERE = import.meta.dir;
 
-/** Libraries of one language that look at 169.254.169.254 for something else than Google's credentials. */
+/** Libraries of other clouds, in one language. */
 export interface OtherProgram {
   readonly name: string;
   readonly command: readonly string[];
+  /** The AWS CLI, if it comes with them. */
+  readonly awsCli?: string;
 }
 
 /** Installs the libraries of each language, or finds them installed. */
@@ -25,7 +27,11 @@ async function python(): Promise<OtherProgram | MissingClient> {
     const flags = ['--only-binary=:all:', '--require-hashes'];
     await runOrThrow([...pip, 'install', ...flags, '-r', join(HERE, 'python/requirements.txt')]);
   });
-  return { name, command: [join(folder, 'bin/python'), join(HERE, 'python/client.py')] };
+  return {
+    name,
+    command: [join(folder, 'bin/python'), join(HERE, 'python/client.py')],
+    awsCli: join(folder, 'bin/aws'),
+  };
 }
 
 async function node(): Promise<OtherProgram> {

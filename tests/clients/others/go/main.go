@@ -1,6 +1,6 @@
-// Command client prints as JSON what other libraries that look at 169.254.169.254 make of it.
+// Command client prints as JSON what other clouds' libraries make of where they run.
 //
-// Usage: client azure|aws|detector
+// Usage: client azure|aws|detector|aws-caller|azure-workload|azure-workload-anywhere
 package main
 
 import (
@@ -12,12 +12,16 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"go.opentelemetry.io/contrib/detectors/gcp"
 )
 
+var vault = policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}
+
 func main() {
 	clients := map[string]func(context.Context, map[string]string) error{
-		"azure": azure, "aws": aws, "detector": detector,
+		"azure": azure, "aws": aws, "detector": detector, "aws-caller": awsCaller,
+		"azure-workload": azureWorkload(false), "azure-workload-anywhere": azureWorkload(true),
 	}
 	seen := map[string]string{}
 	if err := clients[os.Args[1]](context.Background(), seen); err != nil {
@@ -33,7 +37,7 @@ func azure(ctx context.Context, _ map[string]string) error {
 	if err != nil {
 		return err
 	}
-	_, err = credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}})
+	_, err = credential.GetToken(ctx, vault)
 	return err
 }
 
@@ -44,6 +48,31 @@ func aws(ctx context.Context, _ map[string]string) error {
 	}
 	_, err = loaded.Credentials.Retrieve(ctx)
 	return err
+}
+
+func awsCaller(ctx context.Context, seen map[string]string) error {
+	loaded, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	identity, err := sts.NewFromConfig(loaded).GetCallerIdentity(ctx, nil)
+	if err == nil {
+		seen["arn"] = *identity.Arn
+	}
+	return err
+}
+
+func azureWorkload(anywhere bool) func(context.Context, map[string]string) error {
+	return func(ctx context.Context, seen map[string]string) error {
+		options := azidentity.WorkloadIdentityCredentialOptions{DisableInstanceDiscovery: anywhere}
+		credential, err := azidentity.NewWorkloadIdentityCredential(&options)
+		if err != nil {
+			return err
+		}
+		token, err := credential.GetToken(ctx, vault)
+		seen["token"] = token.Token
+		return err
+	}
 }
 
 func detector(ctx context.Context, seen map[string]string) error {
