@@ -12,7 +12,10 @@ export const INJECTED = { 'gke-metadata-server.matheuscscp.io/webhook': 'Mutate'
 interface ContainerStatus {
   readonly name: string;
   readonly restartCount: number;
-  readonly state: { readonly running?: object; readonly terminated?: { readonly exitCode: number } };
+  readonly state: {
+    readonly running?: object;
+    readonly terminated?: { readonly exitCode: number; readonly message?: string };
+  };
 }
 
 /** A Pod as far as the tests look at it. */
@@ -20,6 +23,7 @@ export interface Pod {
   readonly metadata: { readonly name: string; readonly uid: string };
   readonly status: {
     readonly phase: string;
+    readonly qosClass: string;
     readonly podIPs?: readonly { readonly ip: string }[];
     readonly initContainerStatuses?: readonly ContainerStatus[];
     readonly containerStatuses?: readonly ContainerStatus[];

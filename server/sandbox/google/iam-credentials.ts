@@ -22,7 +22,6 @@ export interface GenerateBody {
 }
 
 const DEFAULT_LIFETIME_SECONDS = 3600;
-const ID_TOKEN_SECONDS = 3600;
 const ACCEPTED_SCOPES = [
   'https://www.googleapis.com/auth/cloud-platform',
   'https://www.googleapis.com/auth/iam',
@@ -34,6 +33,8 @@ const DELEGATE = /^projects\/-\/serviceAccounts\/(?<email>[^/]+)$/;
 export class IamCredentials {
   /** 43,200 where an organisation policy extends lifetimes. */
   maxLifetimeSeconds = 3600;
+  /** Of ID tokens, which last an hour at Google; less to see them renewed. */
+  idTokenSeconds = 3600;
   /** By project, who may have calls counted against its quota: `serviceusage.services.use`. */
   readonly quotaProjects = new Map<string, Set<string>>();
   readonly #tokens: AccessTokens;
@@ -99,7 +100,7 @@ export class IamCredentials {
     };
   }
 
-  /** `:generateIdToken`, for an hour. */
+  /** `:generateIdToken`, for {@link idTokenSeconds}. */
   async generateIdToken(caller: AccessToken, email: string, body: GenerateBody, quotaProject?: string) {
     this.#checkQuotaProject(caller, quotaProject);
     this.#checkScope(caller, 'GenerateIdToken');
@@ -113,7 +114,7 @@ export class IamCredentials {
       aud: audience,
       azp: account.uniqueID,
       ...(includeEmail && { email, email_verified: true }),
-      exp: issuedAt + ID_TOKEN_SECONDS,
+      exp: issuedAt + this.idTokenSeconds,
       iat: issuedAt,
       iss: 'https://accounts.google.com',
       sub: account.uniqueID,
