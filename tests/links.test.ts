@@ -17,7 +17,7 @@ function anchorsOf(markdown: string): string[] {
 test('every link from one page of the documentation to another leads somewhere', async () => {
   const broken: string[] = [];
   let links = 0;
-  const pages = ['*.md', 'docs/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]);
+  const pages = ['*.md', 'docs/**/*.md'].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]);
   for (const page of pages) {
     const markdown = await Bun.file(join(ROOT, page)).text();
     for (const [, link = ''] of markdown.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {

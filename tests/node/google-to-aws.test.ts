@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { Cache } from '../../scripts/tools/cache.ts';
+import type { TrustPolicy } from '../../server/sandbox/aws/trust-policy.ts';
 import { StandInAws } from '../../server/sandbox/stand-in-aws.ts';
 import { otherCloudsArchive, otherCloudsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
@@ -10,11 +11,11 @@ import { type Pod, Pods, podTemplate } from './pods.ts';
 setDefaultTimeout(280_000);
 
 const LABELS = { 'admission.token-injector/enabled': 'true' };
-const AUDIENCE = 'token-injector/sts/assume-role-with-web-identity';
 const ROLE = 'arn:aws:iam::123456789012:role/app';
 const ARN = 'arn:aws:sts::123456789012:assumed-role/app/default.app';
 const GENERATE = 'generate-gcp-id-token';
 const UPDATE = 'update-gcp-id-token';
+const GUIDE = join(import.meta.dir, '../../docs/clouds/google-to-aws.md');
 const PROGRAM = join(import.meta.dir, 'assume_role.py');
 const JOBS = '/apis/batch/v1/namespaces/default/jobs';
 const ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
@@ -38,22 +39,7 @@ beforeAll(async () => {
   await world.install({ googleToAws: { enabled: true } });
   await world.cluster.loadImage(await clients);
   const uniqueID = await addAccount('app', ROLE);
-  const trusted = {
-    'accounts.google.com:aud': uniqueID,
-    'accounts.google.com:oaud': AUDIENCE,
-    'accounts.google.com:sub': uniqueID,
-  };
-  aws.iam.putRole({
-    arn: ROLE,
-    trustPolicy: {
-      Statement: {
-        Effect: 'Allow',
-        Principal: { Federated: 'accounts.google.com' },
-        Action: 'sts:AssumeRoleWithWebIdentity',
-        Condition: { StringEquals: trusted },
-      },
-    },
-  });
+  aws.iam.putRole({ arn: ROLE, trustPolicy: await documentedTrustPolicy(uniqueID) });
   await waitUntil('the webhook injects tokens for AWS', async () => {
     const body = podTemplate({ name: 'asks', ...APP, command: ['true'] });
     const made = await world.api.json<{ spec: { initContainers?: unknown[] } }>(
@@ -82,6 +68,13 @@ async function addAccount(name: string, role: string): Promise<string> {
   return world.google.serviceAccounts.get(email)?.uniqueID ?? '';
 }
 
+/** As the guide has it. */
+async function documentedTrustPolicy(uniqueID: string): Promise<TrustPolicy> {
+  const guide = await Bun.file(GUIDE).text();
+  const [, policy = ''] = /^```json\n(.*?)^```/ms.exec(guide) ?? [];
+  return JSON.parse(policy.replaceAll('UNIQUE_ID', uniqueID));
+}
+
 /** What `main` is beside its image: the program, and where its AWS is. */
 function main(...args: string[]) {
   return {
@@ -91,7 +84,7 @@ function main(...args: string[]) {
     command: ['python3', '-c', program, ...args],
     env: [
       { name: 'AWS_ENDPOINT_URL_STS', value: aws.url },
-      { name: 'AWS_REGION', value: 'eu-west-1' },
+      { name: 'AWS_DEFAULT_REGION', value: 'eu-west-1' },
     ],
   };
 }
