@@ -21,10 +21,10 @@ import { type AdmissionRequest, ALLOWED, type ReviewResponse, refused, refusedFo
 
 /** Those that read the Pod's ServiceAccount, in the order in which they are applied, after the route of Google's. */
 const IDENTITY_INJECTIONS: readonly IdentityInjection[] = [
-  googleToAwsInjection,
   awsPodIdentityInjection,
   awsInjection,
   azureInjection,
+  googleToAwsInjection,
   externalAccountInjection,
 ];
 

@@ -20,7 +20,8 @@ const REGIONAL_ANNOTATION = `${AWS_PREFIX}/sts-regional-endpoints`;
 const SKIP_ANNOTATION = `${AWS_PREFIX}/skip-containers`;
 const INCLUDE_ANNOTATION = `${AWS_PREFIX}/include-containers`;
 
-const REGION_VARIABLES = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
+/** Either one that is set suppresses both. */
+export const REGION_VARIABLES = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
 const REGIONAL_VARIABLE = 'AWS_STS_REGIONAL_ENDPOINTS';
 
 /** Names that are shown in a warning. */

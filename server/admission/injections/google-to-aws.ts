@@ -1,5 +1,9 @@
 import { escaped } from '../../core/printable.ts';
-import { GOOGLE_ACCOUNT_ANNOTATION, readGoogleAccount } from '../../google/google-account.ts';
+import {
+  GOOGLE_ACCOUNT_ANNOTATION,
+  type GoogleServiceAccountEmail,
+  parseGoogleServiceAccountEmail,
+} from '../../google/google-account.ts';
 import type { ServiceAccount } from '../../kubernetes/objects.ts';
 import {
   type IdentityContext,
@@ -9,6 +13,8 @@ import {
 } from '../injection.ts';
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import { fieldVariable } from '../pod-manifest.ts';
+import { annotatedServiceAccount, type Form, readAnnotation } from './annotations.ts';
+import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES, REGION_VARIABLES } from './aws-credentials.ts';
 import { parseRoleArn, ROLE_ARN_EXPECTED, type RoleArn } from './aws-role.ts';
 import { addedResources } from './init-network-resources.ts';
 import { containersOfThePod } from './own-containers.ts';
@@ -33,10 +39,8 @@ const COMMAND = 'token-file';
 /** Of the volume: a token has 2 KiB at most, and there are two of them while it is replaced. */
 const SIZE_LIMIT = '1Mi';
 
-const ROLE = 'AWS_ROLE_ARN';
-const TOKEN_FILE = 'AWS_WEB_IDENTITY_TOKEN_FILE';
+const [ROLE, TOKEN_FILE] = IRSA_VARIABLES;
 const SESSION_NAME = 'AWS_ROLE_SESSION_NAME';
-const REGIONS = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
 const LONGEST_SESSION_NAME = 64;
 
 /**
@@ -44,7 +48,8 @@ const LONGEST_SESSION_NAME = 64;
  * Pod's Google account from the metadata server, a native sidecar renews it, and AWS's SDKs find it by variables. AWS
  * trusts accounts.google.com, so nobody has to reach the issuer of this cluster.
  *
- * What a container sets already is kept, and either of the role and the token file suppresses both.
+ * What a container sets already is kept, and either of the role and the token file suppresses both. A container that
+ * has a role by IRSA or EKS Pod Identity keeps it.
  */
 export const googleToAwsInjection: IdentityInjection = {
   kind: 'google-to-aws',
@@ -61,8 +66,8 @@ export const googleToAwsInjection: IdentityInjection = {
       pod.warn(`not injected with a token for AWS: ${obstacle}`);
       return false;
     }
-    const role = roleOf(serviceAccount);
-    requireGoogleAccount(serviceAccount);
+    const role = required(serviceAccount, ROLE_ANNOTATION, ROLE_ARN);
+    required(serviceAccount, GOOGLE_ACCOUNT_ANNOTATION, GOOGLE_ACCOUNT);
     const variables = [
       { name: ROLE, value: role },
       { name: TOKEN_FILE, value: TOKEN_PATH },
@@ -95,7 +100,7 @@ function obstacleIn(pod: PodEditor): string | undefined {
   );
   if (other !== undefined) return `its container ${other.name} is not this webhook's, and is kept`;
   if (consumersIn(pod).length === 0) {
-    return `each container has ${ROLE} or ${TOKEN_FILE} of its own, or mounts something else at ${MOUNT_PATH}`;
+    return `each container has an AWS role already, or mounts something else at ${MOUNT_PATH}`;
   }
   return undefined;
 }
@@ -107,16 +112,16 @@ function consumersIn(pod: PodEditor): readonly ContainerEditor[] {
   );
 }
 
-/** Whether a container has a role by another token. */
+/** Whether a container has a role by another token, or by EKS Pod Identity, to which SDKs would prefer this one. */
 function hasOtherRole(container: ContainerEditor): boolean {
-  const isSet = container.hasVariable(ROLE) || container.hasVariable(TOKEN_FILE);
+  const isSet = [...IRSA_VARIABLES, ...POD_IDENTITY_VARIABLES].some((name) => container.hasVariable(name));
   return isSet && container.valueOf(TOKEN_FILE) !== TOKEN_PATH;
 }
 
 /** Either one that is set suppresses both. */
 function addRegion(container: ContainerEditor, region: string | undefined): void {
-  if (region === undefined || REGIONS.some((name) => container.hasVariable(name))) return;
-  for (const name of REGIONS) container.addVariable({ name, value: region });
+  if (region === undefined || REGION_VARIABLES.some((name) => container.hasVariable(name))) return;
+  for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
 }
 
 /** Adds the init container, or the native sidecar, which keeps no Job from finishing. */
@@ -150,38 +155,28 @@ function addTokenFile(
   );
 }
 
-function roleOf(serviceAccount: ServiceAccount): RoleArn {
-  const value = serviceAccount.annotations[ROLE_ANNOTATION]?.trim() ?? '';
-  const role = parseRoleArn(value);
-  if (role === undefined) throw refused(ROLE_ANNOTATION, serviceAccount, value, ROLE_ARN_EXPECTED);
-  return role;
+/** The value of an annotation that the label needs. Throws {@link InjectionRefused}. */
+function required<T>(serviceAccount: ServiceAccount, annotation: string, form: Form<T>): T {
+  const account = annotatedServiceAccount(serviceAccount);
+  const value = readAnnotation(account, annotation, form);
+  if (value !== undefined) return value;
+  throw new InjectionRefused(
+    `${account.title} lacks the annotation ${annotation}, which the Pod's label ${OPT_IN_LABEL} needs: ` +
+      `set it to ${form.expected}`,
+  );
 }
+
+const ROLE_ARN: Form<RoleArn> = {
+  parse: (text) => parseRoleArn(text.trim()),
+  expected: ROLE_ARN_EXPECTED,
+};
 
 /** The metadata server gives ID tokens of a Google account only: a ServiceAccount alone has none. */
-function requireGoogleAccount(serviceAccount: ServiceAccount): void {
-  const account = readGoogleAccount(serviceAccount);
-  if (account.kind === 'account') return;
-  const value = account.kind === 'invalid' ? account.value : '';
-  throw refused(
-    GOOGLE_ACCOUNT_ANNOTATION,
-    serviceAccount,
-    value,
-    'the email of the Google service account whose ID token AWS trusts, NAME@PROJECT.iam.gserviceaccount.com',
-  );
-}
-
-function refused(
-  annotation: string,
-  { namespace, name }: ServiceAccount,
-  value: string,
-  expected: string,
-): InjectionRefused {
-  const is = value === '' ? 'missing' : `invalid (${escaped(value, 200)})`;
-  return new InjectionRefused(
-    `the annotation ${annotation} of ServiceAccount ${namespace}/${name} is ${is}, and the Pod's label ` +
-      `${OPT_IN_LABEL} needs it: set it to ${expected}`,
-  );
-}
+const GOOGLE_ACCOUNT: Form<GoogleServiceAccountEmail> = {
+  parse: (text) => parseGoogleServiceAccountEmail(text.trim()),
+  expected:
+    'the email of the Google service account that the role trusts, NAME@PROJECT.iam.gserviceaccount.com',
+};
 
 /** `NAMESPACE.SERVICEACCOUNT`, which CloudTrail shows; cut, with a digest of the whole, if STS would refuse its length. */
 function sessionName({ namespace, name }: IdentityContext['serviceAccount']): string {
