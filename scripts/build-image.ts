@@ -6,8 +6,10 @@ import { compileServer } from './compile-server.ts';
 import { ARCHITECTURES, type Architecture } from './image/architecture.ts';
 import { makeBaseRoot, packagesOf } from './image/base-root.ts';
 import { MMDEBSTRAP } from './image/debian-packages.ts';
+import { requireLayout } from './image/layout-writer.ts';
 import { addProgram, type PlatformParts, writeServerImage } from './image/server-image.ts';
 import { sourceVersion } from './image/source-version.ts';
+import { parseSource, parseVersion } from './publish/release-command.ts';
 import { bringPrograms } from './required-programs.ts';
 import { callerPath, runScript } from './script.ts';
 
@@ -36,8 +38,8 @@ const command = new Command('scripts/build-image')
   )
   .option('--platform <list>', 'what it is to run on', parsePlatforms, ['amd64', 'arm64'] as const)
   .option('--output <folder>', 'what becomes the layout', callerPath, 'dist/image')
-  .option('--version <version>', 'the version in its labels (default: that of package.json)')
-  .option('--source <url>', 'the repository in its labels')
+  .option('--version <version>', 'the version in its labels (default: that of package.json)', parseVersion)
+  .option('--source <url>', 'the repository in its labels', parseSource)
   .option(
     '--rootfs <folder>',
     'make this empty folder the root of one platform instead, for a Containerfile',
@@ -60,6 +62,8 @@ async function makeParts(
 }
 
 async function buildLayout(options: Options, folder: string): Promise<void> {
+  // before the minutes that it takes
+  await requireLayout(options.output);
   const source = await sourceVersion(process.env, {
     ...(options.version !== undefined && { version: options.version }),
     ...(options.source !== undefined && { url: options.source }),

@@ -2,6 +2,7 @@ import { Command } from '@commander-js/extra-typings';
 import { writeChart } from './module/chart.ts';
 import { manifestsOf } from './module/manifests.ts';
 import { ModuleRenderer, type ModuleValues, ValuesRefused } from './module/render.ts';
+import { parseVersion } from './publish/release-command.ts';
 import { BAD_USE, callerPath, describeError, runScript } from './script.ts';
 import { Cache } from './tools/cache.ts';
 
@@ -29,7 +30,12 @@ const program = new Command('scripts/render')
   .option('--name <name>', 'of the instance', 'gke-metadata-server')
   .option('--namespace <namespace>', 'of the instance', 'gke-metadata-server')
   .option('--create-namespace', 'the Namespace too, allowing host-network Pods', false)
-  .option('--module-version <version>', 'that the objects, or the chart, are labelled with', '0.0.0-devel')
+  .option(
+    '--module-version <version>',
+    'that the objects, or the chart, are labelled with',
+    parseVersion,
+    '0.0.0-devel',
+  )
   .option('--output <file>', 'where the manifests go instead of standard output', callerPath)
   .option('--chart <folder>', 'writes the Helm chart into this folder, and no manifests', callerPath)
   .action(async (options: Options, command: Command) => {
@@ -53,8 +59,14 @@ const program = new Command('scripts/render')
       createNamespace,
     });
     if (output === undefined) process.stdout.write(manifests);
-    else await Bun.write(output, manifests);
+    else await writeManifests(output, manifests);
   });
+
+async function writeManifests(file: string, manifests: string): Promise<void> {
+  await Bun.write(file, manifests).catch((error) => {
+    throw new Error(`cannot write the manifests to ${file}: ${error.message}`);
+  });
+}
 
 async function readValues(file: string | undefined): Promise<ModuleValues> {
   if (file === undefined) return {};

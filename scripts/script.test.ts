@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, run } from './run.ts';
@@ -44,7 +44,11 @@ test.each([
   ['build', ['--target=mips'], 'Allowed choices are'],
   ['build-image', ['--platform=linux/mips'], 'It must be one or more of'],
   ['build-image', ['--rootfs=root'], '--rootfs wants one --platform'],
+  ['build-image', ['--version=v1'], 'It must be a semantic version'],
+  ['build-image', ['--source=github.com/owner/name'], 'It must be a URL'],
+  ['build-image', ['--output='], 'It must not be empty.'],
   ['cluster', ['up', 'both'], 'Allowed choices are api, node.'],
+  ['cluster', ['--state-dir=', 'down'], 'It must not be empty.'],
   ['create-or-update-provider', [], 'missing --project, --pool'],
   [
     'create-or-update-provider',
@@ -58,6 +62,8 @@ test.each([
   ['release', [], "missing required argument 'version'"],
   ['render', ['--chart=chart', '--values=values.yaml'], 'no --chart beside values'],
   ['render', ['more'], 'too many arguments'],
+  ['render', ['--values='], 'It must not be empty.'],
+  ['render', ['--chart=chart', '--module-version=one'], 'It must be a semantic version'],
   ['test', ['more'], 'too many arguments'],
   ['verify-release', ['v1.2.3'], 'It must be a semantic version'],
 ])('%s %p: one line that says what is wrong, and exit code 2', async (name, args, text) => {
@@ -83,6 +89,37 @@ test('a path is looked up where the person is', async () => {
     [1, expect.stringContaining(`${join(folder, 'full')} is not empty`)],
     [1, expect.stringContaining(`no cluster is up in ${join(folder, 'state')}`)],
   ]);
+});
+
+test('a folder that holds anything else is not replaced, and nothing in it is', async () => {
+  const project = join(folder, 'project');
+  const text = 'of somebody';
+  await Bun.write(join(project, 'README.md'), text);
+  await Bun.write(join(folder, 'file'), text);
+  const refusals = [
+    await script('build-image', '--output=project'),
+    await script('build-image', '--output=file'),
+    await script('render', '--chart=project'),
+    await script('render', '--chart=file'),
+    await script('cluster', '--state-dir=project', 'down'),
+  ];
+  expect(refusals.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual([
+    [1, expect.stringContaining(`cannot write an OCI layout to ${project}: it holds README.md`)],
+    [1, expect.stringContaining(`cannot write an OCI layout to ${join(folder, 'file')}: `)],
+    [1, expect.stringContaining(`cannot write the chart to ${project}: it holds README.md`)],
+    [1, expect.stringContaining(`cannot write the chart to ${join(folder, 'file')}: `)],
+    [0, `no cluster is up in ${project}\n`],
+  ]);
+  expect(await readdir(project)).toEqual(['README.md']);
+  expect(await Bun.file(join(project, 'README.md')).text()).toBe(text);
+});
+
+test('a chart is written over an older one', async () => {
+  for (const version of ['1.0.0', '2.0.0']) {
+    const { exitCode, stderr } = await script('render', '--chart=our-chart', `--module-version=${version}`);
+    expect([exitCode, stderr]).toEqual([0, `wrote the chart to ${join(folder, 'our-chart')}\n`]);
+  }
+  expect(await Bun.file(join(folder, 'our-chart/Chart.yaml')).text()).toContain('version: "2.0.0"');
 });
 
 test('a key is a path, or a URI', () => {

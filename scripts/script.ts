@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { CommanderError, type CommandUnknownOpts, InvalidArgumentError } from '@commander-js/extra-typings';
 import { endWithReader } from '../server/commands/process.ts';
 import { Fault } from '../server/core/fault.ts';
 import { strict } from '../server/settings/flags.ts';
@@ -10,6 +10,8 @@ export const BAD_USE = 2;
 
 /** A path as whoever typed it means it: scripts run in the repository, and people anywhere. */
 export function callerPath(path: string): string {
+  // a variable that is not set, which would name the folder that the caller is in
+  if (path === '') throw new InvalidArgumentError('It must not be empty.');
   // scripts/bun says where it was called
   const { CALLED_FROM = process.cwd() } = process.env;
   return resolve(CALLED_FROM, path);

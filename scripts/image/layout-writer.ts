@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blobPath, digestOf } from './layer.ts';
 
@@ -17,8 +17,9 @@ export interface Descriptor {
 export class LayoutWriter {
   private constructor(private readonly folder: string) {}
 
-  /** In place of whatever `folder` was. */
+  /** In place of a layout that `folder` was. Throws if it has any other files. */
   static async create(folder: string): Promise<LayoutWriter> {
+    await requireLayout(folder);
     await rm(folder, { recursive: true, force: true });
     await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
     return new LayoutWriter(folder);
@@ -43,4 +44,17 @@ export class LayoutWriter {
     );
     await Bun.write(join(this.folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   }
+}
+
+/** Also one that was never made whole. Throws if `folder` holds anything that is not part of a layout. */
+export async function requireLayout(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new Error(`cannot write an OCI layout to ${folder}: ${error.message}`);
+  });
+  const other = names.find((name) => !['blobs', 'index.json', 'oci-layout'].includes(name));
+  if (other === undefined) return;
+  throw new Error(
+    `cannot write an OCI layout to ${folder}: it holds ${other}, which is not part of one. Name another folder.`,
+  );
 }

@@ -34,7 +34,7 @@ export interface WrittenLayout {
 }
 
 /**
- * Writes an OCI image layout (OCI Image Specification 1.1) in place of whatever `folder` was. Its `index.json` has
+ * Writes an OCI image layout (OCI Image Specification 1.1) in place of the one that `folder` was. Its `index.json` has
  * one entry, the index of the platforms. `name`, such as `HOST/PATH:TAG`, is what a runtime that imports the layout
  * calls the image; it is in no digest.
  */

@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises';
+import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { chartValues, chartValuesSchema } from './chart-values.ts';
@@ -9,8 +9,9 @@ import type { KubernetesObject, ModuleRenderer, ModuleValues } from './render.ts
 /** The folder of the Helm chart. */
 export const chartFolder = join(import.meta.dir, '../../charts/gke-metadata-server');
 
-/** Writes the chart as `version` into a folder. `image` is what runs if the user names none, as in a release. */
+/** Writes the chart as `version` into a folder that is new, empty or was one. `image` is what runs if the user names none, as in a release. */
 export async function writeChart(folder: string, version: string, image?: ReleasedImage): Promise<void> {
+  await requireChart(folder);
   await cp(chartFolder, folder, { recursive: true });
   const replace = async (file: string, ...replacements: readonly (readonly [RegExp, string])[]) => {
     let text = await Bun.file(join(folder, file)).text();
@@ -44,6 +45,23 @@ export async function writeChart(folder: string, version: string, image?: Releas
       },
     }),
   ]);
+}
+
+/** Throws if the folder holds anything but an older version of the chart: a README of somebody's, which ours would replace. */
+async function requireChart(folder: string): Promise<void> {
+  const [names, own] = await Promise.all([
+    readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
+      if (error.code === 'ENOENT') return [];
+      throw new Error(`cannot write the chart to ${folder}: ${error.message}`);
+    }),
+    readdir(chartFolder),
+  ]);
+  const other = names.find((name) => !own.includes(name));
+  const isOurs = other === undefined && (names.length === 0 || names.includes('Chart.yaml'));
+  if (isOurs) return;
+  throw new Error(
+    `cannot write the chart to ${folder}: it holds ${other ?? names[0]}, which is not part of it. Name another folder.`,
+  );
 }
 
 /** The chart's files that are made of the module, by their path: all that are no templates. */

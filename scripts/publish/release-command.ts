@@ -48,12 +48,12 @@ export function parseRegistry(value: string): string {
   );
 }
 
-function parseVersion(value: string): string {
+export function parseVersion(value: string): string {
   if (isReleaseVersion(value)) return value;
   throw new InvalidArgumentError('It must be a semantic version such as 1.2.3 or 1.2.3-rc.1.');
 }
 
-function parseSource(value: string): string {
+export function parseSource(value: string): string {
   if (/^https:\/\/[^/?#@\s]+(\/[^/?#\s]+)+$/.test(value)) return value;
   throw new InvalidArgumentError('It must be a URL such as https://github.com/OWNER/NAME.');
 }

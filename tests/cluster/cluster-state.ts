@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { end, isRunning, type ProcessIdentity } from './daemon.ts';
 import { type MachineRecord, removeMachine } from './node-machine.ts';
@@ -40,6 +40,10 @@ export async function stopCluster(folder: string): Promise<boolean> {
   if (record.machine) await removeMachine(record.machine);
   // nothing here is worth a goodbye: etcd's data goes with the folder
   for (const identity of Object.values(record.processes).reverse()) await end(identity, 0);
+  // the record last: without it, what is left would be nobody's
+  for (const name of await readdir(folder)) {
+    if (join(folder, name) !== recordFile(folder)) await rm(join(folder, name), { recursive: true });
+  }
   await rm(folder, { recursive: true, force: true });
   return true;
 }

@@ -23,7 +23,7 @@ const program = new Command('scripts/cluster')
   )
   .option(
     '--state-dir <folder>',
-    'where the cluster lives (CLUSTER_STATE_DIR)',
+    'new or empty folder for the cluster, which `down` removes (CLUSTER_STATE_DIR)',
     callerPath,
     CLUSTER_STATE_DIR ? callerPath(CLUSTER_STATE_DIR) : join(cacheFolder(), 'run'),
   );

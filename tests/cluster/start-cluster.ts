@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cache, type Report } from '../../scripts/tools/cache.ts';
@@ -35,7 +35,7 @@ export interface ClusterOptions {
   readonly certManager?: boolean;
   /** Flags of kube-apiserver beside its own; of a flag given twice the later counts, but lists add up. */
   readonly apiServerFlags?: readonly string[];
-  /** Where its state lives; by default a folder of its own among the temporary ones. */
+  /** Where its state lives, new or empty; by default a folder of its own among the temporary ones. */
   readonly folder?: string;
   /** Told what is being made and started. */
   readonly report?: Report;
@@ -52,12 +52,25 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'gke-metadata-server-cluster-')));
   options.signal?.throwIfAborted();
   if (await readRecord(folder)) throw new Error(`a cluster is up already in ${folder}`);
+  await requireEmpty(folder);
   try {
     return await new Starting(folder, files, options).start();
   } catch (error) {
     await stopCluster(folder);
     throw error;
   }
+}
+
+/** What is in the folder goes with the cluster: nothing of anybody else's may be there. */
+async function requireEmpty(folder: string): Promise<void> {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new Error(`cannot start a cluster in ${folder}: ${error.message}`);
+  });
+  if (entries.length === 0) return;
+  throw new Error(
+    `cannot start a cluster in ${folder}: the folder is not empty, and is removed with the cluster. Name a new folder.`,
+  );
 }
 
 /** The way from nothing to a running cluster, recorded at each step. */
