@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import type { Finished } from '../../scripts/run.ts';
 import { type Explanation, STEP_TITLES } from '../../server/explain/explanation.ts';
-import type { ExecResult } from '../cluster/api-client.ts';
 import { serverImage } from '../cluster/images.ts';
+import { Kubectl } from '../kubectl.ts';
 import { waitUntil } from '../wait-until.ts';
 import { SYSTEM } from './installation.ts';
 import { NodeWorld } from './node-world.ts';
@@ -17,11 +18,13 @@ const TOKEN = 'http://169.254.169.254/computeMetadata/v1/instance/service-accoun
 
 let world: NodeWorld;
 let pods: Pods;
+let kubectl: Kubectl;
 let reader: string;
 
 beforeAll(async () => {
   world = await NodeWorld.start();
   pods = new Pods(world.api);
+  kubectl = await Kubectl.create(world.cluster.kubeconfig);
   reader = await world.addServiceAccount('reader');
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
@@ -31,24 +34,13 @@ async function addServiceAccount(name: string, googleAccount: string): Promise<v
   await world.api.text('POST', SERVICE_ACCOUNTS, { body: { metadata: { name, annotations } } });
 }
 
-/** By `kubectl`, as a person does; the same request without it where there is none. */
-async function exec(namespace: string, pod: string, container: string, command: readonly string[]) {
-  if (Bun.which('kubectl') === null) {
-    return world.api.exec(`/api/v1/namespaces/${namespace}/pods/${pod}`, container, command);
-  }
-  const { kubeconfig } = world.cluster;
-  const argv = ['kubectl', '--kubeconfig', kubeconfig, 'exec', '--namespace', namespace, pod];
-  const child = Bun.spawn([...argv, '--container', container, '--', ...command], {
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { exitCode: await child.exited, stdout, stderr };
+/** By `kubectl`, as a person does. */
+function exec(namespace: string, pod: string, container: string, command: readonly string[]) {
+  return kubectl.run(['exec', '--namespace', namespace, pod, '--container', container, '--', ...command]);
 }
 
 /** `explain` in the server's Pod. */
-async function run(...args: string[]): Promise<ExecResult> {
+async function run(...args: string[]): Promise<Finished> {
   const [server] = await world.serverPods();
   if (server === undefined) throw new Error('no Pod of the server');
   return exec(SYSTEM, server.metadata.name, 'server', ['gke-metadata-server', 'explain', ...args]);

@@ -5,6 +5,7 @@ import { Unavailable } from '../../scripts/required-programs.ts';
 import { run } from '../../scripts/run.ts';
 import { Cache, type Report } from '../../scripts/tools/cache.ts';
 import { goProgram } from '../../scripts/tools/go-program.ts';
+import { kubectlProgram } from '../../scripts/tools/kubectl.ts';
 import { kubernetesPrometheus } from '../../scripts/tools/prometheus.ts';
 import { installClients } from '../clients/client-programs.ts';
 import { coreDnsProgram } from '../clients/core-dns/core-dns-program.ts';
@@ -171,7 +172,7 @@ async function clusterTests(mode: 'api' | 'node', folder: string, report: Report
   } catch (error) {
     return unavailable(`tests/${folder}`, error);
   }
-  await Promise.all([ModuleRenderer.prepare(cache), goProgram('helm', cache)]);
+  await Promise.all([ModuleRenderer.prepare(cache), goProgram('helm', cache), kubectlProgram(cache)]);
   if (mode === 'api') await kubernetesPrometheus(cache);
   return { ...(await bunTest(folder, [`tests/${folder}/*.test.ts`])), notes: [installer()] };
 }
