@@ -30,6 +30,17 @@ variable "jwks_file" {
   default     = "cluster-jwks.json"
 }
 
+variable "allowed_audiences" {
+  description = "Audiences of tokens. Empty: the provider's own name, which is what the server asks for. If there is a list, the name must be in it: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.allowed_audiences) == 0 || anytrue([for audience in var.allowed_audiences : startswith(audience, "//iam.googleapis.com/projects/")])
+    error_message = "The provider's own name is missing: the server's tokens would be refused."
+  }
+}
+
 variable "create_accounts" {
   description = "Ids of the Google service accounts to create, such as [\"app\"] for app@PROJECT.iam.gserviceaccount.com."
   type        = set(string)

@@ -36,10 +36,10 @@ resource "google_iam_workload_identity_pool_provider" "cluster" {
     "attribute.service_account_name" = "assertion['kubernetes.io']['serviceaccount']['name']"
   }
 
-  # No allowed audiences: the provider's own name is the audience that the server asks for.
   oidc {
-    issuer_uri = var.issuer
-    jwks_json  = var.jwks_file == null ? null : file(var.jwks_file)
+    issuer_uri        = var.issuer
+    jwks_json         = var.jwks_file == null ? null : file(var.jwks_file)
+    allowed_audiences = var.allowed_audiences
   }
 }
 
