@@ -187,6 +187,23 @@ describe('PodEditor', () => {
     });
   });
 
+  test('does not mount a second volume at a path', () => {
+    const { paths } = edited(full(), ({ containers: [app] }) => {
+      app?.addVolumeMount({ name: 'one', mountPath: '/token' });
+      app?.addVolumeMount({ name: 'two', mountPath: '/token/' });
+      expect([app?.volumeAt('/token/'), app?.mounts('two')]).toEqual(['one', false]);
+    });
+    expect(paths).toEqual(['add /spec/containers/0/volumeMounts']);
+  });
+
+  test('cuts a warning that a name makes long, and keeps it on one line', () => {
+    edited(full(), (pod) => {
+      pod.warn(`container ${'x'.repeat(100_000)}`);
+      pod.warn('container a\nb');
+      expect(pod.warnings.map(({ length }) => length)).toEqual([512, 'container a'.length]);
+    });
+  });
+
   test('keys of every object are keys like others', () => {
     const pod = JSON.parse('{"metadata":{"labels":{"__proto__":"x"}},"spec":{"containers":[]}}');
     const { after } = edited(pod, ({ labels }) => {

@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts';
 import { InjectionRefused } from './injection.ts';
 import type { JsonPatchOperation } from './json-patch.ts';
 import { ListEditor, MapEditor } from './json-patch.ts';
@@ -101,6 +102,9 @@ export class ContainerEditor {
 function withoutSlash(path: unknown): string {
   return String(path).replace(/\/$/, '');
 }
+
+/** Characters. The API server passes on 4 KiB of all warnings. */
+const LONGEST_WARNING = 512;
 
 /** In each list, as the patch grows with them. Real Pods have a handful. */
 const MOST_CONTAINERS = 200;
@@ -217,9 +221,9 @@ export class PodEditor {
       this.#dnsSearches.addAfter(domain);
   }
 
-  /** Adds a warning of one line, which `kubectl` prints. */
+  /** Adds a warning, which `kubectl` prints: of one line, cut if a name in it is longer than names are. */
   warn(warning: string): void {
-    this.#warnings.push(warning);
+    this.#warnings.push(printable(warning, LONGEST_WARNING));
   }
 
   get warnings(): readonly string[] {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { Field } from './field.ts';
-import { parseNode, parsePod, parseServiceAccount, parseToken } from './objects.ts';
+import { parseConfigMap, parseNode, parsePod, parseServiceAccount, parseToken } from './objects.ts';
 
 const METADATA = {
   namespace: 'default',
@@ -114,4 +114,20 @@ test('parseToken keeps the token secret, also if the rest is unreadable', () => 
   const message = messageOf(() => parseToken(new Field({ status: swapped }, 'TokenRequest')));
   expect(message).toContain('TokenRequest.status.expirationTimestamp is not a time');
   expect(message).not.toContain('the-token');
+});
+
+test('parseConfigMap gives the JSON of a key, parsed once', () => {
+  const data = { roles: '{"a": 1}', broken: '{"a": ', nothing: '', __proto__: null };
+  const configMap = parseConfigMap(new Field({ data }, 'ConfigMap'));
+  const keys = ['roles', 'broken', 'nothing', 'absent', 'constructor', '__proto__'];
+  expect(keys.map((key) => configMap.json(key))).toEqual([
+    { a: 1 },
+    null,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(configMap.json('roles')).toBe(configMap.json('roles'));
+  expect(parseConfigMap(new Field({}, 'ConfigMap')).json('roles')).toBeUndefined();
 });

@@ -59,17 +59,18 @@ export class ConfigMap {
   constructor(private readonly data: Readonly<Record<string, string>>) {}
 
   /**
-   * The JSON of a key, which all who share this object parse once; undefined if there is no such key, null if it does not
-   * contain JSON.
+   * The JSON of a key, which all who share this object parse once; undefined if there is no such key or it is blank, null
+   * if it does not contain JSON.
    */
   json(key: string): unknown {
-    if (!this.#parsed.has(key)) this.#parsed.set(key, parseJson(this.data[key]));
+    if (!Object.hasOwn(this.data, key)) return undefined;
+    if (!this.#parsed.has(key)) this.#parsed.set(key, parseJson(this.data[key] ?? ''));
     return this.#parsed.get(key);
   }
 }
 
-function parseJson(text: string | undefined): unknown {
-  if (text === undefined) return undefined;
+function parseJson(text: string): unknown {
+  if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text);
   } catch {

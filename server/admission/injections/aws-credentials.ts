@@ -79,7 +79,7 @@ export function tokenExpiration(
   const said = (object: Annotated) => readAnnotation(object, EXPIRATION_ANNOTATION, SECONDS);
   const seconds = said(annotatedPod(pod)) ?? said(annotatedServiceAccount(serviceAccount)) ?? otherwise;
   if (seconds >= TOKEN_EXPIRATION.least) return seconds;
-  pod.warn(`the token of AWS has an expiration of ${seconds} s: it is raised to ${TOKEN_EXPIRATION.least} s`);
+  pod.warn(`AWS tokens expire after at least ${TOKEN_EXPIRATION.least} s: ${seconds} s is raised to that`);
   return TOKEN_EXPIRATION.least;
 }
 
