@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { runOrThrow } from '../scripts/run.ts';
 import { StandInAws } from '../server/sandbox/stand-in-aws.ts';
+import { StandInEntra } from '../server/sandbox/stand-in-entra.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
@@ -12,6 +13,8 @@ setDefaultTimeout(120_000);
 const CLOUDS = join(import.meta.dir, '../docs/clouds');
 const ISSUER = 'https://my-issuers.s3.eu-central-1.amazonaws.com/my-cluster';
 const ACCOUNT = '111122223333';
+const TENANT = '11111111-1111-1111-1111-111111111111';
+const CLIENT = '22222222-2222-2222-2222-222222222222';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/app`;
 
 const page = (name: string) => Bun.file(join(CLOUDS, `${name}.md`)).text();
@@ -25,6 +28,30 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'gkems-clouds-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+/** A cluster's key, published as at its issuer, and tokens of its ServiceAccounts. */
+async function newIssuer() {
+  const { publicKey, privateKey } = await generateKeyPair('RS256');
+  const kid = await calculateJwkThumbprint(publicKey);
+  return {
+    jwks: { keys: [{ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'RS256' }] },
+    token: (subject: string, audience: string) =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: 'RS256', kid })
+        .setIssuer(ISSUER)
+        .setSubject(subject)
+        .setAudience([audience])
+        .setIssuedAt()
+        .setNotBefore('0s')
+        .setExpirationTime('1h')
+        .sign(privateKey),
+  };
+}
+
+async function post(url: string, form: Record<string, string>): Promise<[number, string]> {
+  const response = await fetch(url, { method: 'POST', body: new URLSearchParams(form) });
+  return [response.status, await response.text()];
+}
 
 /** A program on the PATH of {@link shell} that writes each of its command lines down and answers with a script. */
 async function program(name: string, answer: string): Promise<void> {
@@ -60,35 +87,57 @@ test('the commands for AWS make a role that the one ServiceAccount can assume', 
   expect(await calls('kubectl')).toContain(`annotate serviceaccount app eks.amazonaws.com/role-arn=${ROLE}`);
 
   await using aws = await new StandInAws().start();
-  const { publicKey, privateKey } = await generateKeyPair('RS256');
-  const kid = await calculateJwkThumbprint(publicKey);
-  aws.issuers.publish(ISSUER, { keys: [{ ...(await exportJWK(publicKey)), kid, use: 'sig', alg: 'RS256' }] });
+  const cluster = await newIssuer();
+  aws.issuers.publish(ISSUER, cluster.jwks);
   aws.iam.putOpenIDConnectProvider({ accountID: ACCOUNT, url: ISSUER, clientIDs: [clientID] });
   aws.iam.putRole({ arn: ROLE, trustPolicy: await Bun.file(join(folder, 'trust.json')).json() });
   const assume = async (subject: string, audience = 'sts.amazonaws.com') => {
-    const token = await new SignJWT({})
-      .setProtectedHeader({ alg: 'RS256', kid })
-      .setIssuer(ISSUER)
-      .setSubject(subject)
-      .setAudience([audience])
-      .setIssuedAt()
-      .setExpirationTime('1h')
-      .sign(privateKey);
     const form = { Action: 'AssumeRoleWithWebIdentity', Version: '2011-06-15', RoleArn: ROLE };
-    const body = new URLSearchParams({ ...form, RoleSessionName: 'app', WebIdentityToken: token });
-    const response = await fetch(aws.url, { method: 'POST', body });
-    return [response.status, await response.text()] as const;
+    const token = await cluster.token(subject, audience);
+    return post(aws.url, { ...form, RoleSessionName: 'app', WebIdentityToken: token });
   };
   expect((await assume('system:serviceaccount:default:app'))[0]).toBe(200);
+  const denied = expect.stringContaining('Not authorized to perform sts:AssumeRoleWithWebIdentity');
   for (const other of ['system:serviceaccount:default:other', 'system:serviceaccount:other:app']) {
-    const [status, text] = await assume(other);
-    expect([status, text]).toEqual([
-      403,
-      expect.stringContaining('Not authorized to perform sts:AssumeRoleWithWebIdentity'),
-    ]);
+    expect(await assume(other)).toEqual([403, denied]);
   }
-  const [status, text] = await assume('system:serviceaccount:default:app', 'other');
-  expect([status, text]).toEqual([400, expect.stringContaining('Incorrect token audience')]);
+  const wrong = expect.stringContaining('Incorrect token audience');
+  expect(await assume('system:serviceaccount:default:app', 'other')).toEqual([400, wrong]);
+});
+
+test('the commands for Azure make a managed identity that the one ServiceAccount can use', async () => {
+  await program('kubectl', `echo '{"issuer":"${ISSUER}","jwks_uri":"https://other"}'`);
+  await program('az', `case "$*" in *principalId*) echo ${TENANT};; *clientId*) echo ${CLIENT};; esac`);
+  const setup = (await shellBlocks('azure')).filter((block) => block.includes('az identity create'));
+  expect(setup).toHaveLength(1);
+  await shell(setup.join('\n'));
+
+  const commands = (await calls('az')).join('\n');
+  const [, issuer = '', subject = '', audience = ''] =
+    /federated-credential create .*--issuer (\S+) --subject (\S+) --audiences (\S+)/.exec(commands) ?? [];
+  expect(issuer).toBe(ISSUER);
+  expect(commands).toContain(`--assignee-object-id ${TENANT} --assignee-principal-type ServicePrincipal`);
+  const annotated = `annotate serviceaccount app azure.workload.identity/client-id=${CLIENT}`;
+  expect(await calls('kubectl')).toContain(annotated);
+
+  await using entra = await new StandInEntra().start();
+  const cluster = await newIssuer();
+  entra.issuers.publish(ISSUER, cluster.jwks);
+  entra.directory.addTenant({ id: TENANT, name: 'tenant' });
+  entra.directory.addIdentity({ tenantID: TENANT, clientID: CLIENT, kind: 'managed identity' });
+  entra.directory.addFederatedCredential(TENANT, CLIENT, { issuer, subject, audience });
+  const signIn = async (sub: string, aud = 'api://AzureADTokenExchange') =>
+    post(`${entra.url}/${TENANT}/oauth2/v2.0/token`, {
+      grant_type: 'client_credentials',
+      client_id: CLIENT,
+      scope: 'https://vault.azure.net/.default',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: await cluster.token(sub, aud),
+    });
+  expect((await signIn('system:serviceaccount:default:app'))[0]).toBe(200);
+  const refused = (code: string): [number, string] => [expect.any(Number), expect.stringContaining(code)];
+  expect(await signIn('system:serviceaccount:default:other')).toEqual(refused('AADSTS700213'));
+  expect(await signIn('system:serviceaccount:default:app', 'other')).toEqual(refused('AADSTS700212'));
 });
 
 const PAGES = [...new Bun.Glob('*.md').scanSync(CLOUDS)].map((file) => file.replace('.md', '')).sort();
