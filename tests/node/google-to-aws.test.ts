@@ -11,8 +11,7 @@ import { type Pod, Pods, podTemplate } from './pods.ts';
 setDefaultTimeout(280_000);
 
 const LABELS = { 'admission.token-injector/enabled': 'true' };
-const ROLE = 'arn:aws:iam::123456789012:role/app';
-const ARN = 'arn:aws:sts::123456789012:assumed-role/app/default.app';
+const ROLES = 'arn:aws:iam::123456789012:role';
 const GENERATE = 'generate-gcp-id-token';
 const UPDATE = 'update-gcp-id-token';
 const GUIDE = join(import.meta.dir, '../../docs/clouds/google-to-aws.md');
@@ -38,8 +37,8 @@ beforeAll(async () => {
   aws.issuers.publish('https://accounts.google.com', world.google.jwks);
   await world.install({ googleToAws: { enabled: true } });
   await world.cluster.loadImage(await clients);
-  const uniqueID = await addAccount('app', ROLE);
-  aws.iam.putRole({ arn: ROLE, trustPolicy: await documentedTrustPolicy(uniqueID) });
+  await addAccount('app');
+  await addAccount('long');
   await waitUntil('the webhook injects tokens for AWS', async () => {
     const body = podTemplate({ name: 'asks', ...APP, command: ['true'] });
     const made = await world.api.json<{ spec: { initContainers?: unknown[] } }>(
@@ -57,15 +56,21 @@ afterAll(async () => {
 
 const APP = { serviceAccountName: 'app', labels: LABELS, image: otherCloudsImage };
 
-/** A ServiceAccount with the annotations that token-injector reads; returns the unique ID of its Google account. */
-async function addAccount(name: string, role: string): Promise<string> {
+/** A ServiceAccount with the annotations that token-injector reads, and a role of its name that trusts it. */
+async function addAccount(name: string): Promise<void> {
+  const arn = `${ROLES}/${name}`;
   const email = await world.addServiceAccount(name);
-  const annotations = { 'amazonaws.com/role-arn': role };
   await world.api.text('PATCH', `${ACCOUNTS}/${name}`, {
     contentType: MERGE,
-    body: { metadata: { annotations } },
+    body: { metadata: { annotations: { 'amazonaws.com/role-arn': arn } } },
   });
-  return world.google.serviceAccounts.get(email)?.uniqueID ?? '';
+  const { uniqueID = '' } = world.google.serviceAccounts.get(email) ?? {};
+  aws.iam.putRole({ arn, trustPolicy: await documentedTrustPolicy(uniqueID) });
+}
+
+/** What AWS calls a Pod of that ServiceAccount. */
+function sessionOf(name: string): string {
+  return `arn:aws:sts::123456789012:assumed-role/${name}/default.${name}`;
 }
 
 /** As the guide has it. */
@@ -130,7 +135,7 @@ test('boto3 has its role in a Job that finishes, Guaranteed, where Pod Security 
   }
   const [pod] = await pods.withLabel('job-name=job');
   if (pod === undefined) throw new Error('the Job has no Pod');
-  expect(JSON.parse(await pods.log(pod.metadata.name))).toEqual({ arn: ARN });
+  expect(JSON.parse(await pods.log(pod.metadata.name))).toEqual({ arn: sessionOf('app') });
   expect(pod.status.qosClass).toBe('Guaranteed');
   expect(stateOf(pod, UPDATE)?.terminated?.exitCode).toBe(0);
 });
@@ -157,6 +162,8 @@ test('the token is renewed under boto3, which notices nothing while the server i
   await pods.create({
     ...APP,
     name: 'long',
+    // the server has a token of the other for an hour
+    serviceAccountName: 'long',
     command: [],
     spec: { containers: [main(`http://${hostname}:${host.port}/`)] },
   });
@@ -187,7 +194,7 @@ test('the token is renewed under boto3, which notices nothing while the server i
   told = 'end';
   await pods.succeeded('long');
   const seen = JSON.parse(await pods.log('long'));
-  expect(seen).toMatchObject({ identities: { [ARN]: expect.any(Number) }, failures: [] });
+  expect(seen).toMatchObject({ identities: { [sessionOf('long')]: expect.any(Number) }, failures: [] });
   // it may not have looked at the last one any more
   expect(seen.tokens).toBeGreaterThanOrEqual((await written()).length);
   world.google.iam.idTokenSeconds = 3600;
@@ -195,7 +202,7 @@ test('the token is renewed under boto3, which notices nothing while the server i
 
 test('a Pod whose Google account Google refuses says so where a person looks', async () => {
   const email = 'stranger@node-project.iam.gserviceaccount.com';
-  const annotations = { 'amazonaws.com/role-arn': ROLE, 'iam.gke.io/gcp-service-account': email };
+  const annotations = { 'amazonaws.com/role-arn': `${ROLES}/app`, 'iam.gke.io/gcp-service-account': email };
   await world.api.text('POST', ACCOUNTS, { body: { metadata: { name: 'stranger', annotations } } });
   const spec = { containers: [main()] };
   await pods.create({ ...APP, name: 'refused', serviceAccountName: 'stranger', command: [], spec });
