@@ -48,9 +48,12 @@ test('labels, annotations, containers, variables and paths are those of the inje
   expect(named.filter((name) => !guide.includes(name))).toEqual([]);
 });
 
-test('the audience of the trust policies is the one that the token is requested for', () => {
+test('the audience of the trust policies is the one that the token is requested for', async () => {
+  const terraform = await Bun.file(join(ROOT, 'docs/terraform/google-to-aws/main.tf')).text();
   const audience = tokenFileCommandOf('token-file').options.find(({ long }) => long === '--audience');
-  const inPolicies = [...guide.matchAll(/"(token-injector\/[^"]+)"/g)].map(([, value]) => value);
+  const inPolicies = [...`${guide}${terraform}`.matchAll(/"(token-injector\/[^"]+)"/g)].map(
+    ([, value]) => value,
+  );
   expect(inPolicies).toEqual(Array(2).fill(audience?.defaultValue));
 });
 

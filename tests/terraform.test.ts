@@ -44,6 +44,10 @@ const AZURE = {
   identities: { app: { service_accounts: ['default/app'], roles: [{ name: 'Reader', scope: '/' }] } },
 };
 const GOOGLE = { project_id: 'p', pool_id: 'pool', issuer: ISSUER };
+const GOOGLE_TO_AWS = {
+  ...{ project_id: 'p', project_number: '123456789012', pool_id: 'pool' },
+  roles: { 'app-reader': { service_accounts: ['team/app'] } },
+};
 const twentyOne = Array.from({ length: 21 }, (_, number) => `default/app-${number}`);
 
 test.skipIf(Bun.which('terraform') === null).each([
@@ -55,6 +59,14 @@ test.skipIf(Bun.which('terraform') === null).each([
   ['aws', { ...AWS, issuer: 'https://10.0.0.1:6443' }, 'AWS takes https URLs with no port'],
   ['aws', { ...AWS, roles: { app: { service_accounts: [] } } }, 'at least one ServiceAccount'],
   ['aws', { ...AWS, roles: { app: { service_accounts: ['default/*'] } } }, 'as NAMESPACE/NAME'],
+  ['google-to-aws', GOOGLE_TO_AWS, undefined],
+  ['google-to-aws', { ...GOOGLE_TO_AWS, project_number: 'p' }, 'not its ID'],
+  ['google-to-aws', { ...GOOGLE_TO_AWS, roles: { app: { service_accounts: ['team/app'] } } }, '6 to 30'],
+  [
+    'google-to-aws',
+    { ...GOOGLE_TO_AWS, roles: { 'app-reader': { service_accounts: ['app'] } } },
+    'as NAMESPACE/NAME',
+  ],
   ['azure', AZURE, undefined],
   ['azure', { ...AZURE, cluster: 'my cluster' }, '1 to 30 of letters'],
   ['azure', { ...AZURE, issuer: 'http://issuer' }, 'Entra takes https issuers only.'],
