@@ -1,8 +1,8 @@
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { BunPlugin } from 'bun';
+import { freePorts } from './free-ports.ts';
 import { runOrThrow } from './run.ts';
 
 const MAIN = resolve(import.meta.dir, '../server/main.ts');
@@ -84,7 +84,8 @@ export async function recordUsedFunctions(program: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'used-functions-'));
   try {
     const record = join(folder, 'record');
-    const ports = ['--server-port', await freePort(), '--health-port', await freePort()];
+    const [server, health] = await freePorts(2);
+    const ports = [`--server-port=${server}`, `--health-port=${health}`];
     await runOrThrow([program, 'sandbox', '--once', ...ports], {
       env: { ...process.env, BUN_BYTECODE_ORDER_OUT: record },
     });
@@ -95,14 +96,4 @@ export async function recordUsedFunctions(program: string): Promise<string> {
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-/** A port that nobody listens on, as an argument. */
-async function freePort(): Promise<string> {
-  const { promise, resolve: found } = Promise.withResolvers<string>();
-  const server = createServer().listen(0, () => {
-    const address = server.address();
-    server.close(() => found(`${typeof address === 'object' ? address?.port : ''}`));
-  });
-  return promise;
 }

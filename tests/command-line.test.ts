@@ -2,13 +2,14 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../scripts/free-ports.ts';
 import { type Finished, run } from '../scripts/run.ts';
-import { freePorts } from './cluster/free-ports.ts';
+import { serverProgram } from './program.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
 
-const MAIN = join(import.meta.dir, '../server/main.ts');
+const PROGRAM = await serverProgram();
 const PROVIDER = 'projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster';
 const REQUIRED: Readonly<Record<string, readonly string[]>> = {
   serve: ['--node-name=node', '--project-id=project', `--workload-identity-provider=${PROVIDER}`],
@@ -25,7 +26,7 @@ function program(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Promise<Finished> {
   const { PATH } = process.env;
-  return run([process.execPath, MAIN, ...args], {
+  return run([...PROGRAM, ...args], {
     env: { PATH, HOME: tmpdir(), ...environment },
     timeout: 60_000,
   });
@@ -143,7 +144,7 @@ test.each([
     const [server, health] = await freePorts(2);
     const ports = args.includes('sandbox') ? [`--server-port=${server}`, `--health-port=${health}`] : [];
     const { PATH } = process.env;
-    const line = [process.execPath, MAIN, ...args, ...ports].join(' ');
+    const line = [...PROGRAM, ...args, ...ports].join(' ');
     const { exitCode, stdout, stderr } = await run(
       ['bash', '-c', `${line} | head -1; exit \${PIPESTATUS[0]}`],
       {

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type SandboxWorld, startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
+import { serverProgram } from './program.ts';
 import { type ServeProcess, startServe } from './serve-process.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
 
-const MAIN = join(import.meta.dir, '../server/main.ts');
+const PROGRAM = await serverProgram();
 const SLOW_MACHINE = 120_000;
 
 let world: SandboxWorld;
@@ -30,7 +31,7 @@ afterAll(async () => {
 
 /** As by `kubectl exec`: what `serve` is set to is in the environment. */
 async function explain(...args: string[]) {
-  const child = Bun.spawn([process.execPath, MAIN, 'explain', ...args], {
+  const child = Bun.spawn([...PROGRAM, 'explain', ...args], {
     env: {
       KUBECONFIG: join(folder, 'kubeconfig'),
       NODE_NAME: world.nodeName,

@@ -1,3 +1,6 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A command of `gke-metadata-server` as a process of its own, ended with what starts it. */
@@ -12,18 +15,34 @@ export interface Program extends AsyncDisposable {
 const MAIN = join(import.meta.dir, '../server/main.ts');
 const READY_TIMEOUT = 60_000;
 
-// it must not outlive a test that is killed
-const FROM_SOURCE = [process.execPath, '--no-orphans', MAIN];
+/**
+ * The command line of `gke-metadata-server`, without its arguments: one bundle of the sources, which starts in half the
+ * time that they need. It is removed with the process that made it.
+ */
+export async function serverProgram(): Promise<readonly string[]> {
+  bundle ??= bundled();
+  // the program must not outlive a test that is killed
+  return [process.execPath, '--no-orphans', await bundle];
+}
 
-/** Starts a command whose health port is `healthPort`; `program` is what runs it. */
-export function startProgram(
+let bundle: Promise<string> | undefined;
+
+async function bundled(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'gkems-program-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  await Bun.build({ entrypoints: [MAIN], target: 'bun', outdir: folder });
+  return join(folder, 'main.js');
+}
+
+/** Starts a command whose health port is `healthPort`; it is run by `program`, or by {@link serverProgram}. */
+export async function startProgram(
   args: readonly string[],
   home: string,
   healthPort: number,
-  program: readonly string[] = FROM_SOURCE,
-): Program {
+  program?: readonly string[],
+): Promise<Program> {
   const { PATH } = process.env;
-  const child = Bun.spawn([...program, ...args], {
+  const child = Bun.spawn([...(program ?? (await serverProgram())), ...args], {
     env: { PATH, HOME: home },
     stdin: 'ignore',
     stdout: 'pipe',

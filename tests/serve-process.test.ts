@@ -1,19 +1,20 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { join } from 'node:path';
+import { freePorts } from '../scripts/free-ports.ts';
 import { ask } from '../server/sandbox/ask.ts';
 import { startSandboxWorld } from '../server/sandbox/sandbox-world.ts';
-import { freePorts, startServe } from './serve-process.ts';
+import { serverProgram } from './program.ts';
+import { startServe } from './serve-process.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
 
 const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
-const MAIN = join(import.meta.dir, '../server/main.ts');
+const PROGRAM = await serverProgram();
 const SLOW_MACHINE = 120_000;
 
 /** Runs the command line to its end. */
 async function run(...args: string[]) {
-  const child = Bun.spawn([process.execPath, MAIN, ...args], { env: {}, stdout: 'pipe', stderr: 'pipe' });
+  const child = Bun.spawn([...PROGRAM, ...args], { env: {}, stdout: 'pipe', stderr: 'pipe' });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return { exitCode: await child.exited, stdout, stderr };
 }
@@ -82,7 +83,7 @@ test('help goes to standard output with exit code 0, bad use to standard error w
 test(
   'sandbox --once shows who asked, the steps and what came back, never a token, and ends',
   async () => {
-    const [serverPort, healthPort] = freePorts();
+    const [serverPort, healthPort] = await freePorts(2);
     const ports = ['--server-port', `${serverPort}`, '--health-port', `${healthPort}`];
     const { exitCode, stdout } = await run('sandbox', '--once', '--log-level', 'error', ...ports);
     expect(exitCode).toBe(0);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../scripts/free-ports.ts';
 import type { SandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { type Program, startProgram } from './program.ts';
 
@@ -29,7 +30,7 @@ export async function launchServe(world: ServeWorld, ...flagsOfTest: string[]): 
   const folder = await mkdtemp(join(tmpdir(), 'gkems-serve-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await Bun.write(kubeconfig, world.kubeconfig, { mode: 0o600 });
-  const [port, healthPort] = freePorts();
+  const [port, healthPort] = await freePorts(2);
   const flags = {
     '--node-name': world.nodeName,
     '--project-id': world.projectID,
@@ -41,7 +42,7 @@ export async function launchServe(world: ServeWorld, ...flagsOfTest: string[]): 
     '--health-port': `${healthPort}`,
   };
   const args = ['serve', ...Object.entries(flags).flat(), ...flagsOfTest];
-  const program = startProgram(args, folder, healthPort);
+  const program = await startProgram(args, folder, healthPort);
   return {
     ...program,
     port,
@@ -50,15 +51,4 @@ export async function launchServe(world: ServeWorld, ...flagsOfTest: string[]): 
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Two ports that nobody listens on: `serve` takes no 0, as its Pods must know where it is. */
-export function freePorts(): [number, number] {
-  const listeners = [0, 0].map((port) =>
-    Bun.listen({ hostname: '::', port, socket: { data: () => undefined } }),
-  );
-  const [first, second] = listeners.map((listener) => listener.port);
-  for (const listener of listeners) listener.stop(true);
-  if (first === undefined || second === undefined) throw new Error('the system gave no port');
-  return [first, second];
 }

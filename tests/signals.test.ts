@@ -2,14 +2,15 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts } from './serve-process.ts';
+import { freePorts } from '../scripts/free-ports.ts';
+import { serverProgram } from './program.ts';
 
 // each starts programs, on a machine that may have other things to do
 setDefaultTimeout(120_000);
 
 // As process 1 of a container a program without a handler outlives every signal but SIGKILL, so each command must
 // have one at once: here that shows as an exit code, not as an end by the signal itself.
-const MAIN = join(import.meta.dir, '../server/main.ts');
+const PROGRAM = await serverProgram();
 const SLOW_MACHINE = 120_000;
 const EXIT_CODES = { SIGTERM: 143, SIGINT: 130 } as const;
 
@@ -31,7 +32,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(
     `init-network that waits ends at once on ${signal}`,
     async () => {
-      await using child = Bun.spawn([process.execPath, MAIN, ...INIT_NETWORK], { env: {}, stdout: 'pipe' });
+      await using child = Bun.spawn([...PROGRAM, ...INIT_NETWORK], { env: {}, stdout: 'pipe' });
       await written(child.stdout, 'waiting for the metadata server');
       child.kill(signal);
       expect([await child.exited, child.signalCode]).toEqual([EXIT_CODES[signal], null]);
@@ -79,7 +80,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const folder = await mkdtemp(join(tmpdir(), 'gkems-signals-'));
       const file = join(folder, 'kubeconfig');
       await Bun.write(file, JSON.stringify(kubeconfig));
-      await using child = Bun.spawn([process.execPath, MAIN, ...EXPLAIN, '--kubeconfig', file], { env: {} });
+      await using child = Bun.spawn([...PROGRAM, ...EXPLAIN, '--kubeconfig', file], { env: {} });
       await asked.promise;
       child.kill(signal);
       expect([await child.exited, child.signalCode]).toEqual([EXIT_CODES[signal], null]);
@@ -91,9 +92,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(
     `the sandbox that stays up ends with 0 on ${signal}`,
     async () => {
-      const [serverPort, healthPort] = freePorts();
+      const [serverPort, healthPort] = await freePorts(2);
       const args = ['sandbox', `--server-port=${serverPort}`, `--health-port=${healthPort}`];
-      await using child = Bun.spawn([process.execPath, MAIN, ...args], { env: {}, stdout: 'pipe' });
+      await using child = Bun.spawn([...PROGRAM, ...args], { env: {}, stdout: 'pipe' });
       await written(child.stdout, 'Ctrl-C ends it');
       child.kill(signal);
       expect([await child.exited, child.signalCode]).toEqual([0, null]);

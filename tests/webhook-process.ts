@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../scripts/free-ports.ts';
 import { makeCertificate } from './cluster/certificates.ts';
 import { MountedSecret } from './mounted-secret.ts';
 import { type Program, startProgram } from './program.ts';
-import { freePorts } from './serve-process.ts';
 
 /** `gke-metadata-server webhook` as a process of its own. */
 export interface WebhookProcess extends Program {
@@ -74,7 +74,7 @@ export async function startWebhook(
   const folder = await mkdtemp(join(tmpdir(), 'gkems-webhook-'));
   const kubeconfig = join(folder, 'kubeconfig');
   await Bun.write(kubeconfig, world.kubeconfig, { mode: 0o600 });
-  const [port, healthPort] = freePorts();
+  const [port, healthPort] = await freePorts(2);
   const flags = {
     '--namespace': world.namespace,
     '--kubeconfig': kubeconfig,
@@ -84,7 +84,7 @@ export async function startWebhook(
     '--webhook-port': `${port}`,
     '--health-port': `${healthPort}`,
   };
-  const program = startProgram(
+  const program = await startProgram(
     ['webhook', ...Object.entries(flags).flat(), ...flagsOfTest],
     folder,
     healthPort,

@@ -29,10 +29,13 @@ export class Programs implements AsyncDisposable {
     return new Programs(folder, join(folder, 'kubeconfig'), iam);
   }
 
-  /** Runs the script on the pool `pool`. */
-  script(...args: readonly string[]): Promise<Finished> {
+  /** Runs the script on the pool `pool`; `environment` is added to its own. */
+  script(
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string | undefined>> = {},
+  ): Promise<Finished> {
     const place = ['--project=project', '--pool=pool', `--kubeconfig=${this.kubeconfig}`];
-    return this.run([process.execPath, SCRIPT, ...place, ...args]);
+    return this.run([process.execPath, SCRIPT, ...place, ...args], environment);
   }
 
   /** Runs anything as the script runs; `environment` is added to its own. */

@@ -12,5 +12,5 @@ test("scripts/create-or-update-provider gives Google what a real cluster says of
   const { issuer } = await cluster.api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
   const jwksJson = await cluster.api.text('GET', '/openid/v1/jwks');
   expect(iam.get('pool/cluster')).toMatchObject({ oidc: { issuerUri: issuer, jwksJson } });
-  expect((await programs.script('--check')).exitCode).toBe(0);
+  expect((await programs.script(['--check'])).exitCode).toBe(0);
 }, 180_000);

@@ -8,7 +8,7 @@ import { ask } from '../../server/sandbox/ask.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startCluster } from '../cluster/start-cluster.ts';
 import { metric } from '../metrics.ts';
-import { readiness } from '../program.ts';
+import { readiness, serverProgram } from '../program.ts';
 import { launchServe, type ServeProcess, startServe } from '../serve-process.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld, type ServerNode } from './cluster-world.ts';
@@ -16,7 +16,6 @@ import { InjectingWebhook } from './injecting-webhook.ts';
 
 const longest = 180_000;
 const TOKEN = '/computeMetadata/v1/instance/service-accounts/default/token';
-const MAIN = join(import.meta.dir, '../../server/main.ts');
 
 /** Of a ClusterRole. */
 interface Rule {
@@ -97,7 +96,7 @@ async function explain(node: ServerNode, serve: ServeProcess, pod: string) {
     SERVER_PORT: `${serve.port}`,
     HEALTH_PORT: `${serve.healthPort}`,
   };
-  return run([process.execPath, MAIN, 'explain', pod], { env });
+  return run([...(await serverProgram()), 'explain', pod], { env });
 }
 
 test(

@@ -36,13 +36,8 @@ const CACHE = join(HERE, '../../.cache/clients');
 
 /** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
 export async function installClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
-  const [python, node, go, gcloud] = await Promise.all([
-    pythonClients(),
-    nodeClients(),
-    goClient(),
-    gcloudClient(),
-  ]);
-  const clients = [...python, ...node.map(nodeClient), go, gcloud];
+  const [python, node, go] = await Promise.all([pythonClients(), nodeClients(), goClient()]);
+  const clients = [...python, ...node.map(nodeClient), go];
   // it needs no program beside it: its tests make its command lines themselves
   return Bun.which('curl') === null ? [...clients, { name: 'curl', notRun: 'no curl on PATH' }] : clients;
 }
@@ -126,19 +121,6 @@ async function goClient(): Promise<ClientProgram | MissingClient> {
   });
   const command = [join(folder, 'client')];
   return { name, command, asksForScopes: true, noIDToken: /^metadata: .* not defined$/, denied: DENIED };
-}
-
-async function gcloudClient(): Promise<ClientProgram | MissingClient> {
-  const name = 'gcloud';
-  if (Bun.which(name) === null) return { name, notRun: 'no gcloud on PATH' };
-  const command = [process.execPath, join(HERE, 'gcloud/client.ts')];
-  return {
-    name,
-    command,
-    asksForScopes: false,
-    noIDToken: /No identity token can be obtained from the current credentials/,
-    denied: /MetadataServerException.*: The request is rejected/,
-  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/free-ports.ts';
 import { Cache, type Report } from '../../scripts/tools/cache.ts';
 import { ApiClient } from './api-client.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
@@ -21,7 +22,6 @@ import {
 } from './control-plane.ts';
 import type { ProcessIdentity } from './daemon.ts';
 import { startDaemon } from './daemon.ts';
-import { freePorts } from './free-ports.ts';
 import { NodeMachine } from './node-machine.ts';
 import { nodeConfiguration, startNodeServices } from './node-services.ts';
 import { applyCustomResources } from './objects.ts';
@@ -131,7 +131,7 @@ class Starting {
   }
 
   async #controlPlane(machine: NodeMachine | undefined): Promise<ControlPlane> {
-    const [apiPort = 0, etcdPort = 0, etcdPeerPort = 0] = await freePorts(3);
+    const [apiPort, etcdPort, etcdPeerPort] = await freePorts(3);
     const { folder } = this;
     const address = machine?.network.host[0] ?? '127.0.0.1';
     const certificates = await makeCertificates(

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/free-ports.ts';
 import { Cache } from '../../scripts/tools/cache.ts';
 import { type fluxControllers, fluxPrograms } from '../../scripts/tools/flux.ts';
-import { freePorts } from '../cluster/free-ports.ts';
 
 type Controller = (typeof fluxControllers)[number];
 

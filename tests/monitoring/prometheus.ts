@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/free-ports.ts';
 import type { Cache } from '../../scripts/tools/cache.ts';
-import { freePorts } from '../cluster/free-ports.ts';
 import { debianRoot } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 

@@ -1,4 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ModuleRenderer } from '../../scripts/module/render.ts';
 import { Unavailable } from '../../scripts/required-programs.ts';
@@ -216,7 +217,7 @@ async function clientTests(): Promise<Outcome> {
  */
 async function unitTests(): Promise<Outcome> {
   await using cluster = await ForeignCluster.start();
-  const outcome = await runTests('tests', [], { KUBECONFIG: cluster.kubeconfig });
+  const outcome = await runTests('tests', await inParallel('tests'), { KUBECONFIG: cluster.kubeconfig });
   const taken = new Set(outcome.files);
   const wanted = new Set(UNIT_TESTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]));
   const faults = [
@@ -242,7 +243,7 @@ async function bunTest(name: string, patterns: readonly string[]): Promise<Outco
 
 /** The clients of languages that take minutes to bring, and the libraries of others that look at the same address. */
 export const languagesCheck: Check = {
-  name: 'tests/clients/{core-dns,languages,others}',
+  name: 'tests/clients/{core-dns,gcloud,languages,others}',
   run: languageTests,
 };
 
@@ -264,6 +265,16 @@ async function languageTests(): Promise<Outcome> {
       ...(coreDns === undefined ? ['not run: CoreDNS (no go on PATH)'] : []),
     ],
   };
+}
+
+/**
+ * The files side by side, the slowest of the last run first; what one leaves behind is not seen by the next. Some wait
+ * most of their time, so there are more workers than processors.
+ */
+async function inParallel(name: string): Promise<readonly string[]> {
+  const timings = join(RESULTS, `${name}-timings.json`);
+  if (!(await Bun.file(timings).exists())) await Bun.write(timings, '{}');
+  return [`--parallel=${availableParallelism() + 2}`, `--timings=${timings}`, '--update-timings'];
 }
 
 /** Counted from the report that bun test writes for machines, as what it prints is for people. */

@@ -34,7 +34,7 @@ const command = new Command('scripts/test')
   )
   .option(
     '--clients',
-    "tests/clients/*/: clients in Java, Rust and Ruby, and Azure's, AWS's and OpenTelemetry's libraries",
+    "tests/clients/*/: gcloud, clients in Java, Rust and Ruby, and Azure's, AWS's and OpenTelemetry's libraries",
     false,
   )
   .option('--release', 'tests/{image,release,flux}: what is published, signed and pulled (Linux, Go)', false)
