@@ -217,7 +217,7 @@ async function clientTests(): Promise<Outcome> {
  */
 async function unitTests(): Promise<Outcome> {
   await using cluster = await ForeignCluster.start();
-  const outcome = await runTests('tests', await inParallel('tests'), { KUBECONFIG: cluster.kubeconfig });
+  const outcome = await runTests('tests', inParallel('tests'), { KUBECONFIG: cluster.kubeconfig });
   const taken = new Set(outcome.files);
   const wanted = new Set(UNIT_TESTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]));
   const faults = [
@@ -271,9 +271,8 @@ async function languageTests(): Promise<Outcome> {
  * The files side by side, the slowest of the last run first; what one leaves behind is not seen by the next. Some wait
  * most of their time, so there are more workers than processors.
  */
-async function inParallel(name: string): Promise<readonly string[]> {
+function inParallel(name: string): readonly string[] {
   const timings = join(RESULTS, `${name}-timings.json`);
-  if (!(await Bun.file(timings).exists())) await Bun.write(timings, '{}');
   return [`--parallel=${availableParallelism() + 2}`, `--timings=${timings}`, '--update-timings'];
 }
 
