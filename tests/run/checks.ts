@@ -206,7 +206,7 @@ async function clientTests(): Promise<Outcome> {
     'notRun' in client ? [`not run: ${client.name} (${client.notRun})`] : [],
   );
   return {
-    ...(await bunTest('clients', ['tests/clients/*.test.ts'])),
+    ...(await bunTest('clients', ['tests/clients/*.test.ts'], inParallel('clients'))),
     notes: [network.description, ...missing],
   };
 }
@@ -234,11 +234,15 @@ async function unitTests(): Promise<Outcome> {
 }
 
 /** The test files that match, also those that bunfig.toml leaves out. */
-async function bunTest(name: string, patterns: readonly string[]): Promise<Outcome> {
+async function bunTest(
+  name: string,
+  patterns: readonly string[],
+  flags: readonly string[] = [],
+): Promise<Outcome> {
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)].sort());
   // with none, bun test would take every test of the repository
   if (files.length === 0) throw new Error(`no test matches ${patterns.join(', ')}`);
-  return runTests(name, ['--path-ignore-patterns=', ...files.map((file) => `./${file}`)]);
+  return runTests(name, [...flags, '--path-ignore-patterns=', ...files.map((file) => `./${file}`)]);
 }
 
 /** The clients of languages that take minutes to bring, and the libraries of others that look at the same address. */
