@@ -48,7 +48,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   ] as const)(
     `token-file that waits, as %s, ends at once on ${signal}`,
     async (_, flags, exitCode) => {
-      const command = [process.execPath, MAIN, ...TOKEN_FILE, ...flags];
+      const command = [...PROGRAM, ...TOKEN_FILE, ...flags];
       await using child = Bun.spawn(command, { env: {}, stdout: 'pipe' });
       await written(child.stdout, 'waiting for a token');
       child.kill(signal);
