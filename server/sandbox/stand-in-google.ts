@@ -36,7 +36,7 @@ type Handled = Response | typeof RESET;
 
 /**
  * The parts of Google that a metadata server and its clients use: the token exchange (sts.googleapis.com), tokens of
- * service accounts (iamcredentials.googleapis.com), and tokeninfo and certs to inspect issued tokens.
+ * service accounts (iamcredentials.googleapis.com), and introspect, tokeninfo and certs to inspect issued tokens.
  */
 export class StandInGoogle {
   readonly journal = new Journal<GoogleCall>();
@@ -110,6 +110,7 @@ export class StandInGoogle {
       return this.#generate(request, account, method === 'generateIdToken' ? method : 'generateAccessToken');
     }
     if (url.pathname === '/oauth2/v3/certs') return Response.json(this.jwks);
+    if (request.method === 'POST' && url.pathname === '/v1/introspect') return this.#introspect(request);
     if (url.pathname === '/oauth2/v3/tokeninfo') return this.#tokenInfo(request, url);
     this.journal.answered(this.#record('other', undefined, {}), 404);
     return apiError(404, 'Requested entity was not found.').response;
@@ -182,6 +183,20 @@ export class StandInGoogle {
     const response = intercepted ?? (await serve().then((body) => Response.json(body), refused));
     this.journal.answered(call, response.status);
     return response;
+  }
+
+  /** https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/introspect, which gcloud asks for the principal. */
+  async #introspect(request: Request): Promise<Response> {
+    const form = new URLSearchParams(await request.text());
+    const token = this.describe(form.get('token') ?? '');
+    if (token === undefined) return Response.json({ active: false });
+    return Response.json({
+      active: true,
+      iss: 'https://sts.googleapis.com/',
+      username: token.principal.member,
+      scope: token.scopes.join(' '),
+      exp: token.expiresAt / 1000,
+    });
   }
 
   /** https://www.googleapis.com/oauth2/v3/tokeninfo: numbers are strings there. */

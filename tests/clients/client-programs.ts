@@ -45,7 +45,8 @@ export async function installClients(): Promise<readonly (ClientProgram | Missin
 /** The newest google-auth, and the oldest that are still in use. */
 const PYTHON_LOCKS = ['requirements.txt', 'requirements-2.17.txt', 'requirements-1.35.txt'] as const;
 
-async function pythonClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
+/** Installs google-auth in each version, or finds it installed. */
+export async function pythonClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
   const name = 'Python client';
   if (Bun.which('python3') === null) return [{ name, notRun: 'no python3 on PATH' }];
   // the lock files are made for these; an older one wants other packages

@@ -44,7 +44,8 @@ const MAX_LIFETIME_SECONDS = 3600;
 const MAX_SUBJECT_BYTES = 127;
 // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-providers#requirements
 const MAX_SUBJECT_TOKEN_SECONDS = 24 * 3600;
-const SCOPE = /^https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._-]+$/;
+// gcloud asks for the first
+const SCOPE = /^(?:openid|https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._-]+)$/;
 
 interface Provider extends ProviderOptions {
   readonly keys: JWTVerifyGetKey;
