@@ -207,14 +207,18 @@ test.each([
   ['azure', 'azure.workload.identity'],
   ['google-external-account', 'cloud.google.com'],
 ])('%s.md: it explains the annotations and labels that the webhook reads', async (name, prefix) => {
-  const injections = join(import.meta.dir, '../server/admission/injections');
+  const server = join(import.meta.dir, '../server');
   const sources = await Promise.all(
-    [...new Bun.Glob('*.ts').scanSync(injections)].map((file) => Bun.file(join(injections, file)).text()),
+    [...new Bun.Glob('{admission/injections,azure}/*.ts').scanSync(server)]
+      .filter((file) => !file.endsWith('.test.ts'))
+      .map((file) => Bun.file(join(server, file)).text()),
   );
   const ofPrefix = sources.filter((source) => source.includes(prefix));
   expect(ofPrefix).not.toBeEmpty();
   const keys = new Set(
-    ofPrefix.flatMap((source) => [...source.matchAll(/PREFIX\}\/([a-z-]+)/g)].map(([, key = '']) => key)),
+    ofPrefix.flatMap((source) =>
+      [...source.matchAll(/(?:PREFIX\}|'azure\.workload\.identity)\/([a-z-]+)/g)].map(([, key = '']) => key),
+    ),
   );
   expect(keys.size).toBeGreaterThan(4);
   const text = await page(name);

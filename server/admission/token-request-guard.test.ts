@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
-import type { Node, Pod } from '../kubernetes/objects.ts';
+import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
 import type { AdmissionRequest } from './review.ts';
 import { guardTokenRequest, type TokenRequestGuardOptions } from './token-request-guard.ts';
 
+const AZURE_AUDIENCE = 'api://AzureADTokenExchange';
+const CLIENT_ID = 'azure.workload.identity/client-id';
 const NODE_NAME = 'authentication.kubernetes.io/node-name';
 const SERVER = 'system:serviceaccount:gke-metadata-server:gke-metadata-server';
 
@@ -32,11 +34,10 @@ const nodeA: Node = {
 
 const boundToPod = { apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'pod-uid' };
 const boundToNode = { apiVersion: 'v1', kind: 'Node', name: 'node-a', uid: 'node-uid' };
-const tokenRequest = (boundObjectRef?: unknown) => ({
-  podRanges: [],
+const tokenRequest = (boundObjectRef?: unknown, audiences: unknown = ['a']) => ({
   apiVersion: 'authentication.k8s.io/v1',
   kind: 'TokenRequest',
-  spec: { audiences: ['a'], boundObjectRef },
+  spec: { audiences, boundObjectRef },
 });
 
 /** What the server on Node A asks for the Pod above. */
@@ -58,14 +59,19 @@ const forNode: AdmissionRequest = {
   object: tokenRequest(boundToNode),
 };
 
-function guard(request: AdmissionRequest, { pod = podOnA, node = nodeA, ...more }: Cluster = {}) {
+function guard(
+  request: AdmissionRequest,
+  { pod = podOnA, node = nodeA, serviceAccount, ...more }: Cluster = {},
+) {
   return guardTokenRequest(request, {
     serverServiceAccount: { namespace: 'gke-metadata-server', name: 'gke-metadata-server' },
     defaultNodeServiceAccount: undefined,
     client: {
       getPod: async (namespace, name) => (namespace === pod.namespace && name === pod.name ? pod : undefined),
       getNode: async (name) => (name === node.name ? node : undefined),
+      getServiceAccount: async () => serviceAccount,
     },
+    requiredAnnotations: new Map([[AZURE_AUDIENCE, CLIENT_ID]]),
     ...more,
   });
 }
@@ -73,10 +79,11 @@ function guard(request: AdmissionRequest, { pod = podOnA, node = nodeA, ...more 
 interface Cluster extends Partial<TokenRequestGuardOptions> {
   readonly pod?: Pod;
   readonly node?: Node;
+  readonly serviceAccount?: ServiceAccount;
 }
 
 const never = () => Promise.reject(new Error('must not be asked'));
-const BLIND: Cluster = { client: { getPod: never, getNode: never } };
+const BLIND: Cluster = { client: { getPod: never, getNode: never, getServiceAccount: never } };
 const ALLOWED = { allowed: true, patch: [], warnings: [], injected: [] } as const;
 
 describe('a token request of the server', () => {
@@ -242,6 +249,37 @@ describe('a token request of the server', () => {
     });
   });
 
+  describe('with the audience of a cloud', () => {
+    const forAzure: AdmissionRequest = { ...forPod, object: tokenRequest(boundToPod, [AZURE_AUDIENCE]) };
+    const annotated = (annotations: Record<string, string>): Cluster => ({
+      serviceAccount: { namespace: 'shop', name: 'cart', uid: 'sa', annotations },
+    });
+
+    test("is allowed if the ServiceAccount has that cloud's annotation", async () => {
+      expect(await guard(forAzure, annotated({ [CLIENT_ID]: 'some-guid' }))).toEqual(ALLOWED);
+    });
+
+    test.each<[string, Cluster]>([
+      ['has none', annotated({})],
+      ["has another cloud's", annotated({ 'iam.gke.io/gcp-service-account': 'a@b.iam.gserviceaccount.com' })],
+      ['has an empty one', annotated({ [CLIENT_ID]: ' ' })],
+      ['does not exist', {}],
+    ])('is refused if the ServiceAccount %s, also among other audiences', async (_, cluster) => {
+      const message =
+        'ServiceAccount shop/cart has no annotation azure.workload.identity/client-id, which a token for ' +
+        'api://AzureADTokenExchange needs';
+      const among = { ...forAzure, object: tokenRequest(boundToPod, ['a', AZURE_AUDIENCE]) };
+      for (const request of [forAzure, among]) {
+        expect(await guard(request, cluster)).toEqual({ allowed: false, code: 403, message });
+      }
+    });
+
+    test("is refused for another Node's Pod before the ServiceAccount is read", async () => {
+      const cluster = { ...annotated({ [CLIENT_ID]: 'x' }), pod: { ...podOnA, nodeName: 'node-b' } };
+      expect(await guard(forAzure, cluster)).toMatchObject({ allowed: false, code: 403 });
+    });
+  });
+
   test('is refused for now while the API server cannot be asked', async () => {
     const unavailable = () =>
       Promise.reject(new Fault('kubernetes-unavailable', 'no answer in 10 s', { remedy: '' }));
@@ -250,7 +288,7 @@ describe('a token request of the server', () => {
       code: 503,
       message: expect.stringMatching(/no answer in 10 s.*; retry/),
     };
-    const client = { getPod: unavailable, getNode: unavailable };
+    const client = { getPod: unavailable, getNode: unavailable, getServiceAccount: unavailable };
     expect<unknown>(await guard(forPod, { client })).toEqual(answer);
     expect<unknown>(await guard(forNode, { client })).toEqual(answer);
   });

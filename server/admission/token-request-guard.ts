@@ -7,10 +7,12 @@ import { isJsonObject } from './json-patch.ts';
 import { type AdmissionRequest, ALLOWED, type ReviewResponse, refused, refusedForNow } from './review.ts';
 
 export interface TokenRequestGuardOptions {
-  readonly client: Pick<AdmissionClient, 'getPod' | 'getNode'>;
+  readonly client: Pick<AdmissionClient, 'getPod' | 'getNode' | 'getServiceAccount'>;
   /** The ServiceAccount whose requests are checked. */
   readonly serverServiceAccount: ServiceAccountName;
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+  /** The annotation that a ServiceAccount needs for a token with this audience, by audience. */
+  readonly requiredAnnotations: ReadonlyMap<string, string>;
 }
 
 /** The Node of the Pod that a token is bound to; in every such token since Kubernetes 1.30. */
@@ -41,12 +43,13 @@ export async function guardTokenRequest(
     );
   }
   try {
-    return await checkBinding(request, node, options, signal);
+    const response = await checkBinding(request, node, options, signal);
+    return response.allowed ? await checkAudiences(request, options, signal) : response;
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.code === 'node-without-service-account') return refused(error.message);
     // the server keeps using the tokens it has, and retries
-    return refusedForNow(`cannot read the bound object: ${error.message}`);
+    return refusedForNow(`cannot check the token request: ${error.message}`);
   }
 }
 
@@ -119,6 +122,32 @@ async function checkNode(
     );
   }
   return ALLOWED;
+}
+
+/** A token for a cloud is only for ServiceAccounts that carry the cloud's annotation. */
+async function checkAudiences(
+  { namespace, name, object }: AdmissionRequest,
+  { client, requiredAnnotations }: TokenRequestGuardOptions,
+  signal: AbortSignal | undefined,
+): Promise<ReviewResponse> {
+  const required = audiencesOf(object).filter((audience) => requiredAnnotations.has(audience));
+  if (required.length === 0) return ALLOWED;
+  const serviceAccount = await client.getServiceAccount(namespace, name, signal);
+  for (const audience of required) {
+    const annotation = requiredAnnotations.get(audience) ?? '';
+    if ((serviceAccount?.annotations[annotation] ?? '').trim() === '') {
+      return refused(
+        `ServiceAccount ${namespace}/${name} has no annotation ${annotation}, which a token for ${audience} needs`,
+      );
+    }
+  }
+  return ALLOWED;
+}
+
+function audiencesOf(tokenRequest: unknown): readonly string[] {
+  const { spec } = isJsonObject(tokenRequest) ? tokenRequest : {};
+  const { audiences } = isJsonObject(spec) ? spec : {};
+  return Array.isArray(audiences) ? audiences.filter((audience) => typeof audience === 'string') : [];
 }
 
 function boundObjectOf(tokenRequest: unknown): Record<string, unknown> {

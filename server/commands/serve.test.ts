@@ -404,3 +404,62 @@ function addLatecomer(): void {
     }),
   );
 }
+
+describe('Azure', () => {
+  const AZURE_TOKEN =
+    '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
+  const IMDS = { Metadata: 'true' };
+  const azureCalls = () => world.entra.journal.calls.filter(({ operation }) => operation === 'token');
+
+  test('a Pod gets the token of the identity that its ServiceAccount is annotated with, once', async () => {
+    await using serving = await start();
+    const responses = [];
+    for (const _ of [1, 2]) responses.push(await ask(ANNOTATED, serving.serverPort, AZURE_TOKEN, IMDS));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+    const { access_token, client_id } = JSON.parse(responses[0]?.body ?? '');
+    const inhabitant = world.inhabitants.find(({ name }) => name === 'annotated');
+    expect(client_id).toBe(inhabitant?.azureClientID);
+    expect(await world.entra.describe(access_token)).toMatchObject({ clientID: client_id });
+    expect(azureCalls()).toHaveLength(1);
+  });
+
+  test("is refused in Entra's words, and one without annotation is told so, with no call", async () => {
+    await using serving = await start();
+    const denied = await ask(DENIED, serving.serverPort, AZURE_TOKEN, IMDS);
+    expect([denied.status, JSON.parse(denied.body)]).toEqual([
+      400,
+      { error: 'invalid_client', error_description: expect.stringMatching(/^AADSTS7002\d+: /) },
+    ]);
+    const before = azureCalls().length;
+    const direct = await ask('127.0.0.12', serving.serverPort, AZURE_TOKEN, IMDS);
+    expect([direct.status, JSON.parse(direct.body).error_description]).toEqual([
+      400,
+      'Identity not found: ServiceAccount default/direct has no annotation azure.workload.identity/client-id',
+    ]);
+    expect(azureCalls()).toHaveLength(before);
+  });
+
+  test('that is switched off gives nobody a token', async () => {
+    await using serving = await start({ azure: undefined });
+    const response = await ask(ANNOTATED, serving.serverPort, AZURE_TOKEN, IMDS);
+    expect([response.status, JSON.parse(response.body).error_description]).toEqual([
+      400,
+      'Identity not found',
+    ]);
+    expect(azureCalls()).toEqual([]);
+  });
+
+  test("whose Entra is gone costs Google's tokens nothing", async () => {
+    await using serving = await start();
+    await world.entra.stop();
+    const [azure, google] = await Promise.all([
+      ask(ANNOTATED, serving.serverPort, AZURE_TOKEN, IMDS),
+      ask(ANNOTATED, serving.serverPort, TOKEN),
+    ]);
+    expect([azure.status, google.status]).toEqual([503, 200]);
+    expect(
+      (await ask(ANNOTATED, serving.serverPort, `${TOKEN}?scopes=https://www.googleapis.com/auth/pubsub`))
+        .status,
+    ).toBe(200);
+  });
+});

@@ -1,4 +1,6 @@
 import { version } from '../../package.json';
+import { azureAnnotations } from '../azure/azure-identity.ts';
+import { AzureTokens } from '../azure/azure-tokens.ts';
 import { NodeCallers } from '../caller/callers.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ExchangeLimits } from '../credentials/exchange-limits.ts';
@@ -59,15 +61,20 @@ export async function startServing(
     client: kubernetes,
     nodeName,
     defaultNodeServiceAccount,
-    clouds: [googleAnnotations],
+    clouds: settings.azure === undefined ? [googleAnnotations] : [googleAnnotations, azureAnnotations],
     effects,
     events: metrics,
     log,
   });
   const refused = callers.refused.bind(callers);
   const limits = new ExchangeLimits(settings, effects, metrics);
-  const tokens = new GoogleTokens(settings, { kubernetes, effects, events: metrics, log, limits, refused });
-  metrics.watchCacheSize(() => tokens.cacheSize);
+  const shared = { kubernetes, effects, events: metrics, log, limits, refused };
+  const tokens = new GoogleTokens(settings, shared);
+  const azureTokens =
+    settings.azure === undefined
+      ? undefined
+      : new AzureTokens({ ...settings, azure: settings.azure }, shared);
+  metrics.watchCacheSize(() => tokens.cacheSize + (azureTokens?.cacheSize ?? 0));
   const keys = new KeyRotation({
     read: (signal) => readClusterKeys(apiServer, signal),
     effects,
@@ -84,6 +91,7 @@ export async function startServing(
     settings,
     callers,
     tokens,
+    azureTokens,
     node: () => callers.node(),
     metrics,
     instance,
@@ -100,9 +108,9 @@ export async function startServing(
   const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
 
   const ending = new AbortController();
-  const parts = [callers, tokens, keys].map((part) => part.run(ending.signal));
+  const parts = [callers, tokens, keys, ...(azureTokens === undefined ? [] : [azureTokens])];
   const warning = warnOfLocation({ settings, node: () => callers.node(), effects, log }, ending.signal);
-  const running = Promise.all([...parts, warning]);
+  const running = Promise.all([...parts.map((part) => part.run(ending.signal)), warning]);
   const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };
   log.info({ version, nodeName, ...ports, provider: `${settings.workloadIdentityProvider}` }, 'listening');
   return {

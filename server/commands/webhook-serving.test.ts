@@ -51,6 +51,7 @@ function settings(certificateDirectory: string): WebhookSettings {
     injection: { ...INJECTION_SETTINGS, ownServiceAccounts: [SERVER] },
     serverServiceAccount: SERVER,
     defaultNodeServiceAccount: undefined,
+    requiredAnnotations: new Map(),
     logLevel: 'info',
     logFormat: 'json',
   };

@@ -37,7 +37,7 @@ export async function startWebhook(
   settings: WebhookSettings,
   { cluster, effects, log }: WebhookDependencies,
 ): Promise<WebhookServing> {
-  const { certificateDirectory, injection, serverServiceAccount, defaultNodeServiceAccount } = settings;
+  const { certificateDirectory, injection } = settings;
   const metrics = new AdmissionMetrics(version);
   const limitedLog = new RepeatLimit(log, effects.now);
   const connectionRefused = (port: number) => (peer: string) =>
@@ -58,8 +58,7 @@ export async function startWebhook(
   };
   const routes = admissionRoutes({
     mutatePod: (request) => mutatePod(request, { settings: injection, read, random: effects.random }),
-    guardTokenRequest: (request, signal) =>
-      guardTokenRequest(request, { client, serverServiceAccount, defaultNodeServiceAccount }, signal),
+    guardTokenRequest: (request, signal) => guardTokenRequest(request, { ...settings, client }, signal),
     events: metrics,
     log,
     effects,

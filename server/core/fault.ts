@@ -29,12 +29,20 @@ export type FaultCode =
   | 'google-api-disabled'
   | 'google-account-missing'
   | 'iam-refused'
+  | AzureFaultCode
   // what the caller asked for
   | 'account-annotation-missing'
   | 'account-annotation-invalid'
   | 'quota-project-invalid'
   | 'audience-missing'
   | 'parameter-invalid';
+
+/** Those that only a request for an Azure token can fail with. */
+export type AzureFaultCode =
+  | 'azure-identity-missing'
+  | 'azure-identity-invalid'
+  | 'entra-unavailable'
+  | 'entra-refused';
 
 /**
  * A failure with a stable code. The message says what failed, where and with which value; `remedy` says what a person can

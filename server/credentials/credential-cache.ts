@@ -41,6 +41,9 @@ interface Partition<Owner, Credential extends Expiring> extends Identity {
   dropped: boolean;
 }
 
+/** Milliseconds. */
+const SWEEP_INTERVAL = 1000;
+
 const enterFreely = () => () => {};
 
 /** Tokens of one kind, by the identity of their owner and a key (scopes, audience). */
@@ -227,5 +230,18 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     this.#partitions.delete(partition.slot);
     this.#size -= partition.entries.size;
     partition.entries.clear();
+  }
+}
+
+/** Keeps caches fresh until `signal` is aborted. `refreshDue` must not reject. */
+export async function keepRefreshed(
+  caches: { refreshDue(): Promise<void> },
+  { sleep }: Pick<Effects, 'sleep'>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await caches.refreshDue();
+    // rejects only because the signal is aborted, which ends the loop
+    await sleep(SWEEP_INTERVAL, signal).catch(() => {});
   }
 }

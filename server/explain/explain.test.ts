@@ -8,7 +8,8 @@ const READER = 'reader@sandbox-project.iam.gserviceaccount.com';
 const PRINCIPAL =
   'principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool' +
   '/subject/system:serviceaccount:default:';
-const ALL = Object.keys(STEP_TITLES);
+/** Those of Google; Azure's follow if it is switched on. */
+const ALL = Object.keys(STEP_TITLES).filter((step) => !step.startsWith('azure'));
 
 let world: SandboxWorld;
 let health: Bun.Server<undefined>;
@@ -339,5 +340,49 @@ describe('refusals in their own words', () => {
     const explanation = await explained('default/annotated');
     expect(outcomes(explanation)).toEqual(failsAt('sts'));
     expect(stepOf(explanation, 'sts')).toMatchObject({ code: 'google-unavailable' });
+  });
+});
+
+describe('Azure, if it is switched on', () => {
+  const CLIENT = '8a9bacbd-cedf-40f1-a213-00000000000';
+  const withAzure = () => ({
+    azure: {
+      authorityHost: world.entra.url,
+      tenantID: world.azureTenantID,
+      audience: 'api://AzureADTokenExchange',
+    },
+  });
+  const azureSteps = async (name: string) => {
+    const explanation = await explained(name, withAzure());
+    return [stepOf(explanation, 'azure-identity'), stepOf(explanation, 'azure-token')];
+  };
+
+  test('is two steps more, which say who the Pod is there', async () => {
+    const [identity, token] = await azureSteps('default/annotated');
+    expect(identity).toMatchObject({
+      outcome: 'ok',
+      facts: { clientID: `${CLIENT}1`, tenantID: world.azureTenantID },
+    });
+    expect(token).toMatchObject({ outcome: 'ok', summary: `of client ${CLIENT}1` });
+  });
+
+  test('needs no identity', async () => {
+    const [identity, token] = await azureSteps('default/direct');
+    expect(identity).toMatchObject({
+      outcome: 'not-reached',
+      summary: 'ServiceAccount default/direct has no annotation azure.workload.identity/client-id',
+    });
+    expect(token).toMatchObject({ outcome: 'not-reached', summary: 'not needed' });
+  });
+
+  test("refuses in Entra's words, with what to do", async () => {
+    const [identity, token] = await azureSteps('default/denied');
+    expect(identity?.outcome).toBe('ok');
+    expect(token).toMatchObject({
+      outcome: 'failed',
+      code: 'entra-refused',
+      summary: expect.stringMatching(/^Entra responded 401 when asked for the access token: AADSTS/),
+      remedy: expect.stringContaining('federated credential'),
+    });
   });
 });

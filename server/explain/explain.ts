@@ -1,3 +1,4 @@
+import { azureAnnotations } from '../azure/azure-identity.ts';
 import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
 import { googleAnnotations } from '../google/google-account.ts';
@@ -5,6 +6,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { PodName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { azureAnnotated, azureTokenGiven } from './azure-steps.ts';
 import type { Explanation } from './explanation.ts';
 import {
   accessTokenGiven,
@@ -63,6 +65,17 @@ export async function explain(
   await steps.take('access-token', [target, federated], accessTokenGiven);
   await steps.take('id-token', [target, federated], idTokenGiven);
 
+  const { azure } = settings;
+  if (azure !== undefined) {
+    const azureSettings = { ...settings, azure };
+    const identity = await steps.take('azure-identity', [caller], (found) =>
+      azureAnnotated(found, azureSettings),
+    );
+    await steps.take('azure-token', [identity], (found) =>
+      azureTokenGiven(found, azureSettings, kubernetes, effects),
+    );
+  }
+
   const { explained } = steps;
   const ok = explained.every(({ outcome }) => outcome !== 'failed');
   return { pod: `${namespace}/${name}`, node: nodeName, ok, steps: explained };
@@ -79,7 +92,7 @@ class ListedCallers implements AsyncDisposable {
     this.#callers = new NodeCallers({
       ...settings,
       client,
-      clouds: [googleAnnotations],
+      clouds: settings.azure === undefined ? [googleAnnotations] : [googleAnnotations, azureAnnotations],
       effects,
       events: { watchRestarted() {}, objectUnreadable() {} },
       log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -1,6 +1,6 @@
 import type { FaultCode } from '../core/fault.ts';
 
-/** The steps from a Pod to Google's tokens in the order in which they are taken, and what a person calls them. */
+/** The steps from a Pod to its clouds' tokens in the order in which they are taken, and what a person calls them. */
 export const STEP_TITLES = {
   pod: 'Pod',
   node: 'Node',
@@ -14,6 +14,8 @@ export const STEP_TITLES = {
   sts: 'STS',
   'access-token': 'access token',
   'id-token': 'ID token',
+  'azure-identity': 'Azure identity',
+  'azure-token': 'Azure token',
 } as const;
 
 export type StepName = keyof typeof STEP_TITLES;
@@ -47,7 +49,8 @@ export interface ExplainedStep {
 
 /**
  * Why a Pod gets its tokens, or does not. Its JSON is the output of `explain --json`:
- * `{"pod": "NAMESPACE/NAME", "node": "NAME", "ok": true, "steps": […]}`, with every step in its order.
+ * `{"pod": "NAMESPACE/NAME", "node": "NAME", "ok": true, "steps": […]}`, with every step in its order; those of Azure
+ * only if it is switched on.
  */
 export interface Explanation {
   readonly pod: string;

@@ -4,7 +4,7 @@ import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
 import { AttendedExchanges, type AttendedExchangesDependencies } from '../credentials/attended-exchanges.ts';
 import { identityOf } from '../credentials/credential.ts';
-import { CredentialCache } from '../credentials/credential-cache.ts';
+import { CredentialCache, keepRefreshed } from '../credentials/credential-cache.ts';
 import { isTransient } from '../credentials/failure.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
@@ -38,7 +38,6 @@ const FEDERATED = '';
 const LONGEST_AUDIENCE = 2048;
 /** How long the second way to an ID token is tried first after it worked when the first was refused. */
 const WAY_MEMORY = 60 * MINUTE;
-const SWEEP_INTERVAL = 1000;
 
 /**
  * Google tokens for the callers of this Node. The minimum remaining life of each kind, and why:
@@ -122,11 +121,7 @@ export class GoogleTokens implements Tokens {
 
   /** Keeps the caches fresh until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.refreshDue();
-      // rejects only because the signal is aborted, which ends the loop
-      await this.#dependencies.effects.sleep(SWEEP_INTERVAL, signal).catch(() => {});
-    }
+    await keepRefreshed(this, this.#dependencies.effects, signal);
   }
 
   async #newAccessToken(caller: Caller, scopes: string): Promise<ExpiringToken> {

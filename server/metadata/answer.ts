@@ -14,7 +14,11 @@ export interface Answer {
 }
 
 /** Ruby's client accepts an identity token only as `application/text` or `text/html`. */
-type ContentType = 'application/text' | 'application/json' | 'text/plain; charset=utf-8';
+type ContentType =
+  | 'application/text'
+  | 'application/json'
+  | 'application/json; charset=utf-8'
+  | 'text/plain; charset=utf-8';
 
 /**
  * 16 hexadecimal digits as on Compute Engine, and without quotes as there: clients copy the header into

@@ -1,10 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { Caller } from '../caller/caller.ts';
-import { Fault, type FaultCode } from '../core/fault.ts';
+import { type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import type { Answer } from './answer.ts';
 import { HOST_NAMES } from './request-target.ts';
+
+/** The codes that a request of Google's protocol can fail with. */
+type GoogleProtocolCode = Exclude<FaultCode, AzureFaultCode>;
 
 interface FaultRow {
   readonly status: number;
@@ -35,7 +38,7 @@ function refusal(
  * ServiceAccount without a usable annotation is 404, never 400, 403 or 500: gcloud crashes on those, even for
  * `print-access-token`.
  */
-const FAULTS: Readonly<Record<FaultCode, FaultRow>> = {
+const FAULTS: Readonly<Record<GoogleProtocolCode, FaultRow>> = {
   // never reaches a request
   'setting-invalid': { status: 500, text: INTERNAL_ERROR },
   'caller-unknown': {
@@ -166,9 +169,10 @@ function serviceAccountOf(caller: Caller | undefined): string {
 
 /** What a request that failed is answered; of an error that is no Fault, nothing but that there was one. */
 export function answerToFailure(error: unknown, caller: Caller | undefined): Answer {
-  if (!(error instanceof Fault))
+  const row = rowOf(error);
+  if (row === undefined || !(error instanceof Fault))
     return { status: 500, contentType: 'application/text', body: INTERNAL_ERROR };
-  const { status, text, retryAfter } = FAULTS[error.code];
+  const { status, text, retryAfter } = row;
   return {
     status,
     contentType: 'application/text',
@@ -183,5 +187,11 @@ function secondsOf(retryAfter: number | ((fault: Fault) => number), fault: Fault
 
 /** Whether the same request may be answered when it is made again. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof Fault && FAULTS[error.code].retryAfter !== undefined;
+  return rowOf(error)?.retryAfter !== undefined;
+}
+
+function rowOf(error: unknown): FaultRow | undefined {
+  if (!(error instanceof Fault)) return undefined;
+  const rows: Readonly<Partial<Record<FaultCode, FaultRow>>> = FAULTS;
+  return rows[error.code];
 }

@@ -1,3 +1,4 @@
+import type { AzureTokens } from '../azure/azure-tokens.ts';
 import type { Caller, Callers } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
@@ -15,7 +16,7 @@ import {
   renderValue,
   resolveValue,
 } from './answer.ts';
-import { answerAsAzure } from './azure-answer.ts';
+import { AzureApi, isAzurePath } from './azure/azure-api.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { answerToFailure, isTransient } from './faults.ts';
@@ -49,6 +50,8 @@ export interface MetadataDependencies {
     Pick<LogSettings, 'logLevel'>;
   readonly callers: Callers;
   readonly tokens: Tokens;
+  /** Undefined: no Pod has an Azure identity. */
+  readonly azureTokens?: Pick<AzureTokens, 'token'> | undefined;
   /** This Node; undefined until it is known. */
   node(): Node | undefined;
   readonly log: Log;
@@ -91,6 +94,7 @@ const RECURSION_FAILED: Answer = {
 export class MetadataApi {
   readonly #dependencies: MetadataDependencies;
   readonly #instance: Instance;
+  readonly #azure: AzureApi;
   readonly #changes: Changes;
   readonly #tokenAnswers: TokenAnswers;
   readonly #unexpected: RepeatLimit;
@@ -99,6 +103,7 @@ export class MetadataApi {
     const { settings, effects, draining, node, log } = dependencies;
     this.#dependencies = dependencies;
     this.#instance = { settings, node: () => requireNode(node()) };
+    this.#azure = new AzureApi(dependencies.azureTokens, effects);
     this.#changes = new Changes(effects, draining);
     this.#tokenAnswers = tokenAnswers;
     this.#unexpected = new RepeatLimit(log, effects.now);
@@ -115,15 +120,26 @@ export class MetadataApi {
     const query = new URLSearchParams(request.query);
     const template = found?.row.path;
     try {
+      const refused = refusedAtOnce(request);
+      if (refused !== undefined) return { answer: refused, template };
+      if (path !== undefined && isAzurePath(path)) {
+        const outcome = await this.#azure.answer({ ...request, path }, identify);
+        this.#logUnexpected(outcome);
+        return outcome;
+      }
       return { answer: await this.#answer(request, path, found, query, identify), template };
     } catch (failure) {
-      if (!(failure instanceof Fault)) {
-        this.#unexpected.error(`${template}`, { error: failure, route: template }, 'unexpected failure');
-      }
+      this.#logUnexpected({ template, failure });
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
       if (failedRecursion) return { answer: RECURSION_FAILED, template, failure };
       return { answer: answerToFailure(failure, caller), template, failure };
     }
+  }
+
+  /** What is not a Fault is a bug. */
+  #logUnexpected({ template, failure }: Pick<Outcome, 'template' | 'failure'>): void {
+    if (failure === undefined || failure instanceof Fault) return;
+    this.#unexpected.error(`${template}`, { error: failure, route: template }, 'unexpected failure');
   }
 
   #answer(
@@ -133,18 +149,6 @@ export class MetadataApi {
     query: URLSearchParams,
     identify: () => Promise<Caller>,
   ): Answer | Promise<Answer> {
-    if (request.forwarded) {
-      throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
-        remedy: 'Ask the metadata server directly, not through a proxy.',
-      });
-    }
-    if (request.foreignHost !== undefined) {
-      const host = printable(request.foreignHost, 100);
-      throw new Fault('host-foreign', `refused a request for the Host '${host}'`, {
-        remedy: `Use ${HOST_NAMES.join(', ')} or an IP address.`,
-      });
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;
     // only `/` responds without it: Go's platform probe does not send the header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
     if (found === undefined) return answerOutsideTree(request, path);
@@ -227,6 +231,22 @@ export class MetadataApi {
   }
 }
 
+/** What holds for every path. Throws `caller-forwarded` or `host-foreign`. */
+function refusedAtOnce(request: MetadataRequest): Answer | undefined {
+  if (request.forwarded) {
+    throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
+      remedy: 'Ask the metadata server directly, not through a proxy.',
+    });
+  }
+  if (request.foreignHost !== undefined) {
+    const host = printable(request.foreignHost, 100);
+    throw new Fault('host-foreign', `refused a request for the Host '${host}'`, {
+      remedy: `Use ${HOST_NAMES.join(', ')} or an IP address.`,
+    });
+  }
+  return request.method === 'GET' || request.method === 'HEAD' ? undefined : METHOD_NOT_ALLOWED;
+}
+
 /** Only from `/computeMetadata/v1/` down: `/` responds without the flavor header, so it only lists. */
 function isRecursive(row: Row, query: URLSearchParams): boolean {
   return row.kind === 'directory' && row.path.startsWith(V1) && isTrue(query.get('recursive'));
@@ -243,7 +263,7 @@ function altOf(query: URLSearchParams): Alt {
  */
 function answerOutsideTree(request: MetadataRequest, path: string | undefined): Answer {
   if (path === undefined) return NOT_FOUND;
-  if (find(`${path}/`)?.row.kind !== 'directory') return answerAsAzure(path, request.metadata) ?? NOT_FOUND;
+  if (find(`${path}/`)?.row.kind !== 'directory') return NOT_FOUND;
   const query = request.query === '' ? '' : `?${request.query}`;
   return {
     status: 301,

@@ -9,16 +9,21 @@ export interface Answer {
 
 /**
  * GETs `path` from the metadata server on 127.0.0.1 with `address` as the source: on loopback, a client may choose
- * the address that it connects from, which `fetch` cannot do.
+ * the address that it connects from, which `fetch` cannot do. `headers` are those of the cloud whose path it is.
  */
-export function ask(address: string, port: number, path: string): Promise<Answer> {
+export function ask(
+  address: string,
+  port: number,
+  path: string,
+  headers: Readonly<Record<string, string>> = { 'Metadata-Flavor': 'Google' },
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const options = {
       host: '127.0.0.1',
       port,
       path,
       localAddress: address,
-      headers: { 'Metadata-Flavor': 'Google' },
+      headers,
       agent: false,
     };
     request(options, (response) => {

@@ -20,6 +20,7 @@ const azure = (...args: string[]) => {
 describe('Azure settings', () => {
   test('have the defaults of azure-workload-identity', () => {
     expect(azure()).toEqual({
+      credentials: 'TokenFile',
       tenantID: '',
       authorityHost: 'https://login.microsoftonline.com/',
       audience: 'api://AzureADTokenExchange',
@@ -61,7 +62,7 @@ describe('Azure settings', () => {
   });
 
   test.each([
-    [['--azure-tenant-id=https://login.microsoftonline.com/x'], 'Expected the ID of the tenant'],
+    [['--azure-tenant-id=https://login.microsoftonline.com/x'], 'Expected the GUID or a domain of a tenant'],
     [['--azure-cloud=AzureGermanCloud'], 'AzurePublicCloud, AzureChinaCloud, AzureUSGovernmentCloud'],
     [ENDPOINT.slice(1), 'a custom token endpoint needs --azure-custom-token-endpoint-suffix'],
     [ENDPOINT.slice(0, 2), 'a custom token endpoint needs --azure-custom-token-endpoint-suffix'],

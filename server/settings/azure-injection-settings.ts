@@ -1,30 +1,23 @@
 import { type Command, InvalidArgumentError, type OptionValues } from '@commander-js/extra-typings';
 import type { InjectionSettings } from '../admission/injection.ts';
 import {
+  type AzureCredentials,
   type CertificateAuthority,
   type CustomTokenEndpoint,
   ENDPOINT_SUFFIX,
-  TENANT_ID,
 } from '../admission/injections/azure.ts';
-import { flag, type Parsed } from './flags.ts';
 import {
-  parseBoolean,
-  parseLabels,
-  parseName,
-  parseOptionalName,
-  parseOptionalObjectName,
-} from './parsers.ts';
+  AUTHORITY_HOSTS,
+  AZURE_AUDIENCE,
+  azureAudienceFlag,
+  azureCloudFlag,
+  azureTenantIDFlag,
+} from './azure-flags.ts';
+import { flag, type Parsed } from './flags.ts';
+import { parseBoolean, parseLabels, parseOptionalName, parseOptionalObjectName } from './parsers.ts';
 
-const DEFAULT_AUDIENCE = 'api://AzureADTokenExchange';
+const CREDENTIALS: readonly AzureCredentials[] = ['TokenFile', 'MetadataServer'];
 const NO_LABELS: Readonly<Record<string, string>> = {};
-
-/** Where Entra is in each cloud, as in `AzureAuthorityHosts` of the Azure SDKs. */
-const AUTHORITY_HOSTS = {
-  AzurePublicCloud: 'https://login.microsoftonline.com/',
-  AzureChinaCloud: 'https://login.chinacloudapi.cn/',
-  AzureUSGovernmentCloud: 'https://login.microsoftonline.us/',
-} as const;
-const CLOUDS = ['AzurePublicCloud', 'AzureChinaCloud', 'AzureUSGovernmentCloud'] as const;
 
 /** Adds the flags of Azure to a command. */
 export function withAzureFlags<
@@ -43,20 +36,17 @@ export function withAzureFlags<
         .default(false),
     )
     .addOption(
-      flag('--azure-tenant-id <id>', 'AZURE_TENANT_ID', 'tenant, if the ServiceAccount does not name one')
-        .argParser(parseTenantId)
-        .default(''),
+      flag(
+        '--azure-credentials <source>',
+        'AZURE_CREDENTIALS',
+        'where Pods get their credentials for Azure, unless the Pod or its Namespace sets it',
+      )
+        .choices(CREDENTIALS)
+        .default('TokenFile'),
     )
-    .addOption(
-      flag('--azure-cloud <cloud>', 'AZURE_CLOUD', 'cloud whose Entra is used')
-        .choices(CLOUDS)
-        .default('AzurePublicCloud' as const),
-    )
-    .addOption(
-      flag('--azure-audience <audience>', 'AZURE_AUDIENCE', 'audience of the tokens for Entra')
-        .argParser(parseName)
-        .default(DEFAULT_AUDIENCE),
-    )
+    .addOption(azureTenantIDFlag())
+    .addOption(azureCloudFlag())
+    .addOption(azureAudienceFlag())
     .addOption(
       flag(
         '--azure-custom-token-endpoint-suffix <suffix>',
@@ -138,8 +128,9 @@ export function azureInjectionSettings(command: Parsed<AzureValues>): Pick<Injec
   const options = command.opts();
   const customTokenEndpoint = customTokenEndpointOf(command);
   const azure = {
+    credentials: options.azureCredentials,
     tenantID: options.azureTenantId,
-    authorityHost: AUTHORITY_HOSTS[options.azureCloud],
+    authorityHost: `${AUTHORITY_HOSTS[options.azureCloud]}/`,
     audience: options.azureAudience,
     customTokenEndpoint,
   };
@@ -165,7 +156,7 @@ function customTokenEndpointOf(command: Parsed<AzureValues>): CustomTokenEndpoin
   }
   // else a token for the endpoint could be sent to Entra, and the other way round
   if (
-    [options.azureAudience, DEFAULT_AUDIENCE].some((other) => other.toLowerCase() === audience.toLowerCase())
+    [options.azureAudience, AZURE_AUDIENCE].some((other) => other.toLowerCase() === audience.toLowerCase())
   ) {
     command.error('error: --azure-custom-token-endpoint-audience is the audience of Entra: set another');
   }
@@ -193,13 +184,6 @@ function certificateAuthorityOf(command: Parsed<AzureValues>): CertificateAuthor
   if (configMap !== '') return { configMap };
   if (data !== '') return { data };
   return signerName === '' ? undefined : { signerName, labels };
-}
-
-function parseTenantId(value: string): string {
-  if (value !== '' && TENANT_ID.parse(value) === undefined) {
-    throw new InvalidArgumentError(`Expected ${TENANT_ID.expected}.`);
-  }
-  return value;
 }
 
 function parseSuffix(value: string): string {

@@ -1,9 +1,11 @@
 import { Command } from '@commander-js/extra-typings';
+import type { AzureSettings } from '../azure/azure-tokens.ts';
 import type { ExchangeLimitsSettings } from '../credentials/exchange-limits.ts';
 import type { GoogleTokensSettings } from '../google/google-tokens.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { InstanceSettings } from '../metadata/facts.ts';
 import type { LogSettings } from '../telemetry/log.ts';
+import { azureSettingsOf, withAzureServeFlags } from './azure-serve-settings.ts';
 import {
   defaultNodeNameFlag,
   defaultNodeNamespaceFlag,
@@ -42,11 +44,13 @@ export interface ServeSettings
   readonly kubeconfig: string | undefined;
   /** Identity of host-network Pods if the Node itself does not name one. */
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+  /** Undefined: no Pod has an Azure identity. */
+  readonly azure: AzureSettings | undefined;
 }
 
 /** A command with the flags of `serve`: flag, variable, text, type, default. */
 export function serveCommandOf(name: string) {
-  return (
+  return withAzureServeFlags(
     new Command(name)
       .addOption(
         flag('--node-name <name>', 'NODE_NAME', 'the Node this server runs on')
@@ -144,7 +148,7 @@ export function serveCommandOf(name: string) {
           .default(''),
       )
       .addOption(logLevelFlag())
-      .addOption(logFormatFlag())
+      .addOption(logFormatFlag()),
   );
 }
 
@@ -172,6 +176,7 @@ export function serveSettings(command: Parsed<ServeValues>): ServeSettings {
     universeDomain: options.universeDomain,
     clusterName: options.clusterName || options.workloadIdentityProvider.provider,
     clusterLocation: options.clusterLocation,
+    azure: azureSettingsOf(options),
     logLevel: options.logLevel,
     logFormat: options.logFormat,
   };

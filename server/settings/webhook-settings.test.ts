@@ -17,6 +17,7 @@ describe('webhook settings', () => {
         kubeconfig: undefined,
         serverServiceAccount: { namespace: 'gms', name: 'gke-metadata-server' },
         defaultNodeServiceAccount: undefined,
+        requiredAnnotations: new Map([['api://AzureADTokenExchange', 'azure.workload.identity/client-id']]),
         injection: {
           mode: 'Redirect',
           initNetworkImage: 'ghcr.io/x/gms:1',

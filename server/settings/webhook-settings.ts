@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injection.ts';
+import { AZURE_CLIENT_ID_ANNOTATION } from '../azure/azure-identity.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogSettings } from '../telemetry/log.ts';
 import { awsInjectionSettings, withAwsFlags } from './aws-injection-settings.ts';
@@ -43,6 +44,8 @@ export interface WebhookSettings extends LogSettings {
   readonly serverServiceAccount: ServiceAccountName;
   /** As in the settings of `serve`: which token a Node may request if the Node itself does not name one. */
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
+  /** The annotation that a ServiceAccount needs before the server gets a token of this audience for it. */
+  readonly requiredAnnotations: ReadonlyMap<string, string>;
 }
 
 const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
@@ -213,6 +216,7 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
     kubeconfig: options.kubeconfig,
     serverServiceAccount,
     defaultNodeServiceAccount,
+    requiredAnnotations: new Map([[options.azureAudience, AZURE_CLIENT_ID_ANNOTATION]]),
     injection: {
       mode: options.injectionMode,
       initNetworkImage: options.initNetworkImage,

@@ -1,5 +1,5 @@
 import { escaped } from '../../core/printable.ts';
-import type { ServiceAccount } from '../../kubernetes/objects.ts';
+import type { Namespace, ServiceAccount } from '../../kubernetes/objects.ts';
 import { InjectionRefused } from '../injection.ts';
 import type { PodEditor } from '../pod-editor.ts';
 
@@ -24,6 +24,10 @@ export function annotatedPod({ annotations }: PodEditor): Annotated {
   return { title: 'the Pod', annotation: (key) => annotations.get(key) };
 }
 
+export function annotatedNamespace({ name, annotations }: Namespace): Annotated {
+  return { title: `Namespace ${name}`, annotation: (key) => annotations[key] };
+}
+
 export function annotatedServiceAccount({ namespace, name, annotations }: ServiceAccount): Annotated {
   return { title: `ServiceAccount ${namespace}/${name}`, annotation: (key) => annotations[key] };
 }
@@ -36,19 +40,6 @@ export function readAnnotation<T>(object: Annotated, key: string, form: Form<T>)
   const text = object.annotation(key);
   if (text === undefined) return undefined;
   return parseAs(text, form, `the annotation ${key} of ${object.title}`);
-}
-
-/** The annotation of the Pod, or else of its ServiceAccount. */
-export function readEither<T>(
-  pod: PodEditor,
-  serviceAccount: ServiceAccount,
-  key: string,
-  form: Form<T>,
-): T | undefined {
-  return (
-    readAnnotation(annotatedPod(pod), key, form) ??
-    readAnnotation(annotatedServiceAccount(serviceAccount), key, form)
-  );
 }
 
 /** As {@link readAnnotation}, for a value from elsewhere. */
@@ -69,8 +60,3 @@ export const BOOLEAN: Form<boolean> = {
   parse: (text) => BOOLEANS.get(text.trim()),
   expected: 'true or false',
 };
-
-/** An audience of a token: any text that a name may be. */
-export function audienceForm(expected: string): Form<string> {
-  return { parse: (text) => /^[!-~]{1,255}$/.exec(text.trim())?.[0], expected };
-}

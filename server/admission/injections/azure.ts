@@ -1,21 +1,22 @@
-import type { IdentityContext, IdentityInjection } from '../injection.ts';
+import { AZURE_CLIENT_ID_ANNOTATION, AZURE_TENANT_ID_ANNOTATION } from '../../azure/azure-identity.ts';
+import type { IdentityContext, IdentityInjection, InjectionContext } from '../injection.ts';
 import { InjectionRefused } from '../injection.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
 import type { Volume } from '../pod-manifest.ts';
 import {
   type Annotated,
+  annotatedNamespace,
   annotatedPod,
   annotatedServiceAccount,
   type Form,
   readAnnotation,
 } from './annotations.ts';
-import { containersNotSkipped } from './listed-containers.ts';
+import { isRouted } from './google-addresses.ts';
+import { containersNotSkipped } from './skipped-containers.ts';
 
 // names, paths and rules of https://github.com/Azure/azure-workload-identity, pkg/webhook, v1.6.0
 const PREFIX = 'azure.workload.identity';
 export const AZURE_OPT_IN_LABEL = `${PREFIX}/use`;
-const CLIENT_ID_ANNOTATION = `${PREFIX}/client-id`;
-const TENANT_ID_ANNOTATION = `${PREFIX}/tenant-id`;
 const EXPIRATION_ANNOTATION = `${PREFIX}/service-account-token-expiration`;
 const SKIP_ANNOTATION = `${PREFIX}/skip-containers`;
 const PROXY_ANNOTATION = `${PREFIX}/inject-proxy-sidecar`;
@@ -24,6 +25,8 @@ const ENDPOINT_ANNOTATION = `${PREFIX}/use-`;
 
 /** What a key of an annotation may end with; its name has at most 63 characters. */
 export const ENDPOINT_SUFFIX = /^(?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])$/;
+
+const CREDENTIALS_ANNOTATION = 'gke-metadata-server.matheuscscp.io/azure-credentials';
 
 const VOLUME_PREFIX = 'azure-workload-identity-reserved-';
 const VOLUME = /^azure-workload-identity-reserved-[0-9a-f]{30}$/;
@@ -53,7 +56,12 @@ export type CertificateAuthority =
   | { readonly data: string }
   | { readonly signerName: string; readonly labels: Readonly<Record<string, string>> };
 
+/** Where Pods get their credentials for Azure: a token file and variables, or the metadata server. */
+export type AzureCredentials = 'TokenFile' | 'MetadataServer';
+
 export interface AzureSettings {
+  /** If neither the Pod nor its Namespace says; with TokenFile the server has no tokens of Entra. */
+  readonly credentials: AzureCredentials;
   /** If the ServiceAccount does not name one; empty: none. */
   readonly tenantID: string;
   readonly authorityHost: string;
@@ -79,6 +87,10 @@ export const azureInjection: IdentityInjection = {
   inject(pod, context) {
     const { azure } = context.settings;
     if (azure === undefined) return false;
+    if (azureCredentialsOf(pod, context) === 'MetadataServer') {
+      warnOfTokenFile(pod);
+      return false;
+    }
     const endpoint = customTokenEndpointOf(pod, azure);
     const variables = variablesOf(context, azure, endpoint);
     const expirationSeconds = expirationOf(pod, context);
@@ -93,6 +105,38 @@ export const azureInjection: IdentityInjection = {
   },
 };
 
+/**
+ * The annotation of the Pod, then of its Namespace, then the settings; undefined if Azure is switched off. Throws
+ * {@link InjectionRefused} if it is invalid, or asks for a server that has no tokens of Entra.
+ */
+export function azureCredentialsOf(
+  pod: PodEditor,
+  { namespace, settings: { azure } }: InjectionContext,
+): AzureCredentials | undefined {
+  if (azure === undefined) return undefined;
+  const said =
+    readAnnotation(annotatedPod(pod), CREDENTIALS_ANNOTATION, CREDENTIALS) ??
+    readAnnotation(annotatedNamespace(namespace), CREDENTIALS_ANNOTATION, CREDENTIALS) ??
+    azure.credentials;
+  if (said === 'MetadataServer' && azure.credentials === 'TokenFile') {
+    throw new InjectionRefused(
+      `the annotation ${CREDENTIALS_ANNOTATION} of the Pod or its Namespace is MetadataServer, but the metadata server has ` +
+        'no tokens for Azure: remove it, or install with azure.credentials: MetadataServer',
+    );
+  }
+  return said;
+}
+
+/** A Pod with the label, which asks for what it does not get. */
+function warnOfTokenFile(pod: PodEditor): void {
+  if (!isRouted(pod)) {
+    pod.warn(
+      'the Pod gets its credentials of Azure from the metadata server, but has no route to it: add the label ' +
+        `gke-metadata-server.matheuscscp.io/webhook: Mutate, or the annotation ${CREDENTIALS_ANNOTATION}: TokenFile`,
+    );
+  }
+}
+
 /** Returns whether the container has them now. */
 function addTo(
   pod: PodEditor,
@@ -100,7 +144,7 @@ function addTo(
   volume: string,
   variables: ReadonlyMap<string, string>,
 ): boolean {
-  if (container.mountsOtherAt(MOUNT_PATH, volume)) {
+  if (![undefined, volume].includes(container.volumeAt(MOUNT_PATH))) {
     pod.warn(
       `container ${container.name} does not get the credentials of Azure: it mounts another volume at ${MOUNT_PATH}`,
     );
@@ -121,10 +165,10 @@ function variablesOf(
 ): ReadonlyMap<string, string> {
   const account = annotatedServiceAccount(serviceAccount);
   // set but empty, it is no tenant rather than the default
-  const namesTenant = account.annotation(TENANT_ID_ANNOTATION) !== undefined;
-  const tenantID = readAnnotation(account, TENANT_ID_ANNOTATION, TENANT_ID);
+  const namesTenant = account.annotation(AZURE_TENANT_ID_ANNOTATION) !== undefined;
+  const tenantID = readAnnotation(account, AZURE_TENANT_ID_ANNOTATION, TENANT_ID);
   return new Map([
-    ['AZURE_CLIENT_ID', readAnnotation(account, CLIENT_ID_ANNOTATION, CLIENT_ID) ?? ''],
+    ['AZURE_CLIENT_ID', readAnnotation(account, AZURE_CLIENT_ID_ANNOTATION, CLIENT_ID) ?? ''],
     ['AZURE_TENANT_ID', (namesTenant ? tenantID : azure.tenantID) ?? ''],
     ['AZURE_FEDERATED_TOKEN_FILE', `${MOUNT_PATH}/${TOKEN_FILE}`],
     ['AZURE_AUTHORITY_HOST', azure.authorityHost],
@@ -223,13 +267,13 @@ const SECONDS: Form<number> = {
   expected: `a number of seconds between ${EXPIRATION_SECONDS.least} and ${EXPIRATION_SECONDS.most}`,
 };
 
-const CASELESS_BOOLEANS = new Map([
-  ['true', true],
-  ['false', false],
-]);
+const CREDENTIALS: Form<AzureCredentials> = {
+  parse: (text) => (['TokenFile', 'MetadataServer'] as const).find((known) => known === text.trim()),
+  expected: 'TokenFile or MetadataServer',
+};
 
 const CASELESS_BOOLEAN: Form<boolean> = {
-  parse: (text) => CASELESS_BOOLEANS.get(text.trim().toLowerCase()),
+  parse: (text) => ({ true: true, false: false })[text.toLowerCase()],
   expected: 'true or false',
 };
 
@@ -239,7 +283,7 @@ const CLIENT_ID: Form<string> = {
   expected:
     'the client ID of the managed identity or application, such as 00000000-0000-0000-0000-000000000000',
 };
-export const TENANT_ID: Form<string> = {
+const TENANT_ID: Form<string> = {
   parse: CLIENT_ID.parse,
   expected: 'the ID of the tenant, such as 00000000-0000-0000-0000-000000000000, or one of its domains',
 };

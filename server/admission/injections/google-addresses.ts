@@ -6,23 +6,42 @@ import { containersOfThePod } from './own-containers.ts';
 /** The variables that, between them, every Google client reads; gcloud reads only the last. */
 export const METADATA_VARIABLES = ['GCE_METADATA_HOST', 'GCE_METADATA_IP', 'GCE_METADATA_ROOT'];
 
+/** Read by the managed identity credential of Azure's SDKs. */
+const AZURE_VARIABLE = 'AZURE_POD_IDENTITY_AUTHORITY_HOST';
+
 /** Prefixed, as a container's own HOST_IP may be something else. */
 const HOST_IP_VARIABLE = 'GKE_METADATA_SERVER_HOST_IP';
 
-/** Sets the address of the Node's server in each container, unless the container sets it itself. */
-export function addMetadataVariables(pod: PodEditor, settings: InjectionSettings): void {
+/**
+ * Sets the address of the Node's server in each container, unless the container sets it itself; for Azure's clients
+ * too if they are to ask it.
+ */
+export function addMetadataVariables(
+  pod: PodEditor,
+  settings: InjectionSettings,
+  { azure }: { readonly azure: boolean },
+): void {
   const { serverPort, nodesAreIPv6 } = settings;
   // the kubelet expands $(NAME) of a variable that comes earlier in the list, and cannot add brackets as needed
   const reference = `$(${HOST_IP_VARIABLE})`;
   const value = `${nodesAreIPv6 ? `[${reference}]` : reference}:${serverPort}`;
   for (const container of containersOfThePod(pod)) {
-    if (METADATA_VARIABLES.every((name) => container.hasVariable(name))) continue;
+    const variables = azure ? [...METADATA_VARIABLES, AZURE_VARIABLE] : METADATA_VARIABLES;
+    if (variables.every((name) => container.hasVariable(name))) continue;
     container.addVariable({
       name: HOST_IP_VARIABLE,
       valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } },
     });
     for (const name of METADATA_VARIABLES) container.addVariable({ name, value });
+    if (azure) container.addVariable({ name: AZURE_VARIABLE, value: `http://${value}` });
   }
+}
+
+/** Whether the Pod has a route to the Node's server, by a redirect or by variables. */
+export function isRouted(pod: PodEditor): boolean {
+  return containersOfThePod(pod).every((container) =>
+    METADATA_VARIABLES.every((name) => container.hasVariable(name)),
+  );
 }
 
 /**

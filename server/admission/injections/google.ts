@@ -1,6 +1,7 @@
 import type { InjectionMode, InjectionSettings } from '../injection.ts';
 import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
 import { isWindows, type PodEditor } from '../pod-editor.ts';
+import { azureCredentialsOf } from './azure.ts';
 import { addMetadataHostAlias, addMetadataVariables, addRedirectedVariables } from './google-addresses.ts';
 import { addInitNetwork } from './init-network.ts';
 
@@ -49,7 +50,9 @@ export const googleInjection: Injection = {
     }
     if (modeOf(pod, context) === 'Environment') {
       if (pod.spec.hostNetwork !== true && waits(pod, context)) addInitNetwork(pod, 'wait', context);
-      addMetadataVariables(pod, settings);
+      addMetadataVariables(pod, settings, {
+        azure: azureCredentialsOf(pod, context) === 'MetadataServer',
+      });
     } else {
       addInitNetwork(pod, 'redirect', context);
       addRedirectedVariables(pod, settings);

@@ -1,0 +1,168 @@
+import { AzureFault } from '../../azure/azure-fault.ts';
+import type { AzureTokens } from '../../azure/azure-tokens.ts';
+import type { AzureToken } from '../../azure/entra.ts';
+import type { Caller } from '../../caller/caller.ts';
+import type { Effects } from '../../core/effects.ts';
+import { Fault } from '../../core/fault.ts';
+import type { Answer } from '../answer.ts';
+import { answerToFailure } from '../faults.ts';
+
+/** A request under `/metadata`, whose path is decoded. */
+interface AzureRequest {
+  readonly path: string;
+  readonly query: string;
+  /** The value of its header `Metadata`; null without one. */
+  readonly metadata: string | null;
+}
+
+/** What a request under `/metadata` is answered. */
+export interface AzureOutcome {
+  readonly answer: Answer;
+  /** The route in metrics. */
+  readonly template: string;
+  /** The cause of a refusal. */
+  readonly failure?: unknown;
+}
+
+const TOKEN_PATH = '/metadata/identity/oauth2/token';
+/** The parameters that name an identity which only a virtual machine can have. */
+const OF_VIRTUAL_MACHINES = ['msi_res_id', 'mi_res_id', 'object_id', 'principal_id'];
+
+// the real service, and Azure's own proxy in front of it, accept the first segment in any case
+const SERVED_BY_AZURE = /^\/metadata\/(identity|instance)(\/|$)/i;
+
+/** Whether Azure's metadata service has this path. */
+export function isAzurePath(path: string): boolean {
+  return SERVED_BY_AZURE.test(path);
+}
+
+/**
+ * Azure's Instance Metadata Service for the identities of Pods:
+ * https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+ *
+ * A refusal is 400 with Azure's JSON, on which its SDKs go on to the next credential at once. On 404 they ask six times,
+ * for 16 to 24 seconds.
+ */
+export class AzureApi {
+  readonly #bodies = new WeakMap<AzureToken, { readonly seconds: number; readonly body: string }>();
+
+  /** Without tokens no Pod has an identity. */
+  constructor(
+    private readonly tokens: Pick<AzureTokens, 'token'> | undefined,
+    private readonly effects: Pick<Effects, 'now'>,
+  ) {}
+
+  /** For a path that {@link isAzurePath}. Never throws. */
+  async answer(
+    { path, query, metadata }: AzureRequest,
+    identify: () => Promise<Caller>,
+  ): Promise<AzureOutcome> {
+    const lower = path.toLowerCase();
+    const template =
+      lower === TOKEN_PATH
+        ? TOKEN_PATH
+        : lower.startsWith('/metadata/identity')
+          ? '/metadata/identity'
+          : '/metadata/instance';
+    if (metadata?.toLowerCase() !== 'true') {
+      return { answer: invalid('Required metadata header not specified'), template };
+    }
+    if (template === '/metadata/instance')
+      return { answer: invalid('Instance metadata not found'), template };
+    if (template !== TOKEN_PATH || this.tokens === undefined) {
+      return { answer: invalid(IDENTITY_NOT_FOUND), template };
+    }
+    try {
+      return { answer: await this.#token(this.tokens, new URLSearchParams(query), identify), template };
+    } catch (failure) {
+      return { answer: answerToAzureFailure(failure), template, failure };
+    }
+  }
+
+  async #token(
+    tokens: Pick<AzureTokens, 'token'>,
+    query: URLSearchParams,
+    identify: () => Promise<Caller>,
+  ): Promise<Answer> {
+    for (const required of ['api-version', 'resource']) {
+      if ((query.get(required) ?? '') === '')
+        return invalid(`Required query variable '${required}' is missing`);
+    }
+    if (OF_VIRTUAL_MACHINES.some((name) => query.has(name))) {
+      return invalid(
+        `${IDENTITY_NOT_FOUND}: a Pod's identity is named by client_id, or by its ServiceAccount`,
+      );
+    }
+    const caller = await identify();
+    const token = await tokens.token(caller, {
+      resource: query.get('resource') ?? '',
+      clientID: query.get('client_id') || undefined,
+    });
+    const body = this.#bodyOf(token);
+    if (body !== undefined) return { status: 200, contentType: 'application/json; charset=utf-8', body };
+    throw new AzureFault('entra-unavailable', { description: 'the access token has expired already' });
+  }
+
+  /** All values are strings, as SDKs expect. Undefined if less than a second is left. */
+  #bodyOf(token: AzureToken): string | undefined {
+    const seconds = Math.floor((token.expiresAt - this.effects.now()) / 1000);
+    if (seconds < 1) return undefined;
+    const known = this.#bodies.get(token);
+    if (known?.seconds === seconds) return known.body;
+    const body = JSON.stringify({
+      access_token: token.token.reveal(),
+      client_id: token.clientID,
+      expires_in: String(seconds),
+      expires_on: String(Math.floor(token.expiresAt / 1000)),
+      ext_expires_in: String(seconds),
+      not_before: String(Math.floor(token.issuedAt / 1000)),
+      resource: token.resource,
+      token_type: 'Bearer',
+    });
+    this.#bodies.set(token, { seconds, body });
+    return body;
+  }
+}
+
+const IDENTITY_NOT_FOUND = 'Identity not found';
+
+function invalid(error_description: string): Answer {
+  return refusal('invalid_request', error_description);
+}
+
+function refusal(error: string, error_description: string): Answer {
+  return { status: 400, contentType: 'application/json', body: JSON.stringify({ error, error_description }) };
+}
+
+/** A failure that a retry may overcome is 503 with Retry-After, any other 400. */
+function answerToAzureFailure(error: unknown): Answer {
+  if (error instanceof AzureFault) {
+    if (!error.transient)
+      return refusal(error.error || 'invalid_request', error.description || error.message);
+    return unavailable('Microsoft Entra does not respond; try again.', { 'Retry-After': '5' });
+  }
+  if (error instanceof Fault) {
+    switch (error.code) {
+      case 'azure-identity-missing':
+      case 'azure-identity-invalid':
+        return invalid(`${IDENTITY_NOT_FOUND}: ${error.message}`);
+      case 'parameter-invalid':
+        return invalid(error.message);
+      default: // what can happen to a caller of any cloud
+    }
+  }
+  const { status, body, headers } = answerToFailure(error, undefined);
+  const text = body.trim();
+  if (status === 503) return unavailable(text, headers);
+  if (status < 500) return invalid(`${IDENTITY_NOT_FOUND}: ${text}`);
+  return {
+    status,
+    contentType: 'application/json',
+    body: JSON.stringify({ error: 'server_error', error_description: text }),
+  };
+}
+
+function unavailable(error_description: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  const body = JSON.stringify({ error: 'temporarily_unavailable', error_description });
+  return { status: 503, contentType: 'application/json', body, headers };
+}
