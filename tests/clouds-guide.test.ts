@@ -209,7 +209,8 @@ test.each([
 ])('%s.md: it explains the annotations and labels that the webhook reads', async (name, prefix) => {
   const server = join(import.meta.dir, '../server');
   const sources = await Promise.all(
-    [...new Bun.Glob('{admission/injections,azure}/*.ts').scanSync(server)]
+    ['admission/injections', 'azure']
+      .flatMap((folder) => [...new Bun.Glob(`${folder}/*.ts`).scanSync(server)])
       .filter((file) => !file.endsWith('.test.ts'))
       .map((file) => Bun.file(join(server, file)).text()),
   );
