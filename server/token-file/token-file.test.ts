@@ -47,6 +47,19 @@ describe('TokenFile', () => {
     expect(await readFile(path, 'utf8')).toBe(longer);
   });
 
+  test('is there and whole whenever a reader looks, while it is replaced', async () => {
+    const file = new TokenFile(path);
+    const texts = [1000, 3000].map((length) => unsignedToken({ exp: EXPIRY, more: 'x'.repeat(length) }));
+    await file.write(idToken(texts[0]));
+    let isOver = false;
+    const writing = (async () => {
+      for (let count = 1; count <= 200; count++) await file.write(idToken(texts[count % 2]));
+      isOver = true;
+    })();
+    while (!isOver) expect(texts).toContain(await readFile(path, 'utf8'));
+    await writing;
+  });
+
   test('is written though an interrupted attempt has left its temporary file, which is not followed as a link', async () => {
     const elsewhere = join(folder, 'elsewhere');
     await writeFile(elsewhere, 'kept');
