@@ -41,6 +41,13 @@ const samples: Readonly<Record<string, Sample>> = {
     `projects/1/locations/global/workloadIdentityPools/${word(number)}/providers/cluster`,
   GoogleServiceAccountEmail: (number) => `${word(number)}@project.iam.gserviceaccount.com`,
   URL: (number) => `https://${word(number)}.example.com/"\\`,
+  HTTPSURL: (number) => `https://${word(number)}.example.com/"\\`,
+  AWSRegion: (number) => `eu-${word(number)}-1`,
+  AWSAccountID: (number) => `${number}`.padStart(12, '0'),
+  AWSPartition: (number) => `aws-${word(number)}`,
+  AzureTenantID: (number) => `00000000-0000-0000-0000-${`${number}`.padStart(12, '0')}`,
+  AnnotationSuffix: word,
+  PEM: (number) => `-----BEGIN CERTIFICATE-----\n${word(number)}\n-----END CERTIFICATE-----\n`,
   Domain: (number) => `${word(number)}.example.com`,
   DNSLabel: word,
   ObjectName: word,
@@ -142,20 +149,47 @@ export function sampleValues(
   };
 }
 
+const doneByTheWebhook = [
+  'test.enabled',
+  'aws.enabled',
+  'aws.podIdentity.enabled',
+  'azure.enabled',
+  'googleToAws.enabled',
+  'externalAccount.enabled',
+];
+
 /** What the guards refuse in most combinations of the values. */
 function together(values: ModuleValues, other: () => string): ModuleValues {
   let result = values;
   if (valueAt(result, 'webhook.enabled') === false) {
     result = withValueAt(result, 'webhook.injectionMode', 'Environment');
-    result = withValueAt(result, 'test.enabled', false);
+    for (const path of doneByTheWebhook) result = withValueAt(result, path, false);
   }
   if (valueAt(result, 'test.enabled') === true) {
     result = withValueAt(result, 'test.googleServiceAccount', `${other()}@project.iam.gserviceaccount.com`);
   }
+  const excluded = valueAt(result, 'webhook.excludedNamespaces');
+  if (Array.isArray(excluded)) {
+    result = withValueAt(result, 'webhook.excludedNamespaces', [...excluded, 'kube-system']);
+  }
+  const endpoint = valueAt(result, 'azure.customTokenEndpoint');
+  if (isMap(endpoint)) result = withValueAt(result, 'azure.customTokenEndpoint', withOneAuthority(endpoint));
   if (valueAt(result, 'image.tag') === '' && valueAt(result, 'image.digest') === '') {
     result = withValueAt(result, 'image.tag', other());
   }
   return result;
+}
+
+function withOneAuthority({
+  caConfigMap,
+  caData,
+  clusterTrustBundle,
+  ...endpoint
+}: ModuleValues): ModuleValues {
+  const { clusterTrustBundleLabels, ...others } = endpoint;
+  if (clusterTrustBundle !== undefined) return { ...endpoint, clusterTrustBundle };
+  if (caData !== undefined) return { ...others, caData };
+  return caConfigMap === undefined ? others : { ...others, caConfigMap };
 }
 
 /** Without every other of the fields that have a default, but for those whose default the guards hold to others. */

@@ -114,6 +114,23 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
+{{/* Whether Pods may ask for a cloud identity by their ServiceAccount, which the API server does not look at; else empty. */}}
+{{- define "gke-metadata-server.byServiceAccount" -}}
+{{- if or .Values.aws.enabled .Values.aws.podIdentity.enabled .Values.externalAccount.enabled }}true{{ end }}
+{{- end }}
+
+{{/* The ConfigMaps that the webhook reads: {purpose, name, namespace} each. */}}
+{{- define "gke-metadata-server.configMaps" -}}
+{{- $all := list }}
+{{- with .Values.aws }}
+{{- if and .enabled .configMap }}{{ $all = append $all (merge (dict "purpose" "aws") .configMap) }}{{ end }}
+{{- with .podIdentity }}
+{{- if and .enabled .configMap }}{{ $all = append $all (merge (dict "purpose" "aws-pod-identity") .configMap) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- toYaml $all }}
+{{- end }}
+
 {{/* Whether a caller is the server, in CEL. */}}
 {{- define "gke-metadata-server.isServer" -}}
 request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ .Release.Name }}'
