@@ -26,13 +26,13 @@ export class Attacker {
     return sockets.filter((socket) => socket !== undefined);
   }
 
-  /** The status of the answer to `body`; undefined if the connection ends without one. */
+  /** The status of the response to `body`; undefined if the connection ends without one. */
   async post(body: string | Uint8Array, path = '/mutate/pods'): Promise<number | undefined> {
     const socket = await this.connect();
     if (socket === undefined) return undefined;
     socket.write(`${head(path)}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`);
     socket.write(body);
-    const status = await answerOf(socket);
+    const status = await statusOf(socket);
     socket.destroy();
     return status;
   }
@@ -42,7 +42,7 @@ function head(path: string, type = 'application/json', method = 'POST'): string 
   return `${method} ${path} HTTP/1.1\r\nHost: webhook\r\nContent-Type: ${type}\r\n`;
 }
 
-function answerOf(socket: TLSSocket): Promise<number | undefined> {
+function statusOf(socket: TLSSocket): Promise<number | undefined> {
   return new Promise((resolve) => {
     socket.once('data', (data) => resolve(Number(/^HTTP\/1.1 (\d+)/.exec(data.toString())?.[1])));
     socket.on('close', () => resolve(undefined));

@@ -14,7 +14,7 @@ export interface MemoryFigures {
   readonly started: ResidentMemory;
   /** Each Pod has its token. */
   readonly before: ResidentMemory;
-  /** With the last answer. */
+  /** With the last response. */
   readonly after: ResidentMemory;
   /** Half a minute later. */
   readonly settled: ResidentMemory;
@@ -93,7 +93,7 @@ const GOOGLE_DELAY_MILLISECONDS = 100;
 const SCOPES = 20;
 
 /**
- * The time of an answer with a scope that is not cached, less that of one call to the same slow Google at the
+ * The time of a response with a scope that is not cached, less that of one call to the same slow Google at the
  * same moment. The federated token is cached by then, as it is for any Pod that has asked before.
  */
 async function measureNewScope(standIns: StandInsProcess, google: string): Promise<NewScopeFigures> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
 import type { Target } from './load.ts';
 import { nginxConfiguration } from './nginx.ts';
-import { type RecordedAnswer, record } from './recorded-answer.ts';
+import { type RecordedResponse, record } from './recorded-response.ts';
 import { ServerProcess } from './server-process.ts';
 
 export const CASES = [
@@ -71,21 +71,21 @@ export async function startContenders(
 ): Promise<{ contenders: ReadonlyMap<Case, readonly Contender[]>; processes: readonly ServerProcess[] }> {
   const contenders = new Map<Case, Contender[]>();
   const processes: ServerProcess[] = [];
-  const answers = new Map<number, RecordedAnswer>();
+  const answers = new Map<number, RecordedResponse>();
   for (const [index, measured] of CASES.entries()) {
     const target = askedOfServer(measured.path);
     await server.answers(target);
     const answer = await record(target);
     answers.set(NGINX_PORT + index, answer);
-    const answerFile = join(folder, `answer-${index}.json`);
-    writeFileSync(answerFile, JSON.stringify(answer));
+    const responseFile = join(folder, `answer-${index}.json`);
+    writeFileSync(responseFile, JSON.stringify(answer));
     const port = FLOOR_PORT + index;
     const floor = new ServerProcess(
-      [process.execPath, join(import.meta.dir, 'floor.ts'), `${port}`, answerFile],
+      [process.execPath, join(import.meta.dir, 'floor.ts'), `${port}`, responseFile],
       join(folder, `floor-${index}.log`),
     );
     processes.push(floor);
-    const floorTarget = await sameAnswer(floor, port, measured.path, answer);
+    const floorTarget = await sameResponse(floor, port, measured.path, answer);
     contenders.set(measured, [
       { name: 'gke-metadata-server', pid: server.pid, target },
       { name: 'floor', pid: floor.pid, target: floorTarget },
@@ -108,11 +108,11 @@ export async function startContenders(
 }
 
 /** Throws where the floor does not answer what the server does: then nothing would be compared. */
-async function sameAnswer(
+async function sameResponse(
   floor: ServerProcess,
   port: number,
   path: string,
-  answer: RecordedAnswer,
+  answer: RecordedResponse,
 ): Promise<Target> {
   const target = { url: `http://${FIRST_POD}:${port}${path}`, headers: HEADERS };
   await floor.answers(target);

@@ -1,11 +1,11 @@
 // The floor: the least that a server under Bun can do and still tell callers apart. It reads the peer's address and
 // the flavor header, and answers the bytes that it was given, ready made.
 import { readFileSync } from 'node:fs';
-import type { RecordedAnswer } from './recorded-answer.ts';
+import type { RecordedResponse } from './recorded-response.ts';
 
-const [port = '', answerFile = ''] = process.argv.slice(2);
+const [port = '', responseFile = ''] = process.argv.slice(2);
 // written by this benchmark, with the same type
-const { body, headers } = JSON.parse(readFileSync(answerFile, 'utf8')) as RecordedAnswer;
+const { body, headers } = JSON.parse(readFileSync(responseFile, 'utf8')) as RecordedResponse;
 const init = { headers: new Headers(headers) };
 const refusal = { status: 403 };
 

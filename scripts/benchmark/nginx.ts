@@ -1,7 +1,7 @@
-import type { RecordedAnswer } from './recorded-answer.ts';
+import type { RecordedResponse } from './recorded-response.ts';
 
 /** One worker that answers each port with `return 200`, all else left out. Everything it writes goes into `folder`. */
-export function nginxConfiguration(folder: string, answers: ReadonlyMap<number, RecordedAnswer>): string {
+export function nginxConfiguration(folder: string, answers: ReadonlyMap<number, RecordedResponse>): string {
   const servers = [...answers].map(([port, { body, headers }]) => {
     const { 'content-type': type = 'text/plain', server: _, ...others } = headers;
     const added = Object.entries(others).map(([name, value]) => `add_header ${name} ${quoted(value)};`);

@@ -6,7 +6,7 @@ export type ToStandIns =
   | { readonly do: 'forget-calls' }
   | { readonly do: 'tell-calls' };
 
-/** The answer to everything but the start. */
+/** The response to everything but the start. */
 export interface SeenCalls {
   readonly kind: 'calls';
   readonly google: number;

@@ -324,7 +324,7 @@ test('a large review that waits too long gets 503 and a text', async () => {
   );
   const large = JSON.stringify({ ...REVIEW, pad: 'x'.repeat(200_000) });
   for (const _ of [1, 2]) post(large).catch(() => {});
-  // each has a limit for its body and one for its answer
+  // each has a limit for its body and one for its response
   while (limits.length < 4) await Bun.sleep(0);
   const waiting = post(large);
   while (limits.length < 6) await Bun.sleep(0);

@@ -102,7 +102,7 @@ export class NodeCallers implements Callers {
   }
 
   known(socketAddress: string): Caller | undefined {
-    // Every cached answer comes through here: look-ups by the very string of the socket, and nothing made.
+    // Every cached response comes through here: look-ups by the very string of the socket, and nothing made.
     const uid = this.#uidOf(socketAddress);
     if (uid === undefined) return undefined;
     const identified = this.#identified.get(uid);

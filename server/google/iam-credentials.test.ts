@@ -16,7 +16,7 @@ function jwtWith(exp: string): string {
   return `${btoa('{"alg":"none"}')}.${btoa(`{"exp":${exp}}`)}.`;
 }
 
-function iamThatAnswers(answer: Response) {
+function iamThatReturns(answer: Response) {
   const sent: { url: string; init: BunFetchRequestInit | undefined }[] = [];
   const iam = new IamCredentials('https://iam.test', {
     now: () => NOW,
@@ -30,7 +30,7 @@ function iamThatAnswers(answer: Response) {
 
 describe('generateAccessToken', () => {
   const generate = (answer: Response) => {
-    const { iam, sent } = iamThatAnswers(answer);
+    const { iam, sent } = iamThatReturns(answer);
     const outcome = iam
       .generateAccessToken(BEARER, account, ['a', 'b'], 3600, signal)
       .catch((error: unknown) => error);
@@ -55,7 +55,7 @@ describe('generateAccessToken', () => {
 
   test('is counted against the quota project, if there is one', async () => {
     const headers = async (quotaProject: string) => {
-      const { iam, sent } = iamThatAnswers(Response.json({}));
+      const { iam, sent } = iamThatReturns(Response.json({}));
       const impersonation = { ...account, quotaProject: parseQuotaProject(quotaProject) };
       await iam.generateAccessToken(BEARER, impersonation, ['a'], 3600, signal).catch(() => {});
       await iam.generateIdToken(BEARER, impersonation, 'a', signal).catch(() => {});
@@ -125,7 +125,7 @@ describe('generateAccessToken', () => {
 
 describe('generateIdToken', () => {
   const generate = (answer: Response) => {
-    const { iam, sent } = iamThatAnswers(answer);
+    const { iam, sent } = iamThatReturns(answer);
     const outcome = iam
       .generateIdToken(BEARER, account, 'https://receiver', signal)
       .catch((error: unknown) => error);

@@ -102,7 +102,7 @@ export class HttpConnection {
     const share = this.options.bodies.open(this.peer);
     this.#share = share;
     try {
-      let answer = await this.#answerTo(request, share);
+      let answer = await this.#responseTo(request, share);
       let body = Buffer.from(await answer.arrayBuffer());
       // it takes the place of the body, and waits for a client that does not read it
       if (body.length > share.bytes && !share.grow(body.length - share.bytes)) {
@@ -121,7 +121,7 @@ export class HttpConnection {
     }
   }
 
-  async #answerTo(incoming: IncomingMessage, share: BodyShare): Promise<Response> {
+  async #responseTo(incoming: IncomingMessage, share: BodyShare): Promise<Response> {
     if (incoming.headers['transfer-encoding'] !== undefined) {
       return new Response('expected a Content-Length\n', { status: 411 });
     }

@@ -69,7 +69,7 @@ class Client {
     });
   }
 
-  /** Resolves once the answer has come as far as `text`. */
+  /** Resolves once the response has come as far as `text`. */
   async has(text: string): Promise<void> {
     while (!this.received.includes(text)) await Bun.sleep(1);
   }
@@ -120,7 +120,7 @@ describe.skipIf(OPENSSL_MISSING)(
         attacker.socket.write(head);
         const sending = attacker.sendOn();
         await attacker.has(`HTTP/1.1 ${status}`);
-        // it has a moment to read its answer
+        // it has a moment to read its response
         await server.clock.advance(3000);
         await attacker.closed;
         await sending;

@@ -19,7 +19,7 @@ async function jwk(algorithm = 'RS256', kid = 'a'): Promise<Record<string, unkno
 
 const parse = (keys: unknown) => parseKeySet(new Field({ keys }, 'JWKS'));
 
-/** What `readClusterKeys` makes of an answer, and what it asked. */
+/** What `readClusterKeys` makes of a response, and what it asked. */
 async function answered(response: Response) {
   const asked: { url: string; accept: unknown }[] = [];
   const cluster = {

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test';
 import { Fault } from '../core/fault.ts';
 import { ManualClock, settled } from '../testing/manual-clock.ts';
-import type { Answer } from './answer.ts';
 import { Changes, LONGEST_WAIT_SECONDS, parseWait } from './changes.ts';
+import type { MetadataResponse } from './response.ts';
 
 class Value {
   readonly clock = new ManualClock();
@@ -30,7 +30,7 @@ class Value {
     return request;
   }
 
-  #look(): Answer {
+  #look(): MetadataResponse {
     if (this.failure !== undefined) throw this.failure;
     return { status: 200, contentType: 'application/text', body: this.etag, etag: this.etag };
   }

@@ -1,7 +1,7 @@
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { Places } from '../core/places.ts';
-import type { Answer } from './answer.ts';
+import type { MetadataResponse } from './response.ts';
 
 /** The longest wait, whatever `timeout_sec` says: a client then asks again, as Go's Subscribe does. */
 export const LONGEST_WAIT_SECONDS = 300;
@@ -58,26 +58,31 @@ export class Changes {
    * is aborted because the caller has left, what it returned last. `holder` is the caller: one without a waiting
    * request may always have one. Throws `caller-busy` if too many are waiting.
    */
-  async wait(holder: string, wait: Wait, gone: AbortSignal, look: () => Promise<Answer>): Promise<Answer> {
-    let answer = await look();
-    const lastETag = wait.lastETag ?? answer.etag;
-    if (answer.etag !== lastETag || wait.timeout === 0) return answer;
+  async wait(
+    holder: string,
+    wait: Wait,
+    gone: AbortSignal,
+    look: () => Promise<MetadataResponse>,
+  ): Promise<MetadataResponse> {
+    let response = await look();
+    const lastETag = wait.lastETag ?? response.etag;
+    if (response.etag !== lastETag || wait.timeout === 0) return response;
 
     const { now, sleep } = this.#effects;
     const end = now() + wait.timeout;
     const stop = AbortSignal.any([gone, this.#draining]);
     const leave = this.#enter(holder);
     try {
-      for (let left = wait.timeout; left > 0 && answer.etag === lastETag; left = end - now()) {
+      for (let left = wait.timeout; left > 0 && response.etag === lastETag; left = end - now()) {
         await sleep(Math.min(LOOK_EVERY, left), stop);
-        answer = await look();
+        response = await look();
       }
     } catch (error) {
       if (!stop.aborted) throw error;
     } finally {
       leave();
     }
-    return answer;
+    return response;
   }
 
   #enter(holder: string): () => void {

@@ -4,7 +4,7 @@ import { type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import { annotated, EMAIL, fault } from '../testing/fake-metadata.ts';
-import { answerToFailure, isTransient } from './faults.ts';
+import { failureResponse, isTransient } from './faults.ts';
 
 const CALLER: Caller = {
   serviceAccount: { namespace: 'shop', name: 'checkout', uid: 'sa-1', annotations: annotated(EMAIL) },
@@ -45,7 +45,7 @@ const STATUS: Readonly<Record<Exclude<FaultCode, AzureFaultCode>, number>> = {
 const CODES = Object.keys(STATUS) as (keyof typeof STATUS)[];
 
 test.each(CODES)('%s: its status, Retry-After if it is transient, and no internal message', (code) => {
-  const { status, body, headers, contentType } = answerToFailure(fault(code), CALLER);
+  const { status, body, headers, contentType } = failureResponse(fault(code), CALLER);
   expect(status).toBe(STATUS[code]);
   expect(headers?.['Retry-After'] !== undefined).toBe(status === 503);
   expect(isTransient(fault(code))).toBe(status === 503);
@@ -54,13 +54,13 @@ test.each(CODES)('%s: its status, Retry-After if it is transient, and no interna
 });
 
 test('a caller over its rate gets a Retry-After', () => {
-  const { status, headers } = answerToFailure(new Throttled('too fast', 12), CALLER);
+  const { status, headers } = failureResponse(new Throttled('too fast', 12), CALLER);
   expect([status, headers?.['Retry-After']]).toEqual([503, '12']);
 });
 
 test('an error that is not a Fault is a fixed text', () => {
   for (const error of [new Error('/var/run/secrets'), 'text', undefined]) {
-    expect(answerToFailure(error, CALLER)).toEqual({
+    expect(failureResponse(error, CALLER)).toEqual({
       status: 500,
       contentType: 'application/text',
       body: 'Internal Server Error\n',
@@ -74,14 +74,14 @@ For more information, refer to the Workload Identity documentation:
 \thttps://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#authenticating_to`;
 
 test("IAM's refusal is GKE's text, word for word", () => {
-  expect(answerToFailure(fault('iam-permission-denied'), CALLER).body).toBe(DENIED);
+  expect(failureResponse(fault('iam-permission-denied'), CALLER).body).toBe(DENIED);
   const denied = new GoogleFault('iam-permission-denied', {
     operation: 'identity token',
     status: 403,
     googleMessage:
       "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource (or it may not exist).",
   });
-  expect(answerToFailure(denied, CALLER).body).toBe(
+  expect(failureResponse(denied, CALLER).body).toBe(
     DENIED.replace('access token', 'identity token').replace('getAccessToken', 'getOpenIdToken'),
   );
 });
@@ -89,7 +89,7 @@ test("IAM's refusal is GKE's text, word for word", () => {
 test("an account that is missing is GKE's text", () => {
   const missing =
     'Unable to generate access token; IAM returned 404 Not Found: Requested entity was not found.';
-  expect(answerToFailure(fault('google-account-missing'), CALLER).body).toBe(missing);
+  expect(failureResponse(fault('google-account-missing'), CALLER).body).toBe(missing);
 });
 
 test('a refusal of STS says what Google said', () => {
@@ -98,7 +98,7 @@ test('a refusal of STS says what Google said', () => {
     status: 400,
     googleMessage: 'The audience in ID Token does not match the expected audience.',
   });
-  expect(answerToFailure(refused, CALLER).body).toBe(
+  expect(failureResponse(refused, CALLER).body).toBe(
     'Unable to generate federated token; STS returned 400 Bad Request: The audience in ID Token does not match the expected audience.',
   );
 });
@@ -109,14 +109,14 @@ test.each([
 ] as const)('a disabled API, for a %s, is of %s, and no word of a missing grant', (operation, service) => {
   const googleMessage = 'API has not been used in project 1 before or it is disabled.';
   const disabled = new GoogleFault('google-api-disabled', { operation, status: 403, googleMessage });
-  expect(answerToFailure(disabled, CALLER).body).toBe(
+  expect(failureResponse(disabled, CALLER).body).toBe(
     `Unable to generate ${operation}; ${service} returned 403 Forbidden: ${googleMessage}`,
   );
 });
 
 test("an identity token without an annotation is GKE's text, with the caller's ServiceAccount", () => {
   expect(
-    answerToFailure(fault('account-annotation-missing'), CALLER).body,
+    failureResponse(fault('account-annotation-missing'), CALLER).body,
   ).toBe(`Your Kubernetes service account (shop/checkout) is not annotated with a target Google service account, which is a requirement for retrieving Identity Tokens using Workload Identity.
 Please add the iam.gke.io/gcp-service-account=[GSA_NAME]@[PROJECT_ID] annotation to your Kubernetes service account.
 Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity`);
@@ -124,5 +124,5 @@ Refer to https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identit
 
 test("the caller's own mistakes are reported to it", () => {
   const invalid = new Fault('parameter-invalid', 'timeout_sec must be digits', { remedy: '' });
-  expect(answerToFailure(invalid, CALLER).body).toBe('timeout_sec must be digits\n');
+  expect(failureResponse(invalid, CALLER).body).toBe('timeout_sec must be digits\n');
 });

@@ -3,8 +3,8 @@ import type { Caller } from '../caller/caller.ts';
 import { type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
-import type { Answer } from './answer.ts';
 import { HOST_NAMES } from './request-target.ts';
+import type { MetadataResponse } from './response.ts';
 
 /** The codes that a request of Google's protocol can fail with. */
 type GoogleProtocolCode = Exclude<FaultCode, AzureFaultCode>;
@@ -167,8 +167,8 @@ function serviceAccountOf(caller: Caller | undefined): string {
     : `${caller.serviceAccount.namespace}/${caller.serviceAccount.name}`;
 }
 
-/** What a request that failed is answered; of an error that is no Fault, nothing but that there was one. */
-export function answerToFailure(error: unknown, caller: Caller | undefined): Answer {
+/** The response to a request that failed; of an error that is no Fault, nothing but that there was one. */
+export function failureResponse(error: unknown, caller: Caller | undefined): MetadataResponse {
   const row = rowOf(error);
   if (row === undefined || !(error instanceof Fault))
     return { status: 500, contentType: 'application/text', body: INTERNAL_ERROR };

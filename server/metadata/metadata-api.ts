@@ -8,20 +8,20 @@ import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log, LogSettings } from '../telemetry/log.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
+import { AzureApi, isAzurePath } from './azure/azure-api.ts';
+import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
+import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
+import { failureResponse, isTransient } from './faults.ts';
+import { decodePath, HOST_NAMES } from './request-target.ts';
 import {
   type Alt,
-  type Answer,
+  type MetadataResponse,
   renderListing,
   renderRecursively,
   renderValue,
   resolveValue,
-} from './answer.ts';
-import { AzureApi, isAzurePath } from './azure/azure-api.ts';
-import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
-import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
-import { answerToFailure, isTransient } from './faults.ts';
-import { decodePath, HOST_NAMES } from './request-target.ts';
-import type { TokenAnswers } from './token-fast-path.ts';
+} from './response.ts';
+import type { TokenResponses } from './token-fast-path.ts';
 import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
 
 /** A request of the metadata API, without the server that carries it. */
@@ -60,9 +60,9 @@ export interface MetadataDependencies {
   readonly draining: AbortSignal;
 }
 
-/** An answer, and what the metrics and the log record about it. */
+/** A response, and what the metrics and the log record about it. */
 export interface Outcome {
-  readonly answer: Answer;
+  readonly response: MetadataResponse;
   /** The template of the path; undefined if the tree has no such path. */
   readonly template: string | undefined;
   /** The cause of a refusal. */
@@ -72,44 +72,44 @@ export interface Outcome {
 /** Whoever waits from the Node's own addresses, if the Node has no ServiceAccount. */
 const OWN_NODE = 'own node';
 
-const NOT_FOUND: Answer = { status: 404, contentType: 'application/text', body: 'Not Found\n' };
-const NO_FLAVOR: Answer = {
+const NOT_FOUND: MetadataResponse = { status: 404, contentType: 'application/text', body: 'Not Found\n' };
+const NO_FLAVOR: MetadataResponse = {
   status: 403,
   contentType: 'text/plain; charset=utf-8',
   body: 'Missing required header "Metadata-Flavor": "Google"',
 };
-const METHOD_NOT_ALLOWED: Answer = {
+const METHOD_NOT_ALLOWED: MetadataResponse = {
   status: 405,
   contentType: 'application/text',
   body: 'Method Not Allowed\n',
   headers: { Allow: 'GET, HEAD' },
 };
-const RECURSION_FAILED: Answer = {
+const RECURSION_FAILED: MetadataResponse = {
   status: 500,
   contentType: 'application/text',
   body: 'Could not recursively fetch uri\n',
 };
 
-/** The metadata API without HTTP: every request gets an answer, none throws. */
+/** The metadata API without HTTP: every request gets a response, none throws. */
 export class MetadataApi {
   readonly #dependencies: MetadataDependencies;
   readonly #instance: Instance;
   readonly #azure: AzureApi;
   readonly #changes: Changes;
-  readonly #tokenAnswers: TokenAnswers;
+  readonly #tokenResponses: TokenResponses;
   readonly #unexpected: RepeatLimit;
 
-  constructor(dependencies: MetadataDependencies, tokenAnswers: TokenAnswers) {
+  constructor(dependencies: MetadataDependencies, tokenResponses: TokenResponses) {
     const { settings, effects, draining, node, log } = dependencies;
     this.#dependencies = dependencies;
     this.#instance = { settings, node: () => requireNode(node()) };
     this.#azure = new AzureApi(dependencies.azureTokens, effects);
     this.#changes = new Changes(effects, draining);
-    this.#tokenAnswers = tokenAnswers;
+    this.#tokenResponses = tokenResponses;
     this.#unexpected = new RepeatLimit(log, effects.now);
   }
 
-  async answer(request: MetadataRequest): Promise<Outcome> {
+  async respond(request: MetadataRequest): Promise<Outcome> {
     let caller: Caller | undefined;
     const identify = async () => {
       caller = await this.#identify(request.peer);
@@ -121,18 +121,18 @@ export class MetadataApi {
     const template = found?.row.path;
     try {
       const refused = refusedAtOnce(request);
-      if (refused !== undefined) return { answer: refused, template };
+      if (refused !== undefined) return { response: refused, template };
       if (path !== undefined && isAzurePath(path)) {
-        const outcome = await this.#azure.answer({ ...request, path }, identify);
+        const outcome = await this.#azure.respond({ ...request, path }, identify);
         this.#logUnexpected(outcome);
         return outcome;
       }
-      return { answer: await this.#answer(request, path, found, query, identify), template };
+      return { response: await this.#respond(request, path, found, query, identify), template };
     } catch (failure) {
       this.#logUnexpected({ template, failure });
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
-      if (failedRecursion) return { answer: RECURSION_FAILED, template, failure };
-      return { answer: answerToFailure(failure, caller), template, failure };
+      if (failedRecursion) return { response: RECURSION_FAILED, template, failure };
+      return { response: failureResponse(failure, caller), template, failure };
     }
   }
 
@@ -142,16 +142,16 @@ export class MetadataApi {
     this.#unexpected.error(`${template}`, { error: failure, route: template }, 'unexpected failure');
   }
 
-  #answer(
+  #respond(
     request: MetadataRequest,
     path: string | undefined,
     found: Found | undefined,
     query: URLSearchParams,
     identify: () => Promise<Caller>,
-  ): Answer | Promise<Answer> {
+  ): MetadataResponse | Promise<MetadataResponse> {
     // only `/` responds without it: Go's platform probe does not send the header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
-    if (found === undefined) return answerOutsideTree(request, path);
+    if (found === undefined) return responseOutsideTree(request, path);
     const look = () => this.#look(found, query, identify);
     const wait = request.flavored ? parseWait(query) : undefined;
     return wait === undefined ? look() : this.#wait(request, wait, identify, look);
@@ -162,8 +162,8 @@ export class MetadataApi {
     request: MetadataRequest,
     wait: Wait,
     identify: () => Promise<Caller>,
-    look: () => Promise<Answer>,
-  ): Promise<Answer> {
+    look: () => Promise<MetadataResponse>,
+  ): Promise<MetadataResponse> {
     const holder = await identify().then(
       ({ boundTo }) => boundTo.uid,
       (error: unknown) => {
@@ -179,7 +179,7 @@ export class MetadataApi {
     { row, account: asked }: Found,
     query: URLSearchParams,
     identify: () => Promise<Caller>,
-  ): Promise<Answer> {
+  ): Promise<MetadataResponse> {
     const { settings } = this.#dependencies;
     if (!isOfCaller(row, isRecursive(row, query))) return this.#render(row, undefined, query);
     const caller = await identify();
@@ -193,7 +193,7 @@ export class MetadataApi {
     return this.#render(row, accountOf(caller, settings), query);
   }
 
-  #render(row: Row, account: Account | undefined, query: URLSearchParams): Answer {
+  #render(row: Row, account: Account | undefined, query: URLSearchParams): MetadataResponse {
     const alt = altOf(query);
     const view = { instance: this.#instance, account };
     if (row.kind === 'directory') {
@@ -209,30 +209,30 @@ export class MetadataApi {
     throw new Fault('caller-unknown', 'the client has disconnected', { remedy: 'Retry.' });
   }
 
-  async #accessToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
+  async #accessToken(caller: Caller, query: URLSearchParams): Promise<MetadataResponse> {
     const { tokens } = this.#dependencies;
     const scopes = query.getAll('scopes').join(',');
     const token = await tokens.accessToken(caller, scopes);
-    const answer = this.#tokenAnswers.of(token);
-    if (answer !== undefined) {
-      return { status: 200, contentType: 'application/json', body: answer.body, etag: answer.etag };
+    const response = this.#tokenResponses.of(token);
+    if (response !== undefined) {
+      return { status: 200, contentType: 'application/json', body: response.body, etag: response.etag };
     }
     throw new Fault('google-unavailable', 'the access token from Google has already expired', {
       remedy: "Check this Node's clock.",
     });
   }
 
-  async #identityToken(caller: Caller, query: URLSearchParams): Promise<Answer> {
+  async #identityToken(caller: Caller, query: URLSearchParams): Promise<MetadataResponse> {
     const { tokens } = this.#dependencies;
     const audience = query.get('audience') ?? '';
     const token = await tokens.idToken(caller, audience);
-    const etag = this.#tokenAnswers.etag(token);
+    const etag = this.#tokenResponses.etag(token);
     return { status: 200, contentType: 'application/text', body: token.token.reveal(), etag };
   }
 }
 
 /** What holds for every path. Throws `caller-forwarded` or `host-foreign`. */
-function refusedAtOnce(request: MetadataRequest): Answer | undefined {
+function refusedAtOnce(request: MetadataRequest): MetadataResponse | undefined {
   if (request.forwarded) {
     throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
       remedy: 'Ask the metadata server directly, not through a proxy.',
@@ -261,7 +261,7 @@ function altOf(query: URLSearchParams): Alt {
  * A request for a directory without its slash is redirected to it; the path is returned as received, encoded.
  * AWS's SDKs need no special response: after 405 to their PUT and 404 to the next request they move on at once.
  */
-function answerOutsideTree(request: MetadataRequest, path: string | undefined): Answer {
+function responseOutsideTree(request: MetadataRequest, path: string | undefined): MetadataResponse {
   if (path === undefined) return NOT_FOUND;
   if (find(`${path}/`)?.row.kind !== 'directory') return NOT_FOUND;
   const query = request.query === '' ? '' : `?${request.query}`;

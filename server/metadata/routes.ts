@@ -5,11 +5,11 @@ import { hostCheck } from '../http/host-check.ts';
 import { IDLE_TIMEOUT, INSTANCE_PATH } from '../http/listener.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type Answer, headersOf } from './answer.ts';
-import { answerToFailure } from './faults.ts';
+import { failureResponse } from './faults.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
 import { HOST_NAMES, targetOf } from './request-target.ts';
-import { TokenAnswers, tokenFastPath } from './token-fast-path.ts';
+import { headersOf, type MetadataResponse } from './response.ts';
+import { TokenResponses, tokenFastPath } from './token-fast-path.ts';
 import { ANY_ACCOUNT, DEFAULT_TOKEN_PATH, find, TREE } from './tree.ts';
 
 /** The server of the routes; null if they are called without one. */
@@ -43,20 +43,20 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   const logged = settings.logLevel === 'debug';
   // Bun's own route for what nearly every request asks: Elysia's handler around it costs 6 % of the CPU.
   // A request that is to be logged takes the general path, which logs it.
-  const hotRoutes = { [DEFAULT_TOKEN_PATH]: { GET: (request: Request) => hot(request) ?? answer(request) } };
+  const hotRoutes = { [DEFAULT_TOKEN_PATH]: { GET: (request: Request) => hot(request) ?? respond(request) } };
   const app = new Elysia({ strictPath: true, serve: { routes: logged ? {} : hotRoutes } });
-  const tokenAnswers = new TokenAnswers(settings.cacheMaxTokenDurationSeconds, effects.now);
-  const api = new MetadataApi(dependencies, tokenAnswers);
+  const tokenResponses = new TokenResponses(settings.cacheMaxTokenDurationSeconds, effects.now);
+  const api = new MetadataApi(dependencies, tokenResponses);
   const isOurs = hostCheck(HOST_NAMES);
   const peerOf = (request: Request) => dependencies.peerOf(request, app.server);
 
-  const answer = async (request: Request): Promise<Response> => {
+  const respond = async (request: Request): Promise<Response> => {
     const start = effects.now();
     const { path, query } = targetOf(request.url);
     const { method, headers } = request;
     const peer = peerOf(request);
     let held = false;
-    const outcome = await api.answer({
+    const outcome = await api.respond({
       method,
       path,
       query,
@@ -75,17 +75,17 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     if (held) app.server?.timeout(request, IDLE_TIMEOUT);
     const route = outcome.template ?? UNKNOWN_ROUTE;
     const seconds = (effects.now() - start) / 1000;
-    metrics.route(route).record(method, outcome.answer.status, seconds);
+    metrics.route(route).record(method, outcome.response.status, seconds);
     if (logged) {
       const asked = { method, route, path: path.slice(0, LONGEST_LOGGED_PATH), peer, seconds };
       log.debug({ ...asked, ...spoken(outcome) }, 'answered');
     }
-    return toResponse(outcome.answer, draining.aborted);
+    return toResponse(outcome.response, draining.aborted);
   };
   const hot = tokenFastPath({
     ...dependencies,
     isOurs,
-    tokenAnswers,
+    tokenResponses,
     metrics: metrics.route(TOKEN_TEMPLATE),
     peerOf,
   });
@@ -94,25 +94,25 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   const unexpected = new RepeatLimit(log, effects.now);
   app.onError(({ error }) => {
     unexpected.error('', { error }, 'unexpected failure');
-    return toResponse(answerToFailure(error, undefined), true);
+    return toResponse(failureResponse(error, undefined), true);
   });
   // Values have routes of their own, which Bun finds faster; directories do not, as Elysia passes their routes to Bun
   // without the trailing slash.
-  for (const path of VALUE_PATHS) app.get(path, ({ request }) => answer(request));
+  for (const path of VALUE_PATHS) app.get(path, ({ request }) => respond(request));
   app.get(INSTANCE_PATH, () => new Response(`${dependencies.instance}\n`));
-  app.all('/*', ({ request }) => answer(request));
+  app.all('/*', ({ request }) => respond(request));
   return app;
 }
 
-function toResponse(answer: Answer, closing: boolean): Response {
-  const headers = closing ? { ...headersOf(answer), Connection: 'close' } : headersOf(answer);
+function toResponse(response: MetadataResponse, closing: boolean): Response {
+  const headers = closing ? { ...headersOf(response), Connection: 'close' } : headersOf(response);
   // Bun adds Content-Length, and omits the body for HEAD
-  return new Response(answer.body, { status: answer.status, headers });
+  return new Response(response.body, { status: response.status, headers });
 }
 
 /** What the log records about an outcome: never the body, which may be a token. */
-function spoken({ answer, failure }: Outcome): object {
-  const { status } = answer;
+function spoken({ response, failure }: Outcome): object {
+  const { status } = response;
   if (failure === undefined) return { status };
   if (!(failure instanceof Fault)) return { status, error: failure };
   return { status, code: failure.code, reason: failure.message, remedy: failure.remedy };

@@ -1,12 +1,12 @@
 import type { Now } from '../core/effects.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
 import type { RouteMetrics } from '../telemetry/route-metrics.ts';
-import { etagOf, headersOf } from './answer.ts';
 import type { MetadataDependencies } from './metadata-api.ts';
+import { etagOf, headersOf } from './response.ts';
 
 interface TokenFastPathDependencies
   extends Pick<MetadataDependencies, 'callers' | 'tokens' | 'effects' | 'draining'> {
-  readonly tokenAnswers: TokenAnswers;
+  readonly tokenResponses: TokenResponses;
   readonly metrics: RouteMetrics;
   /** Whether a Host is this server's. */
   isOurs(host: string | null): boolean;
@@ -18,13 +18,13 @@ interface TokenFastPathDependencies
  * anything unusual, refusals included: those take the general path, the only one that decides.
  *
  * Nearly every request ends here, and a response alone costs Bun some 10 µs, so each read was measured (share of the
- * throughput): the URL 6 %, joining the body 10 % (hence {@link TokenAnswers}), headers from an object literal 1 to
+ * throughput): the URL 6 %, joining the body 10 % (hence {@link TokenResponses}), headers from an object literal 1 to
  * 2 %, an absent header, the clock and the look-ups less than can be measured.
  */
 export function tokenFastPath(
   dependencies: TokenFastPathDependencies,
 ): (request: Request) => Response | undefined {
-  const { callers, tokens, effects, draining, isOurs, tokenAnswers, metrics, peerOf } = dependencies;
+  const { callers, tokens, effects, draining, isOurs, tokenResponses, metrics, peerOf } = dependencies;
   return (request) => {
     const start = effects.now();
     const { headers } = request;
@@ -35,32 +35,32 @@ export function tokenFastPath(
     const caller = peer === undefined ? undefined : callers.known(peer);
     if (caller === undefined) return undefined;
     const token = tokens.cachedAccessToken(caller);
-    const answer = token === undefined ? undefined : tokenAnswers.of(token);
-    if (answer === undefined) return undefined;
-    const response = new Response(answer.body, answer.init);
+    const known = token === undefined ? undefined : tokenResponses.of(token);
+    if (known === undefined) return undefined;
+    const response = new Response(known.body, known.init);
     metrics.record(request.method, 200, (effects.now() - start) / 1000);
     return response;
   };
 }
 
 /** An access token as it goes on the wire. */
-interface TokenAnswer {
+interface TokenResponse {
   readonly body: string;
   readonly etag: string;
   /** Made once for each token: a Headers object costs less to send than a literal that is read each time. */
   readonly init: { readonly headers: Headers };
 }
 
-interface Kept extends TokenAnswer {
+interface Kept extends TokenResponse {
   body: string;
   seconds: number;
 }
 
 /**
- * Access tokens as answers. `expires_in` is the remaining life, at most the longest duration configured. Joining the
- * token and it costs as much as the rest of a cached answer, so the text is kept for the second it is valid for.
+ * Access tokens as responses. `expires_in` is the remaining life, at most the longest duration configured. Joining the
+ * token and it costs as much as the rest of a cached response, so the text is kept for the second it is valid for.
  */
-export class TokenAnswers {
+export class TokenResponses {
   readonly #kept = new WeakMap<ExpiringToken, Kept>();
   readonly #etags = new WeakMap<ExpiringToken, string>();
   readonly #longestSeconds: number;
@@ -81,7 +81,7 @@ export class TokenAnswers {
   }
 
   /** Undefined if less than a second is left: Go rejects `expires_in: 0` as an incomplete token. */
-  of(token: ExpiringToken): TokenAnswer | undefined {
+  of(token: ExpiringToken): TokenResponse | undefined {
     const seconds = Math.min(Math.floor((token.expiresAt - this.#now()) / 1000), this.#longestSeconds);
     if (seconds < 1) return undefined;
     const kept = this.#kept.get(token);

@@ -117,7 +117,7 @@ export function find(path: string): Found | undefined {
   return row && { row, account: path.slice(ACCOUNTS.length, end) };
 }
 
-/** Whether an answer about this row, or about the rows below it, depends on the caller. */
+/** Whether a response about this row, or about the rows below it, depends on the caller. */
 export function isOfCaller(row: Row, recursive: boolean): boolean {
   return (
     row.kind === 'of-caller' || row.path.startsWith(ACCOUNTS) || (recursive && ACCOUNTS.startsWith(row.path))

@@ -68,7 +68,7 @@ export async function askServer(
     return await withTimeLimit(
       sleep,
       seconds * 1000,
-      () => new NoAnswer(),
+      () => new NoResponse(),
       undefined,
       async (signal) => {
         const response = await fetch(url, { headers: FLAVOR, redirect: 'manual', signal });
@@ -138,7 +138,7 @@ function intercepted(status: number, server: string): Obstacle {
 }
 
 function unreachable(error: unknown, server: string, seconds: number): Obstacle {
-  if (error instanceof NoAnswer) {
+  if (error instanceof NoResponse) {
     return {
       seen: `no answer from ${server} within ${seconds} s`,
       remedy:
@@ -156,7 +156,7 @@ function unreachable(error: unknown, server: string, seconds: number): Obstacle 
   };
 }
 
-class NoAnswer extends Error {}
+class NoResponse extends Error {}
 
 /** The first bytes of a body as text; the rest is not read. */
 async function firstBytes(response: Response, longest: number): Promise<string> {

@@ -15,22 +15,22 @@ const IPV6 = redirectedEndpoint({ family: 'IPv6', target: address('fd00::5'), po
 const wait = (dependencies: WaitDependencies, endpoint = IPV4) =>
   waitUntilKnown(endpoint, UID, TIMEOUT_SECONDS, dependencies);
 
-type Answer = (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
+type Respond = (signal: AbortSignal | null | undefined) => Response | Promise<Response>;
 const answer =
-  (status: number, text = '', headers: Record<string, string> = FLAVOR): Answer =>
+  (status: number, text = '', headers: Record<string, string> = FLAVOR): Respond =>
   () =>
     new Response(text, { status, headers });
-const refuse: Answer = () => {
+const refuse: Respond = () => {
   throw Object.assign(new Error('Unable to connect'), { code: 'ConnectionRefused' });
 };
-const hang: Answer = (signal) =>
+const hang: Respond = (signal) =>
   new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
 
 /**
  * A virtual clock: a sleep that is waited for advances it; the limit of an attempt fires when
  * the attempt hangs. `answers` are given in turn, the last for ever.
  */
-function world(...answers: Answer[]) {
+function world(...answers: Respond[]) {
   let time = 0;
   const urls: string[] = [];
   const logged: { fields: object; message: string }[] = [];
@@ -66,7 +66,7 @@ function world(...answers: Answer[]) {
   };
 }
 
-async function failure(...answers: Answer[]) {
+async function failure(...answers: Respond[]) {
   const { dependencies, time } = world(...answers);
   const error = await wait(dependencies).then(
     () => undefined,
@@ -121,8 +121,8 @@ describe('waitUntilKnown', () => {
 
   test('reports progress when it sees something new, and seldom that it is the same', async () => {
     const { dependencies, logged } = world(
-      ...Array<Answer>(8).fill(refuse),
-      ...Array<Answer>(8).fill(answer(503, 'not in sync')),
+      ...Array<Respond>(8).fill(refuse),
+      ...Array<Respond>(8).fill(answer(503, 'not in sync')),
       answer(200, UID),
     );
     await wait(dependencies);

@@ -1,7 +1,7 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { Fault } from '../core/fault.ts';
 
-export interface Answer {
+export interface ServerResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -16,7 +16,7 @@ export function ask(
   port: number,
   path: string,
   headers: Readonly<Record<string, string>> = { 'Metadata-Flavor': 'Google' },
-): Promise<Answer> {
+): Promise<ServerResponse> {
   return new Promise((resolve, reject) => {
     const options = {
       host: '127.0.0.1',

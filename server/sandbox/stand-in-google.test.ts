@@ -34,7 +34,7 @@ function outcome(answer: Promise<unknown>): Promise<'answered' | 'cut'> {
   );
 }
 
-/** The one field of an answer that the next step needs. */
+/** The one field of a response that the next step needs. */
 async function field(response: Response, name: string): Promise<string> {
   // checked by what is done with it
   const body = (await response.json()) as Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { type Answer, ask } from './ask.ts';
+import { ask, type ServerResponse } from './ask.ts';
 import type { Inhabitant } from './inhabitants.ts';
 import type { KubernetesCall } from './kubernetes/api.ts';
 import type { SandboxWorld } from './sandbox-world.ts';
@@ -99,7 +99,7 @@ function googleStep({ method, principal, account, status }: GoogleCall): string 
   return `Google IAM   ${method} of ${account}: ${status}`;
 }
 
-function describeToken({ status, body }: Answer, world: SandboxWorld): string {
+function describeToken({ status, body }: ServerResponse, world: SandboxWorld): string {
   if (status !== 200) return `${status} ${body.split('\n', 1)[0]}`;
   const { access_token, expires_in } = JSON.parse(body);
   const token = world.google.describe(access_token);
@@ -108,7 +108,7 @@ function describeToken({ status, body }: Answer, world: SandboxWorld): string {
   return `200, an access token of ${who} for ${expires_in} s, scopes ${scopes?.join(' and ')}`;
 }
 
-function describeIdToken({ status, body }: Answer): string {
+function describeIdToken({ status, body }: ServerResponse): string {
   if (status !== 200) return `${status} ${body.split('\n', 1)[0]}`;
   const { iss, aud, email } = decodeJwt(body);
   return `200, an ID token by ${iss} of ${email} for ${aud}`;

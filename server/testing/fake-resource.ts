@@ -10,7 +10,7 @@ export class FakeResource<T> implements Resource<T> {
   async list(signal?: AbortSignal): Promise<Listing<T>> {
     this.lists += 1;
     const aborted = Promise.withResolvers<never>();
-    aborted.promise.catch(() => {}); // the answer may have come first
+    aborted.promise.catch(() => {}); // the response may have come first
     signal?.addEventListener('abort', () => aborted.reject(signal.reason), { once: true });
     return Promise.race([this.answer(), aborted.promise]);
   }

@@ -20,12 +20,12 @@ const NOT_ANNOTATED =
 
 const DENIED = "Unable to generate ID token; IAM returned 403 Forbidden: Permission 'x' denied";
 
-type Answer = () => Response;
+type Respond = () => Response;
 const answer =
-  (status: number, text: string, headers: Record<string, string> = {}): Answer =>
+  (status: number, text: string, headers: Record<string, string> = {}): Respond =>
   () =>
     new Response(text, { status, headers: { 'metadata-flavor': 'Google', ...headers } });
-const refuse: Answer = () => {
+const refuse: Respond = () => {
   throw Object.assign(new Error('Unable to connect'), { code: 'ConnectionRefused' });
 };
 const NOT_IN_SYNC = answer(503, 'Not in sync with Kubernetes yet; try again.\n', { 'retry-after': '1' });
@@ -37,7 +37,7 @@ function world({ found }: { found?: IdToken } = {}) {
   const logged: { level: string; fields: object; message: string }[] = [];
   const written: { token: string; at: number }[] = [];
   const state = {
-    identity: (() => answer(200, tokenFor(60))()) as Answer,
+    identity: (() => answer(200, tokenFor(60))()) as Respond,
     podUID: answer(200, UID),
     write: () => {},
   };

@@ -17,9 +17,9 @@ export interface ClientProgram {
   readonly byVariables?: 'no project' | 'nothing';
   /** Variables that it needs beside them. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** How its own error reads where the ServiceAccount has no annotation: the answer is 404, with the text E2 of GKE. */
+  /** How its own error reads where the ServiceAccount has no annotation: the response is 404, with the text E2 of GKE. */
   readonly noIDToken: RegExp;
-  /** How it reads where IAM denies: the answer is 403, with IAM's message. */
+  /** How it reads where IAM denies: the response is 403, with IAM's message. */
   readonly denied: RegExp;
 }
 

@@ -61,7 +61,7 @@ export class ApiClient {
     });
   }
 
-  /** The answer's text. Throws {@link ApiError} with the server's message. */
+  /** The response's text. Throws {@link ApiError} with the server's message. */
   async text(method: string, path: string, request: ApiRequest = {}): Promise<string> {
     const response = await this.fetch(method, path, request);
     const text = await response.text();
@@ -98,7 +98,7 @@ export class ApiClient {
     });
   }
 
-  /** The answer parsed; `T` is the caller's word for what the API server sends. Throws {@link ApiError}. */
+  /** The response parsed; `T` is the caller's word for what the API server sends. Throws {@link ApiError}. */
   async json<T>(method: string, path: string, request: ApiRequest = {}): Promise<T> {
     // the caller names the kind by the path, and tests fail loudly on a shape that is not theirs
     return JSON.parse(await this.text(method, path, request)) as T;
@@ -112,7 +112,7 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-/** The texts of an answer's warnings, which `kubectl` would print: RFC 7234's `299 - "text"`. */
+/** The texts of a response's warnings, which `kubectl` would print: RFC 7234's `299 - "text"`. */
 export function warningsOf({ headers }: Response): string[] {
   const values = [...(headers.get('warning') ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)];
   return values.map(([, text = '']) => text.replace(/\\(.)/g, '$1'));

@@ -27,7 +27,7 @@ export class Objects {
     private readonly fieldManager = 'tests',
   ) {}
 
-  /** Of all answers so far, each once: what `kubectl` would print. */
+  /** Of all responses so far, each once: what `kubectl` would print. */
   get warnings(): readonly string[] {
     return [...this.#warnings];
   }

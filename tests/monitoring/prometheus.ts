@@ -27,7 +27,7 @@ export interface PrometheusOptions {
   readonly ruleGroups?: readonly object[];
 }
 
-/** One series of an answer to an instant query. */
+/** One series of a response to an instant query. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   /** Seconds since the epoch, and the value. */

@@ -41,8 +41,8 @@ async function curl(urls: readonly string[], pod: Omit<PodOptions, 'command'>): 
   return log.split('\n--\n').slice(0, -1);
 }
 
-function accountOf(tokenAnswer = ''): string | undefined {
-  return world.accountOf(JSON.parse(tokenAnswer).access_token);
+function accountOf(tokenResponse = ''): string | undefined {
+  return world.accountOf(JSON.parse(tokenResponse).access_token);
 }
 
 async function verified(idToken: string): Promise<object> {

@@ -37,7 +37,7 @@ export class Reports implements AsyncDisposable {
   async #report(request: Request): Promise<Response> {
     const name = new URL(request.url).pathname.slice(1);
     const answer = await request.text();
-    // a Pod that is being ended may get no answer any more
+    // a Pod that is being ended may get no response any more
     if (answer !== '') {
       const account = this.world.accountOf(JSON.parse(answer).access_token);
       this.#accounts.set(name, [...this.of(name), account]);

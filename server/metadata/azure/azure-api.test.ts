@@ -9,7 +9,7 @@ import { FakeMetadata, fault, NOW, PEER } from '../../testing/fake-metadata.ts';
 const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
 const AZURE = { headers: { Metadata: 'true' } };
 
-/** Status, type and JSON of an answer. */
+/** Status, type and JSON of a response. */
 async function ask(path: string, init: RequestInit): Promise<unknown[]> {
   const response = await new FakeMetadata().get(path, init);
   return [response.status, response.headers.get('content-type'), await response.json()];

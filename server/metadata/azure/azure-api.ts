@@ -4,8 +4,8 @@ import type { AzureToken } from '../../azure/entra.ts';
 import type { Caller } from '../../caller/caller.ts';
 import type { Effects } from '../../core/effects.ts';
 import { Fault } from '../../core/fault.ts';
-import type { Answer } from '../answer.ts';
-import { answerToFailure } from '../faults.ts';
+import { failureResponse } from '../faults.ts';
+import type { MetadataResponse } from '../response.ts';
 
 /** A request under `/metadata`, whose path is decoded. */
 interface AzureRequest {
@@ -15,9 +15,9 @@ interface AzureRequest {
   readonly metadata: string | null;
 }
 
-/** What a request under `/metadata` is answered. */
+/** The response to a request under `/metadata`. */
 export interface AzureOutcome {
-  readonly answer: Answer;
+  readonly response: MetadataResponse;
   /** The route in metrics. */
   readonly template: string;
   /** The cause of a refusal. */
@@ -53,7 +53,7 @@ export class AzureApi {
   ) {}
 
   /** For a path that {@link isAzurePath}. Never throws. */
-  async answer(
+  async respond(
     { path, query, metadata }: AzureRequest,
     identify: () => Promise<Caller>,
   ): Promise<AzureOutcome> {
@@ -65,17 +65,17 @@ export class AzureApi {
           ? '/metadata/identity'
           : '/metadata/instance';
     if (metadata?.toLowerCase() !== 'true') {
-      return { answer: invalid('Required metadata header not specified'), template };
+      return { response: invalid('Required metadata header not specified'), template };
     }
     if (template === '/metadata/instance')
-      return { answer: invalid('Instance metadata not found'), template };
+      return { response: invalid('Instance metadata not found'), template };
     if (template !== TOKEN_PATH || this.tokens === undefined) {
-      return { answer: invalid(IDENTITY_NOT_FOUND), template };
+      return { response: invalid(IDENTITY_NOT_FOUND), template };
     }
     try {
-      return { answer: await this.#token(this.tokens, new URLSearchParams(query), identify), template };
+      return { response: await this.#token(this.tokens, new URLSearchParams(query), identify), template };
     } catch (failure) {
-      return { answer: answerToAzureFailure(failure), template, failure };
+      return { response: azureFailureResponse(failure), template, failure };
     }
   }
 
@@ -83,7 +83,7 @@ export class AzureApi {
     tokens: Pick<AzureTokens, 'token'>,
     query: URLSearchParams,
     identify: () => Promise<Caller>,
-  ): Promise<Answer> {
+  ): Promise<MetadataResponse> {
     for (const required of ['api-version', 'resource']) {
       if ((query.get(required) ?? '') === '')
         return invalid(`Required query variable '${required}' is missing`);
@@ -126,16 +126,16 @@ export class AzureApi {
 
 const IDENTITY_NOT_FOUND = 'Identity not found';
 
-function invalid(error_description: string): Answer {
+function invalid(error_description: string): MetadataResponse {
   return refusal('invalid_request', error_description);
 }
 
-function refusal(error: string, error_description: string): Answer {
+function refusal(error: string, error_description: string): MetadataResponse {
   return { status: 400, contentType: 'application/json', body: JSON.stringify({ error, error_description }) };
 }
 
 /** A failure that a retry may overcome is 503 with Retry-After, any other 400. */
-function answerToAzureFailure(error: unknown): Answer {
+function azureFailureResponse(error: unknown): MetadataResponse {
   if (error instanceof AzureFault) {
     if (!error.transient)
       return refusal(error.error || 'invalid_request', error.description || error.message);
@@ -151,7 +151,7 @@ function answerToAzureFailure(error: unknown): Answer {
       default: // what can happen to a caller of any cloud
     }
   }
-  const { status, body, headers } = answerToFailure(error, undefined);
+  const { status, body, headers } = failureResponse(error, undefined);
   const text = body.trim();
   if (status === 503) return unavailable(text, headers);
   if (status < 500) return invalid(`${IDENTITY_NOT_FOUND}: ${text}`);
@@ -162,7 +162,10 @@ function answerToAzureFailure(error: unknown): Answer {
   };
 }
 
-function unavailable(error_description: string, headers: Readonly<Record<string, string>> = {}): Answer {
+function unavailable(
+  error_description: string,
+  headers: Readonly<Record<string, string>> = {},
+): MetadataResponse {
   const body = JSON.stringify({ error: 'temporarily_unavailable', error_description });
   return { status: 503, contentType: 'application/json', body, headers };
 }

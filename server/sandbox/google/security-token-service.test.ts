@@ -12,7 +12,7 @@ const provider = WorkloadIdentityProvider.parse(
   'projects/42/locations/global/workloadIdentityPools/pool/providers/cluster',
 );
 
-interface Answer {
+interface Body {
   readonly access_token: string;
   readonly error: string;
   readonly error_description: string;
@@ -57,7 +57,7 @@ const FORM = {
 async function exchange(form: Record<string, string>, to = google) {
   const response = await fetch(`${to.url}/v1/token`, { method: 'POST', body: new URLSearchParams(form) });
   // those fields that the tests then check
-  return { status: response.status, body: (await response.json()) as Answer };
+  return { status: response.status, body: (await response.json()) as Body };
 }
 
 test('a token of the cluster becomes a federated one of its subject, as long as Google’s', async () => {

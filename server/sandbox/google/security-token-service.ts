@@ -26,7 +26,7 @@ export interface ProviderOptions {
   readonly attributeCondition?: (claims: JWTPayload) => boolean;
 }
 
-interface ExchangeAnswer {
+interface ExchangeResponse {
   readonly access_token: string;
   readonly issued_token_type: string;
   readonly token_type: 'Bearer';
@@ -71,7 +71,7 @@ export class SecurityTokenService {
   }
 
   /** Throws a refusal in the form of RFC 6749. */
-  async exchange(form: URLSearchParams): Promise<ExchangeAnswer> {
+  async exchange(form: URLSearchParams): Promise<ExchangeResponse> {
     this.#checkForm(form);
     const provider = this.#provider(form.get('audience') ?? '');
     const scopes = parseScopes(form.get('scope'));

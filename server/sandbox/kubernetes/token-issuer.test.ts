@@ -6,7 +6,7 @@ import { node, pod, serviceAccount } from './objects.ts';
 const NOW = Date.parse('2026-03-04T05:06:07.890Z');
 const ISSUED = Date.parse('2026-03-04T05:06:07Z') / 1000;
 
-interface Answer {
+interface Body {
   readonly message: string;
   readonly reason: string;
   readonly details: { readonly causes: unknown };
@@ -33,7 +33,7 @@ async function ask(kubernetes: StandInKubernetes, account: string, spec: unknown
     body: typeof spec === 'string' ? spec : JSON.stringify({ spec }),
   });
   // those fields that the tests then check
-  return { status: response.status, body: (await response.json()) as Answer };
+  return { status: response.status, body: (await response.json()) as Body };
 }
 
 async function claims(kubernetes: StandInKubernetes, token: string) {

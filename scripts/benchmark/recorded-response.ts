@@ -1,7 +1,7 @@
 import type { Target } from './load.ts';
 
 /** What one server answered, for another to answer the same. */
-export interface RecordedAnswer {
+export interface RecordedResponse {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -10,7 +10,7 @@ export interface RecordedAnswer {
 const OWN_HEADERS: readonly string[] = ['content-length', 'date', 'connection', 'keep-alive'];
 
 /** Throws where it is not 200. */
-export async function record(target: Target): Promise<RecordedAnswer> {
+export async function record(target: Target): Promise<RecordedResponse> {
   const response = await fetch(target.url, { headers: target.headers });
   const body = await response.text();
   if (response.status !== 200) throw new Error(`${target.url} answered ${response.status}: ${body}`);

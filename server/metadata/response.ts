@@ -3,13 +3,13 @@ import type { Account, Instance } from './facts.ts';
 import { type Directory, entriesOf, type Row, type Value } from './tree.ts';
 
 /** The metadata API's response to one request, without HTTP; the routes turn it into a Response. */
-export interface Answer {
+export interface MetadataResponse {
   readonly status: number;
   readonly contentType: ContentType;
   readonly body: string;
   /** Stays the same while the value does: what `last_etag` is compared with. */
   readonly etag?: string;
-  /** Headers beyond those that every answer has. */
+  /** Headers beyond those that every response has. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -28,14 +28,14 @@ export function etagOf(value: string): string {
   return createHash('sha256').update(value).digest('hex').slice(0, 16);
 }
 
-/** The headers of an answer: flavor and server are on every one of them, refusals included. */
-export function headersOf(answer: Omit<Answer, 'body' | 'status'>): Record<string, string> {
+/** The headers of a response: flavor and server are on every one of them, refusals included. */
+export function headersOf(response: Omit<MetadataResponse, 'body' | 'status'>): Record<string, string> {
   return {
-    'Content-Type': answer.contentType,
+    'Content-Type': response.contentType,
     'Metadata-Flavor': 'Google',
     Server: 'GKE Metadata Server',
-    ...(answer.etag === undefined ? {} : { ETag: answer.etag }),
-    ...answer.headers,
+    ...(response.etag === undefined ? {} : { ETag: response.etag }),
+    ...response.headers,
   };
 }
 
@@ -50,12 +50,12 @@ interface View {
 
 type Branch = Map<string, Value | Branch>;
 
-function answer(contentType: Answer['contentType'], body: string): Answer {
+function ok(contentType: MetadataResponse['contentType'], body: string): MetadataResponse {
   return { status: 200, contentType, body, etag: etagOf(body) };
 }
 
-function json(value: unknown): Answer {
-  return answer('application/json', JSON.stringify(value));
+function json(value: unknown): MetadataResponse {
+  return ok('application/json', JSON.stringify(value));
 }
 
 function lines(items: readonly string[]): string {
@@ -63,26 +63,26 @@ function lines(items: readonly string[]): string {
 }
 
 /** A scalar has no trailing newline (gcloud checks that numeric-project-id is all digits); a list has one after each item. */
-export function renderValue(value: Value, alt: Alt): Answer {
+export function renderValue(value: Value, alt: Alt): MetadataResponse {
   if (alt === 'json') return json(value);
-  return answer('application/text', typeof value === 'object' ? lines(value) : String(value));
+  return ok('application/text', typeof value === 'object' ? lines(value) : String(value));
 }
 
 /** The names in a directory, one a line, directories with their slash. */
-export function renderListing(directory: Directory, { account }: View, alt: Alt): Answer {
+export function renderListing(directory: Directory, { account }: View, alt: Alt): MetadataResponse {
   const names = entriesOf(directory, account?.name).map(({ name, row }) =>
     row.kind === 'directory' ? `${name}/` : name,
   );
-  return alt === 'json' ? json(names) : answer('application/text', lines(names));
+  return alt === 'json' ? json(names) : ok('application/text', lines(names));
 }
 
 /**
  * Everything below a directory except tokens: one JSON object, its keys in camel case except attributes and
  * accounts, or, as text, a line `path/below value` for each value.
  */
-export function renderRecursively(directory: Directory, view: View, alt: Alt): Answer {
+export function renderRecursively(directory: Directory, view: View, alt: Alt): MetadataResponse {
   if (alt !== 'text') return json(asObject(below(directory, view, camelCase)));
-  return answer('application/text', lines(asLines(below(directory, view, (name) => name))));
+  return ok('application/text', lines(asLines(below(directory, view, (name) => name))));
 }
 
 /** The value of a row; undefined for rows without one: directories, tokens, an account without a caller. */
