@@ -66,6 +66,11 @@ export class ContainerEditor {
     return this.#volumeMounts.find(isThere)?.name;
   }
 
+  /** Whether it mounts another volume at a path. */
+  mountsOtherAt(path: string, volume: string): boolean {
+    return ![undefined, volume].includes(this.volumeAt(path));
+  }
+
   /** Mounts a volume, unless the container mounts that volume already, or another at that path. */
   addVolumeMount(mount: VolumeMount): void {
     if (this.mounts(mount.name) || this.volumeAt(mount.mountPath) !== undefined) return;

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, type OptionValues } from '@commander-js/extra-typings';
 import type { InjectionSettings } from '../admission/injection.ts';
-import { AUDIENCE, TOKEN_EXPIRATION } from '../admission/injections/aws-credentials.ts';
+import { AUDIENCE, LEAST_EXPIRATION } from '../admission/injections/aws-credentials.ts';
+import { LONGEST_EXPIRATION } from '../admission/injections/token-expiration.ts';
 import { flag, type Parsed } from './flags.ts';
 import { parseBoolean, parseDurationBetween, parseOptionalConfigMap } from './parsers.ts';
 
@@ -66,7 +67,7 @@ export function withAwsFlags<Args extends unknown[], Opts extends OptionValues, 
         'AWS_TOKEN_EXPIRATION',
         'lifetime of the tokens, unless the Pod or its ServiceAccount says otherwise; at least 10m',
       )
-        .argParser(parseDurationBetween(TOKEN_EXPIRATION.least, TOKEN_EXPIRATION.most))
+        .argParser(parseDurationBetween(LEAST_EXPIRATION, LONGEST_EXPIRATION))
         .default(86_400, '24h'),
     )
     .addOption(

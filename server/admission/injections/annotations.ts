@@ -42,6 +42,19 @@ export function readAnnotation<T>(object: Annotated, key: string, form: Form<T>)
   return parseAs(text, form, `the annotation ${key} of ${object.title}`);
 }
 
+/** The annotation of the Pod, or else of its ServiceAccount. */
+export function readEither<T>(
+  pod: PodEditor,
+  serviceAccount: ServiceAccount,
+  key: string,
+  form: Form<T>,
+): T | undefined {
+  return (
+    readAnnotation(annotatedPod(pod), key, form) ??
+    readAnnotation(annotatedServiceAccount(serviceAccount), key, form)
+  );
+}
+
 /** As {@link readAnnotation}, for a value from elsewhere. */
 export function parseAs<T>(text: string, form: Form<T>, title: string): T | undefined {
   if (text.trim() === '') return undefined;
@@ -60,3 +73,8 @@ export const BOOLEAN: Form<boolean> = {
   parse: (text) => BOOLEANS.get(text.trim()),
   expected: 'true or false',
 };
+
+/** An audience of a token: any text that a name may be. */
+export function audienceForm(expected: string): Form<string> {
+  return { parse: (text) => /^[!-~]{1,255}$/.exec(text.trim())?.[0], expected };
+}

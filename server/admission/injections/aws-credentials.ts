@@ -1,16 +1,17 @@
-import { escaped } from '../../core/printable.ts';
 import type { IdentityContext } from '../injection.ts';
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import {
-  type Annotated,
   annotatedPod,
   annotatedServiceAccount,
+  audienceForm,
   BOOLEAN,
   type Form,
   readAnnotation,
 } from './annotations.ts';
 import { parseCsvRecord } from './csv-record.ts';
+import { listedContainers } from './listed-containers.ts';
 import { containersOfThePod } from './own-containers.ts';
+import { raisedExpiration } from './token-expiration.ts';
 
 /** The prefix of the annotations and labels that users of EKS know. */
 export const AWS_PREFIX = 'eks.amazonaws.com';
@@ -21,14 +22,11 @@ const SKIP_ANNOTATION = `${AWS_PREFIX}/skip-containers`;
 const INCLUDE_ANNOTATION = `${AWS_PREFIX}/include-containers`;
 
 /** Either one that is set suppresses both. */
-export const REGION_VARIABLES = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
+const REGION_VARIABLES = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
 const REGIONAL_VARIABLE = 'AWS_STS_REGIONAL_ENDPOINTS';
 
-/** Names that are shown in a warning. */
-const MOST_NAMES = 3;
-
-/** Seconds that Kubernetes accepts as `expirationSeconds` of a projected token. */
-export const TOKEN_EXPIRATION = { least: 600, most: 2 ** 32 } as const;
+/** Seconds. */
+export const LEAST_EXPIRATION = 600;
 
 /** The settings that IRSA and EKS Pod Identity share. */
 export interface AwsPodSettings {
@@ -70,17 +68,17 @@ export function optsOutOfAws({ labels }: PodEditor): boolean {
   return labels.get(OPT_OUT_LABEL) !== undefined;
 }
 
-/** Seconds: of the Pod, its ServiceAccount, `mapped`, the settings. Too few are raised, with a warning. */
+/** Seconds: as the Pod, or else its ServiceAccount says, or else `otherwise`. */
 export function tokenExpiration(
   pod: PodEditor,
   { serviceAccount }: IdentityContext,
   otherwise: number,
 ): number {
-  const said = (object: Annotated) => readAnnotation(object, EXPIRATION_ANNOTATION, SECONDS);
-  const seconds = said(annotatedPod(pod)) ?? said(annotatedServiceAccount(serviceAccount)) ?? otherwise;
-  if (seconds >= TOKEN_EXPIRATION.least) return seconds;
-  pod.warn(`AWS tokens expire after at least ${TOKEN_EXPIRATION.least} s: ${seconds} s is raised to that`);
-  return TOKEN_EXPIRATION.least;
+  return raisedExpiration(pod, serviceAccount, {
+    key: EXPIRATION_ANNOTATION,
+    otherwise,
+    least: LEAST_EXPIRATION,
+  });
 }
 
 /** As the ServiceAccount says, or else `otherwise`. */
@@ -125,14 +123,18 @@ function addTo(
     sets([variable.name, fileVariable]) && sets(REGION_VARIABLES) && sets([REGIONAL_VARIABLE]);
   if (isComplete) return;
   if (stsRegionalEndpoints) container.addVariable({ name: REGIONAL_VARIABLE, value: 'regional' });
-  if (region !== undefined && !sets(REGION_VARIABLES)) {
-    for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
-  }
+  addRegion(container, region);
   if (!sets([variable.name, fileVariable])) {
     container.addVariable(variable);
     container.addVariable({ name: fileVariable, value: tokenFile });
   }
   container.addVolumeMount({ name: volume, mountPath, readOnly: true });
+}
+
+/** Sets the region for SDKs: either variable that a container sets stands for both. */
+export function addRegion(container: ContainerEditor, region: string | undefined): void {
+  if (region === undefined || REGION_VARIABLES.some((name) => container.hasVariable(name))) return;
+  for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
 }
 
 /** If the token is not where the variable says. */
@@ -141,9 +143,8 @@ function warnOfMount(
   container: ContainerEditor,
   { volume, mountPath }: AwsCredentials,
 ): void {
-  const there = container.volumeAt(mountPath);
-  if (there === undefined || there === volume) return;
-  pod.warn(`container ${container.name} mounts volume ${there} at ${mountPath}: ${volume} is not mounted`);
+  if (!container.mountsOtherAt(mountPath, volume)) return;
+  pod.warn(`container ${container.name} mounts another volume at ${mountPath}: ${volume} is not mounted`);
 }
 
 /** On Windows the variable alone has a path of Windows: the kubelet translates that of the mount. */
@@ -174,23 +175,16 @@ function accepts(
 
 /** Those that the Pod's annotations do not exclude. */
 function chosenContainers(pod: PodEditor): readonly ContainerEditor[] {
-  const included = listedContainers(pod, INCLUDE_ANNOTATION);
-  const skipped = listedContainers(pod, SKIP_ANNOTATION);
+  const included = listed(pod, INCLUDE_ANNOTATION);
+  const skipped = listed(pod, SKIP_ANNOTATION);
   return containersOfThePod(pod).filter(
     ({ name }) => (included === undefined || included.has(name)) && skipped?.has(name) !== true,
   );
 }
 
-function listedContainers(pod: PodEditor, key: string): ReadonlySet<string> | undefined {
+function listed(pod: PodEditor, key: string): ReadonlySet<string> | undefined {
   const names = readAnnotation(annotatedPod(pod), key, CONTAINER_NAMES);
-  if (names === undefined) return undefined;
-  const known = new Set(pod.allContainers.map(({ name }) => name));
-  const unknown = names.filter((name) => !known.has(name));
-  if (unknown.length > 0) {
-    const shown = unknown.slice(0, MOST_NAMES).map((name) => escaped(name, 63));
-    pod.warn(`the annotation ${key} names what is not a container of the Pod: ${shown.join(', ')}`);
-  }
-  return new Set(names);
+  return names === undefined ? undefined : listedContainers(pod, key, names);
 }
 
 const CONTAINER_NAMES: Form<readonly string[]> = {
@@ -198,21 +192,4 @@ const CONTAINER_NAMES: Form<readonly string[]> = {
   expected: 'names of containers, separated by commas without spaces',
 };
 
-/** Whether it is a whole number of seconds, as long as it is not too many: too few are raised. */
-export function isTokenExpiration(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) <= TOKEN_EXPIRATION.most;
-}
-
-const SECONDS: Form<number> = {
-  parse(text) {
-    const seconds = /^\s*[+-]?[0-9]+\s*$/.test(text) ? Number(text) : undefined;
-    return isTokenExpiration(seconds) ? seconds : undefined;
-  },
-  expected: `seconds, such as 86400: at least ${TOKEN_EXPIRATION.least}, at most ${TOKEN_EXPIRATION.most}`,
-};
-
-/** Any that fits into a URL or a name: AWS and Kubernetes take it as it is. */
-export const AUDIENCE: Form<string> = {
-  parse: (text) => /^[!-~]{1,255}$/.exec(text.trim())?.[0],
-  expected: 'the audience of an IAM OIDC provider, such as sts.amazonaws.com',
-};
+export const AUDIENCE = audienceForm('the audience of an IAM OIDC provider, such as sts.amazonaws.com');

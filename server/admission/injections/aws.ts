@@ -7,7 +7,6 @@ import {
   type AwsPodSettings,
   addAwsCredentials,
   IRSA_VARIABLES,
-  isTokenExpiration,
   optsOutOfAws,
   POD_IDENTITY_VARIABLES,
   tokenExpiration,
@@ -16,6 +15,7 @@ import {
 import { hasPodIdentity } from './aws-pod-identity.ts';
 import { parseRoleArn, type RoleArn } from './aws-role.ts';
 import { readConfig } from './config-maps.ts';
+import { isExpiration } from './token-expiration.ts';
 
 const ROLE_ANNOTATION = `${AWS_PREFIX}/role-arn`;
 const AUDIENCE_ANNOTATION = `${AWS_PREFIX}/audience`;
@@ -124,7 +124,7 @@ function isMappedRole(value: unknown): value is MappedRole {
     ['undefined', 'string'].includes(typeof RoleARN) &&
     ['undefined', 'string'].includes(typeof Audience) &&
     ['undefined', 'boolean'].includes(typeof UseRegionalSTS) &&
-    (TokenExpiration === undefined || isTokenExpiration(TokenExpiration))
+    (TokenExpiration === undefined || isExpiration(TokenExpiration))
   );
 }
 

@@ -12,7 +12,7 @@ import {
   readAnnotation,
 } from './annotations.ts';
 import { isRouted } from './google-addresses.ts';
-import { containersNotSkipped } from './skipped-containers.ts';
+import { containersNotSkipped } from './listed-containers.ts';
 
 // names, paths and rules of https://github.com/Azure/azure-workload-identity, pkg/webhook, v1.6.0
 const PREFIX = 'azure.workload.identity';
@@ -144,7 +144,7 @@ function addTo(
   volume: string,
   variables: ReadonlyMap<string, string>,
 ): boolean {
-  if (![undefined, volume].includes(container.volumeAt(MOUNT_PATH))) {
+  if (container.mountsOtherAt(MOUNT_PATH, volume)) {
     pod.warn(
       `container ${container.name} does not get the credentials of Azure: it mounts another volume at ${MOUNT_PATH}`,
     );
@@ -272,8 +272,13 @@ const CREDENTIALS: Form<AzureCredentials> = {
   expected: 'TokenFile or MetadataServer',
 };
 
+const CASELESS_BOOLEANS = new Map([
+  ['true', true],
+  ['false', false],
+]);
+
 const CASELESS_BOOLEAN: Form<boolean> = {
-  parse: (text) => ({ true: true, false: false })[text.toLowerCase()],
+  parse: (text) => CASELESS_BOOLEANS.get(text.trim().toLowerCase()),
   expected: 'true or false',
 };
 

@@ -7,14 +7,9 @@ import type { IdentityContext, IdentityInjection } from '../injection.ts';
 import { InjectionRefused } from '../injection.ts';
 import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
 import type { Volume } from '../pod-manifest.ts';
-import {
-  type Annotated,
-  annotatedPod,
-  annotatedServiceAccount,
-  type Form,
-  readAnnotation,
-} from './annotations.ts';
-import { containersNotSkipped } from './skipped-containers.ts';
+import { annotatedServiceAccount, audienceForm, type Form, readAnnotation } from './annotations.ts';
+import { containersNotSkipped } from './listed-containers.ts';
+import { raisedExpiration } from './token-expiration.ts';
 
 // names and paths of https://github.com/pfnet-research/gcp-workload-identity-federation-webhook, webhooks/
 const PREFIX = 'cloud.google.com';
@@ -45,7 +40,7 @@ const PROJECT_VARIABLE = 'CLOUDSDK_CORE_PROJECT';
 
 const DEFAULT_AUDIENCE = 'sts.googleapis.com';
 /** Seconds. */
-const EXPIRATION = { least: 3600, most: 2 ** 32 } as const;
+const LEAST_EXPIRATION = 3600;
 /**
  * Readable by every user: files belong to root, and many images run as another user. If the Pod sets `fsGroup` or one
  * user for all containers, the kubelet restricts the token to these.
@@ -92,7 +87,11 @@ export const externalAccountInjection: IdentityInjection = {
     const { externalAccount: settings } = context.settings;
     const account = settings === undefined ? undefined : externalAccountOf(context, settings);
     if (settings === undefined || account === undefined) return false;
-    const expirationSeconds = expirationOf(pod, context, settings);
+    const expirationSeconds = raisedExpiration(pod, context.serviceAccount, {
+      key: EXPIRATION_ANNOTATION,
+      otherwise: settings.tokenExpirationSeconds,
+      least: LEAST_EXPIRATION,
+    });
     pod.annotations.set(CREDENTIALS_ANNOTATION, credentialFile(account, settings));
     pod.setVolume(tokenVolume(account.audience, expirationSeconds));
     pod.setVolume(CREDENTIALS_VOLUME);
@@ -109,7 +108,7 @@ export const externalAccountInjection: IdentityInjection = {
 
 /** Returns whether the container has them now: not if it sets credentials of its own. */
 function addTo(pod: PodEditor, container: ContainerEditor, { email }: ExternalAccount): boolean {
-  const taken = MOUNTS.find(({ volume, path }) => ![undefined, volume].includes(container.volumeAt(path)));
+  const taken = MOUNTS.find(({ volume, path }) => container.mountsOtherAt(path, volume));
   if (taken !== undefined) {
     pod.warn(
       `container ${container.name} does not get the credentials of Google's external account: ` +
@@ -137,7 +136,7 @@ function addGcloudDirectory(pod: PodEditor, container: ContainerEditor): void {
   if (container.hasVariable(GCLOUD_VARIABLE) && container.valueOf(GCLOUD_VARIABLE) !== path) return;
   pod.addVolume({ name, emptyDir: {} }, 'last');
   if (pod.volume(name)?.['emptyDir'] === undefined) return;
-  if (![undefined, name].includes(container.volumeAt(path))) return;
+  if (container.mountsOtherAt(path, name)) return;
   container.addVolumeMountAt({ name, mountPath: path });
   container.addVariable({ name: GCLOUD_VARIABLE, value: path });
 }
@@ -166,20 +165,6 @@ function externalAccountOf(
     email,
     audience: audience || (named === undefined ? provider.audience : DEFAULT_AUDIENCE),
   };
-}
-
-/** Annotation of the Pod, then of its ServiceAccount, then the settings. Too few are raised, with a warning. */
-function expirationOf(
-  pod: PodEditor,
-  { serviceAccount }: IdentityContext,
-  { tokenExpirationSeconds }: ExternalAccountSettings,
-): number {
-  const said = (object: Annotated) => readAnnotation(object, EXPIRATION_ANNOTATION, SECONDS);
-  const seconds =
-    said(annotatedPod(pod)) ?? said(annotatedServiceAccount(serviceAccount)) ?? tokenExpirationSeconds;
-  if (seconds >= EXPIRATION.least) return seconds;
-  pod.warn(`the annotation ${EXPIRATION_ANNOTATION} is ${seconds}: it is raised to ${EXPIRATION.least}`);
-  return EXPIRATION.least;
 }
 
 /** As `gcloud iam workload-identity-pools create-cred-config` writes it: https://google.aip.dev/auth/4117 */
@@ -239,15 +224,4 @@ const INJECTION_MODE: Form<'direct' | 'gcloud'> = {
   expected: 'direct or gcloud',
 };
 
-export const AUDIENCE: Form<string> = {
-  parse: (text) => (/^[!-~]{1,253}$/.test(text.trim()) ? text.trim() : undefined),
-  expected: 'an audience that the provider allows',
-};
-
-const SECONDS: Form<number> = {
-  parse(text) {
-    const seconds = Number(text);
-    return /^[+-]?[0-9]{1,10}$/.test(text) && seconds <= EXPIRATION.most ? seconds : undefined;
-  },
-  expected: `a number of seconds between ${EXPIRATION.least} and ${EXPIRATION.most}`,
-};
+export const AUDIENCE = audienceForm('an audience that the provider allows');

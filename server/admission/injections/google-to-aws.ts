@@ -14,7 +14,7 @@ import {
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import { fieldVariable } from '../pod-manifest.ts';
 import { annotatedServiceAccount, type Form, readAnnotation } from './annotations.ts';
-import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES, REGION_VARIABLES } from './aws-credentials.ts';
+import { addRegion, IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-credentials.ts';
 import { parseRoleArn, ROLE_ARN_EXPECTED, type RoleArn } from './aws-role.ts';
 import { addedResources } from './init-network-resources.ts';
 import { containersOfThePod } from './own-containers.ts';
@@ -108,7 +108,7 @@ function obstacleIn(pod: PodEditor): string | undefined {
 /** The containers that read the token: those without a role of their own. */
 function consumersIn(pod: PodEditor): readonly ContainerEditor[] {
   return containersOfThePod(pod).filter(
-    (container) => !hasOtherRole(container) && [undefined, VOLUME].includes(container.volumeAt(MOUNT_PATH)),
+    (container) => !hasOtherRole(container) && !container.mountsOtherAt(MOUNT_PATH, VOLUME),
   );
 }
 
@@ -116,12 +116,6 @@ function consumersIn(pod: PodEditor): readonly ContainerEditor[] {
 function hasOtherRole(container: ContainerEditor): boolean {
   const isSet = [...IRSA_VARIABLES, ...POD_IDENTITY_VARIABLES].some((name) => container.hasVariable(name));
   return isSet && container.valueOf(TOKEN_FILE) !== TOKEN_PATH;
-}
-
-/** Either one that is set suppresses both. */
-function addRegion(container: ContainerEditor, region: string | undefined): void {
-  if (region === undefined || REGION_VARIABLES.some((name) => container.hasVariable(name))) return;
-  for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
 }
 
 /** Adds the init container, or the native sidecar, which keeps no Job from finishing. */
