@@ -12,10 +12,12 @@ export function injectGoogleToAwsFlag() {
     .default(false);
 }
 
-/** Undefined if it is switched off. */
-export function googleToAwsSettingsOf(
-  { injectGoogleToAws }: { readonly injectGoogleToAws: boolean },
-  region: string | undefined,
-): GoogleToAwsSettings | undefined {
-  return injectGoogleToAws ? { region } : undefined;
+/** Undefined if it is switched off. Region and endpoints are those of all AWS credentials. */
+export function googleToAwsSettingsOf(options: {
+  readonly injectGoogleToAws: boolean;
+  readonly awsRegion: string;
+  readonly awsStsRegionalEndpoints: boolean;
+}): GoogleToAwsSettings | undefined {
+  if (!options.injectGoogleToAws) return undefined;
+  return { region: options.awsRegion || undefined, stsRegionalEndpoints: options.awsStsRegionalEndpoints };
 }

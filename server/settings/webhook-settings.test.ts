@@ -65,7 +65,7 @@ describe('webhook settings', () => {
     expect(settings?.defaultNodeServiceAccount).toEqual({ namespace: 'infra', name: 'node' });
     expect(settings?.injection).toMatchObject({
       mode: 'Environment',
-      googleToAws: { region: undefined },
+      googleToAws: { region: undefined, stsRegionalEndpoints: false },
       nodesAreIPv6: true,
       nodeSelector: { 'example.com/metadata-server': '', pool: 'a' },
       initNetworkResources: { requests: {}, limits: { memory: '200Mi' } },

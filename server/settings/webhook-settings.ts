@@ -229,7 +229,7 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
       nodesAreIPv6: options.hostIp.includes(':'),
       nodeSelector: options.nodeSelector,
       injectHostNetwork: options.injectHostNetwork,
-      googleToAws: googleToAwsSettingsOf(options, options.awsRegion || undefined),
+      googleToAws: googleToAwsSettingsOf(options),
       ownServiceAccounts: [serverServiceAccount, { namespace, name: options.webhookServiceAccountName }],
       ...awsInjectionSettings(command),
       ...azureInjectionSettings(command),

@@ -23,7 +23,7 @@ const INCLUDE_ANNOTATION = `${AWS_PREFIX}/include-containers`;
 
 /** Either one that is set suppresses both. */
 const REGION_VARIABLES = ['AWS_DEFAULT_REGION', 'AWS_REGION'];
-const REGIONAL_VARIABLE = 'AWS_STS_REGIONAL_ENDPOINTS';
+export const REGIONAL_VARIABLE = 'AWS_STS_REGIONAL_ENDPOINTS';
 
 /** Seconds. */
 export const LEAST_EXPIRATION = 600;

@@ -14,7 +14,7 @@ import {
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import { fieldVariable } from '../pod-manifest.ts';
 import { annotatedServiceAccount, type Form, readAnnotation } from './annotations.ts';
-import { addRegion, IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-credentials.ts';
+import { addRegion, IRSA_VARIABLES, POD_IDENTITY_VARIABLES, REGIONAL_VARIABLE } from './aws-credentials.ts';
 import { parseRoleArn, ROLE_ARN_EXPECTED, type RoleArn } from './aws-role.ts';
 import { addedResources } from './init-network-resources.ts';
 import { containersOfThePod } from './own-containers.ts';
@@ -24,6 +24,8 @@ import { restricted } from './security-context.ts';
 export interface GoogleToAwsSettings {
   /** `AWS_REGION` and `AWS_DEFAULT_REGION`; undefined: neither. */
   readonly region: string | undefined;
+  /** Whether older SDKs, too, use STS of their region. */
+  readonly stsRegionalEndpoints: boolean;
 }
 
 /** Labels, annotations, container names and the path are token-injector's, for Pods that were written for it. */
@@ -61,6 +63,7 @@ export const googleToAwsInjection: IdentityInjection = {
 
   inject(pod, context) {
     const { serviceAccount, settings } = context;
+    const { googleToAws } = settings;
     const obstacle = obstacleIn(pod);
     if (obstacle !== undefined) {
       pod.warn(`not injected with a token for AWS: ${obstacle}`);
@@ -78,7 +81,10 @@ export const googleToAwsInjection: IdentityInjection = {
       if (!container.hasVariable(TOKEN_FILE)) {
         for (const variable of variables) container.addVariable(variable);
       }
-      addRegion(container, settings.googleToAws?.region);
+      if (googleToAws?.stsRegionalEndpoints) {
+        container.addVariable({ name: REGIONAL_VARIABLE, value: 'regional' });
+      }
+      addRegion(container, googleToAws?.region);
     }
     pod.addVolume({ name: VOLUME, emptyDir: { medium: 'Memory', sizeLimit: SIZE_LIMIT } }, 'last');
     addTokenFile(pod, GENERATE, context);
