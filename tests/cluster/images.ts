@@ -115,7 +115,7 @@ export async function serverArchive(program: string, cache: Cache): Promise<stri
 }
 
 /** Keeps an archive in the cache by what it is made of. `fill` gets an empty folder and the file to write. */
-async function archive(
+export async function archive(
   cache: Cache,
   name: string,
   ingredients: readonly string[],

@@ -39,6 +39,10 @@ export interface PodOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   /** Of its container `main`. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly volumeMounts?: readonly object[];
+  readonly volumes?: readonly object[];
+  /** Of its container `main`. */
   readonly securityContext?: Readonly<Record<string, unknown>>;
   /** Fields of the specification beside these. */
   readonly spec?: Readonly<Record<string, unknown>>;
@@ -46,14 +50,17 @@ export interface PodOptions {
 
 /** The template of a Pod that runs once; injected where it is not told another label. */
 export function podTemplate({ name, serviceAccountName, command, ...options }: PodOptions) {
-  const { image = toolsImage, labels = INJECTED, annotations, securityContext, spec } = options;
+  const { image = toolsImage, labels = INJECTED, annotations, securityContext, volumeMounts, spec } = options;
+  const env = options.env && Object.entries(options.env).map(([name, value]) => ({ name, value }));
+  const main = { name: 'main', image, imagePullPolicy: 'Never', command, securityContext, env, volumeMounts };
   return {
     metadata: { name, labels, annotations },
     spec: {
       serviceAccountName,
       restartPolicy: 'Never',
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: 'main', image, imagePullPolicy: 'Never', command, securityContext }],
+      containers: [main],
+      volumes: options.volumes,
       ...spec,
     },
   };
