@@ -5,6 +5,7 @@ import type { ApiClient } from '../cluster/api-client.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { startCluster } from '../cluster/start-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
+import { CloudStandIns } from './cloud-stand-ins.ts';
 import { installProduct, SERVER, SYSTEM, serverImageArchive, webhookAsked } from './installation.ts';
 import type { Pod } from './pods.ts';
 
@@ -29,12 +30,13 @@ interface DaemonSet {
 
 /**
  * A cluster of one real Node with all of the product in it as it ships: the compiled program in its image, the
- * server a DaemonSet, the webhook a Deployment, every policy in force. The stand-in Google is on the host.
+ * server a DaemonSet, the webhook a Deployment, every policy in force. The stand-in clouds are on the host.
  */
 export class NodeWorld implements AsyncDisposable {
   private constructor(
     readonly cluster: Cluster,
     readonly google: StandInGoogle,
+    readonly clouds: CloudStandIns,
     private readonly disposables: AsyncDisposableStack,
   ) {}
 
@@ -47,9 +49,12 @@ export class NodeWorld implements AsyncDisposable {
     const google = disposables.use(await new StandInGoogle({ hostname }).start());
     const { api } = cluster;
     const { issuer } = await api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
-    google.addProvider({ provider: PROVIDER, issuer, jwks: await api.json('GET', '/openid/v1/jwks') });
+    const jwks = await api.json<StandInGoogle['jwks']>('GET', '/openid/v1/jwks');
+    google.addProvider({ provider: PROVIDER, issuer, jwks });
+    const clouds = disposables.use(await CloudStandIns.start(hostname, { issuer, jwks }, google));
+    await clouds.publishAuthority(api);
     await cluster.loadImage(image);
-    const world = new NodeWorld(cluster, google, disposables.move());
+    const world = new NodeWorld(cluster, google, clouds, disposables.move());
     try {
       await world.install();
       await webhookAsked(api);
