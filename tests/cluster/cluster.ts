@@ -57,6 +57,11 @@ export class Cluster implements AsyncDisposable {
     await Bun.write(join(this.folder, 'node/registries', registry, 'hosts.toml'), registryHosts(url));
   }
 
+  /** Has the kubelet run a Pod from a file of the Node's: the API server gets a mirror of it, `NAME-NODE`. */
+  async addStaticPod(pod: { readonly metadata: { readonly name: string } }): Promise<void> {
+    await Bun.write(join(this.folder, 'node/static', `${pod.metadata.name}.json`), JSON.stringify(pod));
+  }
+
   /** Runs a program of the Node's Debian root on the Node, such as `iptables`, and returns its output. */
   runOnNode(command: readonly string[]): Promise<string> {
     return this.#node.machine.run(command);

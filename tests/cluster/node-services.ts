@@ -30,6 +30,7 @@ export function nodeConfiguration(network: NodeNetwork, name: string): Readonly<
       authorization: { mode: 'Webhook' },
       tlsCertFile: '/etc/cluster/kubelet.crt',
       tlsPrivateKeyFile: '/etc/cluster/kubelet.key',
+      staticPodPath: '/etc/cluster/static',
       clusterDomain: 'cluster.local',
       // Pods have no DNS: nothing here answers it
       resolvConf: '',

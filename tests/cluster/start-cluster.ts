@@ -92,7 +92,7 @@ class Starting {
     const { folder, files } = this;
     await this.#save({});
     await mkdir(join(folder, 'logs'));
-    await mkdir(join(folder, 'node/cni'), { recursive: true });
+    for (const name of ['cni', 'static']) await mkdir(join(folder, 'node', name), { recursive: true });
     const machine = files.node && (await this.#bootMachine(files.node));
     const plane = await this.#controlPlane(machine);
     await this.#writeAccess(plane);
