@@ -96,6 +96,21 @@ describe('the ServiceAccount of the Node', () => {
     ]);
   });
 
+  test('without the white space around it, as of a YAML block', () => {
+    const loose = { [NAMESPACE]: ' annotated-ns', [NAME]: 'annotated-name\n' };
+    expect(ownNode().serviceAccountName(node({ annotations: loose }))).toEqual({
+      namespace: 'annotated-ns',
+      name: 'annotated-name',
+    });
+  });
+
+  test('invalid: shown with what cannot be seen', () => {
+    const bad = { ...annotations, [NAME]: '\u200bannotated-name' };
+    expect(thrownBy(() => ownNode().serviceAccountName(node({ annotations: bad }))).message).toBe(
+      `Node node-1 has an invalid ServiceAccount: ${NAME} is "\\u200bannotated-name"`,
+    );
+  });
+
   test('none: told how to set it', () => {
     const fault = thrownBy(() => ownNode().serviceAccountName(node()));
     expect(fault.code).toBe('node-without-service-account');

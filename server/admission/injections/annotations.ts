@@ -55,6 +55,18 @@ export function readEither<T>(
   );
 }
 
+/** The annotation of the Pod, or else of its Namespace. */
+export function readPodAnnotation<T>(
+  pod: PodEditor,
+  namespace: Namespace,
+  key: string,
+  form: Form<T>,
+): T | undefined {
+  return (
+    readAnnotation(annotatedPod(pod), key, form) ?? readAnnotation(annotatedNamespace(namespace), key, form)
+  );
+}
+
 /** As {@link readAnnotation}, for a value from elsewhere. */
 export function parseAs<T>(text: string, form: Form<T>, title: string): T | undefined {
   if (text.trim() === '') return undefined;

@@ -1,6 +1,6 @@
-import type { InjectionMode, InjectionSettings } from '../injection.ts';
-import { type Injection, type InjectionContext, InjectionRefused } from '../injection.ts';
+import type { Injection, InjectionContext, InjectionMode, InjectionSettings } from '../injection.ts';
 import { isWindows, type PodEditor } from '../pod-editor.ts';
+import { BOOLEAN, type Form, readPodAnnotation } from './annotations.ts';
 import { azureCredentialsOf } from './azure.ts';
 import { addMetadataHostAlias, addMetadataVariables, addRedirectedVariables } from './google-addresses.ts';
 import { addInitNetwork } from './init-network.ts';
@@ -10,6 +10,10 @@ const MODE_ANNOTATION = 'gke-metadata-server.matheuscscp.io/mode';
 /** Whether in mode Environment an init container waits until the server knows the Pod. */
 const WAIT_ANNOTATION = 'gke-metadata-server.matheuscscp.io/wait';
 const MODES: readonly InjectionMode[] = ['Redirect', 'Environment'];
+const MODE: Form<InjectionMode> = {
+  parse: (text) => MODES.find((mode) => mode === text.trim()),
+  expected: MODES.join(' or '),
+};
 
 /** The label GKE puts on Nodes that have Workload Identity; manifests written for GKE select it. */
 const GKE_NODE_LABEL = 'iam.gke.io/gke-metadata-server-enabled';
@@ -82,29 +86,12 @@ function isOptedIn(pod: PodEditor, { namespace, settings }: InjectionContext): b
 
 /** Annotation of the Pod, then of its Namespace, then the settings. */
 function waits(pod: PodEditor, { namespace, settings }: InjectionContext): boolean {
-  const said = pod.annotations.get(WAIT_ANNOTATION) ?? namespace.annotations[WAIT_ANNOTATION];
-  if (said === undefined) return settings.environmentWait;
-  if (said === 'true' || said === 'false') return said === 'true';
-  throw new InjectionRefused(
-    `the annotation ${WAIT_ANNOTATION} of the Pod or its Namespace is neither true nor false: set it to one of them`,
-  );
+  return readPodAnnotation(pod, namespace, WAIT_ANNOTATION, BOOLEAN) ?? settings.environmentWait;
 }
 
 function modeOf(pod: PodEditor, { namespace, settings }: InjectionContext): InjectionMode {
   if (pod.spec.hostNetwork === true) return 'Environment';
-  const said = [
-    { by: 'Pod', value: pod.annotations.get(MODE_ANNOTATION) },
-    { by: `Namespace ${namespace.name}`, value: namespace.annotations[MODE_ANNOTATION] },
-  ];
-  for (const { by, value } of said) {
-    if (value === undefined) continue;
-    const mode = MODES.find((known) => known === value);
-    if (mode !== undefined) return mode;
-    throw new InjectionRefused(
-      `the annotation ${MODE_ANNOTATION} of the ${by} is neither ${MODES.join(' nor ')}: set it to one of them`,
-    );
-  }
-  return settings.mode;
+  return readPodAnnotation(pod, namespace, MODE_ANNOTATION, MODE) ?? settings.mode;
 }
 
 function hasGkeNodeSelector(pod: PodEditor): boolean {

@@ -1,13 +1,8 @@
-import {
-  type ContainerResources,
-  type InitNetworkResources,
-  type InjectionContext,
-  InjectionRefused,
-  type InjectionSettings,
-} from '../injection.ts';
+import type { ContainerResources, InitNetworkResources, InjectionContext } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import type { PodEditor } from '../pod-editor.ts';
 import { amountOf } from '../quantity.ts';
+import { type Form, readPodAnnotation } from './annotations.ts';
 
 export const RESOURCES_ANNOTATION = 'gke-metadata-server.matheuscscp.io/init-network-resources';
 export const RESOURCES_EXPECTED =
@@ -37,6 +32,11 @@ export function parseInitNetworkResources(text: string): InitNetworkResources | 
   return { requests, limits };
 }
 
+const ANNOTATION: Form<InitNetworkResources> = {
+  parse: (text) => parseInitNetworkResources(text.trim()),
+  expected: RESOURCES_EXPECTED,
+};
+
 /** How a container that the webhook adds runs: before the Pod's containers, or beside them. */
 type Place = 'before' | 'beside';
 
@@ -49,8 +49,8 @@ type Place = 'before' | 'beside';
  *   and containers;
  * - beside them, where they do cost, {@link SIDECAR}: they never change the Pod's QoS class either.
  *
- * Warns if the first cost more than the Pod's own. Throws {@link InjectionRefused} if the resources that the Pod or its
- * Namespace asks for make no sense.
+ * What the annotation of the Pod says comes first, then that of its Namespace, then the settings. Warns if the first cost
+ * more than the Pod's own. Throws `InjectionRefused` if an annotation is invalid.
  */
 export function addedResources(
   pod: PodEditor,
@@ -58,7 +58,8 @@ export function addedResources(
   container: string,
   place: Place,
 ): { resources?: Partial<ContainerResources> } {
-  const said = saidResources(pod, namespace.annotations, settings);
+  const said =
+    readPodAnnotation(pod, namespace, RESOURCES_ANNOTATION, ANNOTATION) ?? settings.initNetworkResources;
   const resources = said === 'auto' ? autoResources(pod, place) : said;
   if (resources === 'none') return {};
   if (place === 'before') warnOfCosts(pod, resources, container);
@@ -66,21 +67,6 @@ export function addedResources(
   const { requests, limits } = resources;
   const some = { ...(isEmpty(requests) ? {} : { requests }), ...(isEmpty(limits) ? {} : { limits }) };
   return said === 'auto' && isEmpty(some) ? {} : { resources: some };
-}
-
-/** Annotation of the Pod, then of its Namespace, then the settings. */
-function saidResources(
-  pod: PodEditor,
-  namespaceAnnotations: Readonly<Record<string, string>>,
-  settings: InjectionSettings,
-): InitNetworkResources {
-  const said = pod.annotations.get(RESOURCES_ANNOTATION) ?? namespaceAnnotations[RESOURCES_ANNOTATION];
-  if (said === undefined) return settings.initNetworkResources;
-  const resources = parseInitNetworkResources(said.trim());
-  if (resources !== undefined) return resources;
-  throw new InjectionRefused(
-    `the annotation ${RESOURCES_ANNOTATION} of the Pod or its Namespace is invalid: set it to ${RESOURCES_EXPECTED}`,
-  );
 }
 
 function autoResources(pod: PodEditor, place: Place): ContainerResources | 'none' {
