@@ -21,9 +21,17 @@ setDefaultTimeout(120_000);
 const missing = [
   ...(process.platform === 'linux' ? [] : ['Linux']),
   ...(process.getuid?.() === 0 ? [] : ['root']),
-  ...['ip', 'setpriv', 'iptables-nft', 'ip6tables-nft', 'iptables-legacy', 'ip6tables-legacy'].filter(
-    (program) => Bun.which(program) === null,
-  ),
+  ...[
+    'ip',
+    'setpriv',
+    'unshare',
+    'nsenter',
+    'curl',
+    'iptables-nft',
+    'ip6tables-nft',
+    'iptables-legacy',
+    'ip6tables-legacy',
+  ].filter((program) => Bun.which(program) === null),
 ];
 const TITLE = `redirect in a network namespace${missing.length === 0 ? '' : ` (not run: needs ${missing.join(', ')})`}`;
 
@@ -189,6 +197,34 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     await redirect([ipv4], { exec: inPod, log: { ...silent, info: (fields) => told.push(fields) } });
     expect(told.at(-1)).toMatchObject({ rules: [expect.stringContaining('-j REDIRECT --to-ports 1')] });
     expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+  });
+
+  test('in a user namespace too, as of a Pod with `hostUsers: false`, whose root is nobody on the Node', async () => {
+    await using owner = Bun.spawn(
+      // mapped to root all the same: the files of iptables are this machine's, not of an image of its own
+      ['unshare', '--user', '--map-root-user', '--net', '--', 'sh', '-c', 'echo ready; exec sleep 3600'],
+      { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' },
+    );
+    await owner.stdout.getReader().read();
+    const net = ['nsenter', `--target=${owner.pid}`, '--net'];
+    await run('ip', '-n', namespace, 'link', 'set', 'eth0', 'netns', `${owner.pid}`);
+    for (const address of [`${pod.IPv4}/24`, `${pod.IPv6}/64`]) {
+      const noDetection = address.includes(':') ? ['nodad'] : [];
+      await run(...net, 'ip', 'address', 'add', address, 'dev', 'eth0', ...noDetection);
+    }
+    await run(...net, 'ip', 'link', 'set', 'eth0', 'up');
+    for (const via of [host.IPv4, host.IPv6]) await run(...net, 'ip', 'route', 'add', 'default', 'via', via);
+    const drop = ['setpriv', '--bounding-set=-all,+net_admin,+net_raw', '--inh-caps=-all', '--no-new-privs'];
+    const exec: Exec = (argv) => systemExec([...net, '--user', ...drop, ...argv]);
+
+    await redirect(redirects(server.port ?? 0), { exec, log: silent });
+    const get = async (url: string) => (await exec(['curl', '--silent', '--max-time', '60', url])).stdout;
+    expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
+    expect(await get('http://[fd20:ce::254]/')).toBe(`you are ${pod.IPv6}`);
+    for (const backend of ['nft', 'legacy']) {
+      const { stdout } = await exec([`iptables-${backend}`, '-t', 'nat', '-S', 'GKE-METADATA-SERVER']);
+      expect(stdout).toContain('-j DNAT');
+    }
   });
 
   test('every step is a program that this iptables understands', async () => {
