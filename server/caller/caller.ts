@@ -16,8 +16,8 @@ export interface Callers {
   /**
    * The caller: at once if it is {@link known}, else a promise, which waits for the watch and asks the API server.
    * The promise rejects with `caller-not-reported` for an address that may be a Pod's, `caller-unknown`,
-   * `stores-not-in-sync`, `node-without-service-account`, `service-account-missing`, `kubernetes-unavailable`,
-   * `kubernetes-forbidden`, or `caller-busy` if too many unknown addresses wait.
+   * `stores-not-in-sync`, `node-without-service-account`, `pod-without-service-account`, `service-account-missing`,
+   * `kubernetes-unavailable`, `kubernetes-forbidden`, or `caller-busy` if too many unknown addresses wait.
    */
   identify(socketAddress: string): Caller | Promise<Caller>;
   /** Google refused something for this ServiceAccount: look at it again within seconds, not minutes. */

@@ -174,6 +174,18 @@ describe('a Pod', () => {
     expect(looks.length).toBe(1);
   });
 
+  test('that has no ServiceAccount, as the mirror of a static Pod, is told so, and nobody is asked', async () => {
+    pods.answer = () => ({
+      items: [{ ...pod('a', '10.0.0.1'), serviceAccountName: '' }],
+      resourceVersion: '1',
+    });
+    await start();
+    const request = watched(callers.identify('10.0.0.1'));
+    await settled();
+    expect(request.outcome).toBe('pod-without-service-account');
+    expect(looks).toEqual([]);
+  });
+
   test('becomes another caller when its ServiceAccount changes', async () => {
     await start();
     const first = await callers.identify('10.0.0.1');

@@ -137,6 +137,7 @@ export class NodeCallers implements Callers {
 
   /** Undefined if the owner, or the Node's ServiceAccount, changed while the ServiceAccount was looked at. */
   async #callerOf(owner: Owner, ownerNow: () => Owner | undefined): Promise<Caller | undefined> {
+    if (owner.serviceAccountName.name === '') throw withoutServiceAccount(owner);
     const kept = this.#serviceAccounts.of(owner.serviceAccountName);
     const serviceAccount = await kept.resolve();
     if (!isSameOwner(owner, ownerNow())) return undefined;
@@ -249,6 +250,13 @@ export class NodeCallers implements Callers {
       this.#serviceAccounts.forget(serviceAccountName);
     }
   }
+}
+
+function withoutServiceAccount({ boundTo, serviceAccountName: { namespace } }: Owner): Fault {
+  return new Fault('pod-without-service-account', `Pod ${namespace}/${boundTo.name} has no ServiceAccount`, {
+    remedy:
+      "A static Pod never has one. Run it as a DaemonSet, or on the host network with the Node's identity.",
+  });
 }
 
 function ownerOfPod({ namespace, name, uid, serviceAccountName }: Pod): Owner {

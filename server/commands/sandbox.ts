@@ -60,6 +60,8 @@ async function runSandbox(once: boolean, settings: SandboxSettings, effects: Eff
   print('\nIt stays up; ask yourself, as any of them:\n');
   for (const inhabitant of world.inhabitants)
     print(`  # ${inhabitant.name}\n  ${curlLine(inhabitant, serving.serverPort)}`);
+  // first, since the line below is an invitation
+  const end = ended();
   print(`\nMetrics: http://127.0.0.1:${serving.healthPort}/metrics    Ctrl-C ends it.`);
-  await ended();
+  await end;
 }

@@ -13,6 +13,7 @@ export type FaultCode =
   | 'caller-busy'
   | 'caller-throttled'
   | 'node-without-service-account'
+  | 'pod-without-service-account'
   | 'stores-not-in-sync'
   // Kubernetes
   | 'kubernetes-unavailable'

@@ -47,7 +47,7 @@ describe('parsePod', () => {
 
   test('one that has only just been scheduled', () => {
     expect(parse({ metadata: METADATA, spec: { nodeName: 'node-1' } })).toMatchObject({
-      serviceAccountName: 'default',
+      serviceAccountName: '',
       hostNetwork: false,
       addresses: [],
       finished: false,

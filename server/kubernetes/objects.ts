@@ -10,6 +10,7 @@ export interface Pod {
   readonly name: string;
   readonly uid: string;
   readonly nodeName: string;
+  /** Empty if it has none: only the mirror of a static Pod, to which the API server gives no default. */
   readonly serviceAccountName: string;
   readonly hostNetwork: boolean;
   /** `status.podIPs`, both families; empty until the kubelet has reported them. */
@@ -122,7 +123,7 @@ export function parsePod(pod: Field): Pod {
     name: metadata.at('name').text(),
     uid: metadata.at('uid').text(),
     nodeName: spec.at('nodeName').text(),
-    serviceAccountName: spec.at('serviceAccountName').textOr('default'),
+    serviceAccountName: spec.at('serviceAccountName').textOr(''),
     hostNetwork: spec.at('hostNetwork').isTrue(),
     addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
     finished: isFinished(phase),

@@ -42,7 +42,7 @@ test('a Pod that is not scheduled and says nothing else has the defaults of Kube
     name: 'app',
     uid: 'uid',
     nodeName: undefined,
-    serviceAccountName: 'default',
+    serviceAccountName: '',
     hostNetwork: false,
     addresses: [],
     phase: 'Pending',

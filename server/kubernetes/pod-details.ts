@@ -69,7 +69,7 @@ function parsePodDetails(pod: Field): PodDetails {
     name: metadata.at('name').text(),
     uid: metadata.at('uid').text(),
     nodeName: nodeName === '' ? undefined : nodeName,
-    serviceAccountName: spec.at('serviceAccountName').textOr('default'),
+    serviceAccountName: spec.at('serviceAccountName').textOr(''),
     hostNetwork: spec.at('hostNetwork').isTrue(),
     addresses: parseAddresses(status.at('podIPs').items(), 'ip'),
     phase,

@@ -23,6 +23,7 @@ const STATUS: Readonly<Record<Exclude<FaultCode, AzureFaultCode>, number>> = {
   'stores-not-in-sync': 503,
   'kubernetes-unavailable': 503,
   'kubernetes-forbidden': 403,
+  'pod-without-service-account': 404,
   'object-name-invalid': 404,
   'service-account-missing': 404,
   'bound-object-gone': 404,

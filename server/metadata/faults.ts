@@ -74,6 +74,12 @@ const FAULTS: Readonly<Record<GoogleProtocolCode, FaultRow>> = {
       'Please annotate or label the Node with gke-metadata-server.matheuscscp.io/serviceAccountName and ' +
       'gke-metadata-server.matheuscscp.io/serviceAccountNamespace, or configure a default.\n',
   },
+  'pod-without-service-account': {
+    status: 404,
+    text:
+      'This Pod is a static Pod, and static Pods have no Kubernetes service account.\n' +
+      "Run it as a DaemonSet, or on the host network, where it has the Node's.\n",
+  },
   'stores-not-in-sync': { status: 503, retryAfter: 1, text: 'Not in sync with Kubernetes yet; try again.\n' },
   'kubernetes-unavailable': { status: 503, retryAfter: 2, text: KUBERNETES_TRY_AGAIN },
   'kubernetes-forbidden': {

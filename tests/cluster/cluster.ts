@@ -13,6 +13,14 @@ export interface ClusterParts {
   readonly node?: { readonly name: string; readonly machine: NodeMachine };
 }
 
+/** A manifest for the kubelet itself. */
+export interface StaticPod {
+  readonly apiVersion: 'v1';
+  readonly kind: 'Pod';
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly labels?: object };
+  readonly spec: object;
+}
+
 /** A running cluster of one's own, which startCluster makes. Disposing of it stops it. */
 export class Cluster implements AsyncDisposable {
   /** Its state, and the logs of its programs in `logs`. */
@@ -58,7 +66,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Has the kubelet run a Pod from a file of the Node's: the API server gets a mirror of it, `NAME-NODE`. */
-  async addStaticPod(pod: { readonly metadata: { readonly name: string } }): Promise<void> {
+  async addStaticPod(pod: StaticPod): Promise<void> {
     await Bun.write(join(this.folder, 'node/static', `${pod.metadata.name}.json`), JSON.stringify(pod));
   }
 

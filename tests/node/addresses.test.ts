@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
-import { type Pod, Pods } from './pods.ts';
+import { INJECTED, type Pod, Pods, podTemplate } from './pods.ts';
 import { Reports } from './reports.ts';
 
 setDefaultTimeout(240_000);
@@ -89,4 +89,29 @@ test('nor do they while the API server is away, and the server cannot know whose
   await waitUntil('it has the address', async () => addressOf(await pods.get('after')) === address);
   await waitUntil('it gets a token', () => reports.of('after').length > reported);
   expect([...new Set(reports.of('after'))]).toEqual([accounts.get('two')]);
+});
+
+test('a static Pod, which has no ServiceAccount, is told so; on the host network it has the identity of the Node', async () => {
+  await world.setNodeServiceAccount('one');
+  const [node = ''] = world.cluster.nodeAddresses;
+  const url = `http://${node}:16321/computeMetadata/v1/instance/service-accounts/default`;
+  const ask = (path: string) => `curl --silent --header Metadata-Flavor:Google ${url}${path}`;
+  const seen = async (name: string, hostNetwork: boolean) => {
+    // until its mirror is known to the server
+    const script = `until ${ask('/token')} | grep -q 'static Pod\\|access_token'; do sleep 1; done; ${ask('/token')} --output /dev/null --write-out '%{http_code} '; ${ask('/email')}`;
+    const { spec } = podTemplate({ name, serviceAccountName: '', command: ['/bin/sh', '-c', script] });
+    const { serviceAccountName: _, ...own } = spec;
+    await world.cluster.addStaticPod({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default', labels: INJECTED },
+      spec: { ...own, hostNetwork },
+    });
+    const mirror = `${name}-${world.cluster.nodeName}`;
+    await waitUntil('the API server has its mirror', () => pods.get(mirror).then(() => true));
+    await pods.succeeded(mirror);
+    return pods.log(mirror);
+  };
+  expect(await seen('static', false)).toStartWith('404 This Pod is a static Pod, and static Pods have no');
+  expect(await seen('static-on-host', true)).toBe(`200 ${accounts.get('one')}`);
 });
