@@ -54,7 +54,7 @@ test('a run of a workflow is told by its variables, a person by none', () => {
   });
 });
 
-test("GitHub's provenance says which repository, tag and commit", () => {
+test("GitHub's provenance says which repository, tag, commit, workflow and machine", () => {
   const predicate = {
     buildDefinition: {
       buildType: 'https://actions.github.io/buildtypes/workflow/v1',
@@ -65,18 +65,31 @@ test("GitHub's provenance says which repository, tag and commit", () => {
           path: '.github/workflows/release.yml',
         },
       },
+      internalParameters: { github: { event_name: 'push', runner_environment: 'github-hosted' } },
       resolvedDependencies: [
         { uri: 'git+https://github.com/o/r@refs/tags/v1.2.3', digest: { gitCommit: 'a'.repeat(40) } },
       ],
+    },
+    runDetails: {
+      builder: { id: 'https://github.com/o/r/.github/workflows/provenance.yml@refs/tags/v1.2.3' },
     },
   };
   expect(githubOriginOf(predicate)).toEqual({
     sourceURL: 'https://github.com/o/r',
     ref: 'refs/tags/v1.2.3',
     commit: 'a'.repeat(40),
+    builder: 'https://github.com/o/r/.github/workflows/provenance.yml@refs/tags/v1.2.3',
+    isHosted: true,
   });
+  const { buildDefinition } = predicate;
+  const ownMachine = {
+    ...buildDefinition,
+    internalParameters: { github: { runner_environment: 'self-hosted' } },
+  };
+  expect(githubOriginOf({ ...predicate, buildDefinition: ownMachine })).toMatchObject({ isHosted: false });
   expect(
-    githubOriginOf({ buildDefinition: { ...predicate.buildDefinition, buildType: 'other' } }),
+    githubOriginOf({ ...predicate, buildDefinition: { ...buildDefinition, buildType: 'other' } }),
   ).toBeUndefined();
+  expect(githubOriginOf({ buildDefinition })).toBeUndefined();
   expect(githubOriginOf(undefined)).toBeUndefined();
 });

@@ -59,31 +59,39 @@ export function originOf(predicate: unknown): Origin | undefined {
   return { artifact: name, version, sourceURL: source.replace(/^git\+/, ''), commit, builder };
 }
 
-/**
- * What GitHub's attestation action says of a build: the repository, its tag or branch, the commit. Undefined if the
- * predicate is of another kind (https://actions.github.io/buildtypes/workflow/v1).
- */
-export function githubOriginOf(
-  predicate: unknown,
-): { readonly sourceURL: string; readonly ref: string; readonly commit: string } | undefined {
-  const { buildDefinition } = Object(predicate) as Record<string, unknown>;
-  const { buildType, externalParameters, resolvedDependencies } = Object(buildDefinition) as Record<
-    string,
-    unknown
-  >;
-  const { workflow } = Object(externalParameters) as Record<string, unknown>;
-  const { repository, ref } = Object(workflow) as Record<string, unknown>;
+/** What GitHub's attestation action says of a build. */
+export interface GithubOrigin {
+  readonly sourceURL: string;
+  /** The tag or branch that was built, as `refs/tags/v1.2.3`. */
+  readonly ref: string;
+  readonly commit: string;
+  /** The workflow that attests, as `URL@REF`. */
+  readonly builder: string;
+  /** False if the machine was somebody's own: GitHub does not isolate builds there. */
+  readonly isHosted: boolean;
+}
+
+/** Undefined if the predicate is of another kind (https://actions.github.io/buildtypes/workflow/v1). */
+export function githubOriginOf(predicate: unknown): GithubOrigin | undefined {
+  const { buildDefinition, runDetails } = Object(predicate) as Record<string, unknown>;
+  const { buildType, externalParameters, internalParameters, resolvedDependencies } = Object(
+    buildDefinition,
+  ) as Record<string, unknown>;
+  const { repository, ref } = Object(Object(externalParameters).workflow) as Record<string, unknown>;
   const [dependency] = Array.isArray(resolvedDependencies) ? resolvedDependencies : [];
   const commit: unknown = dependency?.digest?.gitCommit;
+  const builder: unknown = Object(Object(runDetails).builder).id;
   if (
     buildType !== 'https://actions.github.io/buildtypes/workflow/v1' ||
     typeof repository !== 'string' ||
     typeof ref !== 'string' ||
-    typeof commit !== 'string'
+    typeof commit !== 'string' ||
+    typeof builder !== 'string'
   ) {
     return undefined;
   }
-  return { sourceURL: repository, ref, commit };
+  const isHosted = Object(Object(internalParameters).github).runner_environment === 'github-hosted';
+  return { sourceURL: repository, ref, commit, builder, isHosted };
 }
 
 /** Who builds here: the run of a workflow, by the variables that GitHub sets, else a person. */

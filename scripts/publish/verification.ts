@@ -5,9 +5,9 @@ import { referenceOf } from '../module/released-image.ts';
 import { type Cosign, SignatureRefused, type Signer, type Statement } from './cosign.ts';
 import { embeddedImages } from './embedded-images.ts';
 import { LayoutReader } from './layout-reader.ts';
-import { githubOriginOf, type Origin, originOf } from './provenance.ts';
+import { type GithubOrigin, githubOriginOf, type Origin, originOf } from './provenance.ts';
 import { type Registry, RegistryError } from './registry.ts';
-import { ARTIFACT_NAMES, type ArtifactName, repositoryOf } from './release-names.ts';
+import { ARTIFACT_NAMES, type ArtifactName, provenanceIdentity, repositoryOf } from './release-names.ts';
 
 /** An artifact of a release, whether it has its tags yet or not. */
 export interface Subject {
@@ -155,12 +155,17 @@ async function goodOrigin(
   const found = origins.find((origin) => origin !== undefined);
   if (found === undefined) throw new Bad('what is signed as one does not say where this artifact is from');
   const expected: Partial<Origin> = { artifact: name, version, sourceURL, ...(commit && { commit }) };
+  compare(found, expected);
+  return found;
+}
+
+/** Throws {@link Bad} for the first field that is not as expected. */
+function compare<T extends object>(found: T, expected: Partial<T>): void {
   for (const [field, value] of Object.entries(expected)) {
-    // what is expected has an Origin's names
-    const actual = found[field as keyof Origin];
+    // what is expected has the names of what was found
+    const actual = found[field as keyof T];
     if (actual !== value) throw new Bad(`its ${field} is ${actual}, expected ${value}`);
   }
-  return found;
 }
 
 async function githubFinding(
@@ -175,12 +180,14 @@ async function githubFinding(
     .map((one) => githubOriginOf(one.predicate));
   const found = origins.find((origin) => origin !== undefined);
   if (found === undefined) throw new Bad("the statement is not GitHub's provenance of this artifact");
-  const ref = `refs/tags/v${version}`;
-  if (found.sourceURL !== sourceURL || found.ref !== ref || (commit ?? found.commit) !== found.commit) {
-    throw new Bad(
-      `built from ${found.sourceURL} ${found.ref} at ${found.commit}, expected ${sourceURL} ${ref}`,
-    );
-  }
+  const expected: Partial<GithubOrigin> = {
+    sourceURL,
+    ref: `refs/tags/v${version}`,
+    ...(commit && { commit }),
+    builder: provenanceIdentity(version, sourceURL).identity,
+  };
+  compare(found, expected);
+  if (!found.isHosted) throw new Bad("it was made on a machine that is not GitHub's");
   return `${found.sourceURL} at ${found.commit}`;
 }
 

@@ -7,7 +7,7 @@ import { provenance } from '../../scripts/publish/provenance.ts';
 import { ARTIFACT_NAMES, type ArtifactName, repositoryOf } from '../../scripts/publish/release-names.ts';
 import { type Subject, verifySubjects } from '../../scripts/publish/verification.ts';
 import { OLD_VERSION, PublishedProject, SOURCE_URL, VERSION } from './published-project.ts';
-import { cosign, makeKey, orderOf, smallParts } from './small-release.ts';
+import { cosign, type Key, makeKey, orderOf, smallParts } from './small-release.ts';
 
 // each runs a hundred programs, on a machine that may have other things to do
 setDefaultTimeout(600_000);
@@ -186,5 +186,103 @@ describe('is noticed', () => {
     const image = await copyOf('image', `without-${missing}`);
     await sign(image, { missing });
     expect(await badOf([image])).toEqual([`image: ${what}`]);
+  });
+});
+
+describe("GitHub's provenance (SLSA Build L3)", () => {
+  const REF = `refs/tags/v${VERSION}`;
+  const BUILDER = `${SOURCE_URL}/.github/workflows/provenance.yml@${REF}`;
+  let github: Key;
+
+  beforeAll(async () => {
+    github = await makeKey(project.folder.path, 'github');
+  });
+
+  interface Attested {
+    readonly repository?: string;
+    readonly ref?: string;
+    readonly commit?: string;
+    readonly builder?: string;
+    readonly machine?: string;
+  }
+
+  /** As GitHub's attestation action fills it in. */
+  function predicateOf(of: Attested): object {
+    const { repository = SOURCE_URL, ref = REF, commit = COMMIT, builder = BUILDER, machine } = of;
+    return {
+      buildDefinition: {
+        buildType: 'https://actions.github.io/buildtypes/workflow/v1',
+        externalParameters: { workflow: { ref, repository, path: '.github/workflows/release.yml' } },
+        internalParameters: {
+          github: { event_name: 'push', runner_environment: machine ?? 'github-hosted' },
+        },
+        resolvedDependencies: [{ uri: `git+${repository}@${ref}`, digest: { gitCommit: commit } }],
+      },
+      runDetails: { builder: { id: builder } },
+    };
+  }
+
+  /** What is said of an image that is signed as ever, and of which GitHub, or somebody else, attests this. */
+  async function findingOf(place: string, attested: Attested | 'nothing', signedBy?: Key): Promise<string> {
+    const image = await copyOf('image', `slsa-${place}`);
+    await sign(image);
+    if (attested !== 'nothing') {
+      const { privateKey } = signedBy ?? github;
+      const reference = `${image.repository}@${image.digest}`;
+      await (await cosign()).attest(reference, privateKey, 'provenance', predicateOf(attested));
+    }
+    const expectation = { version: VERSION, sourceURL: SOURCE_URL, signer: project.key.signer };
+    const checks = await verifySubjects(
+      [image],
+      { ...expectation, provenanceSigner: github.signer },
+      { registry: project.registry, cosign: await cosign() },
+    );
+    const bad = checks.filter(({ what, isGood }) => !isGood && what !== 'SLSA Build L3');
+    expect(bad).toEqual([]);
+    const slsa = checks.filter(({ what }) => what === 'SLSA Build L3');
+    expect(slsa).toHaveLength(1);
+    return slsa.map(({ isGood, finding }) => `${isGood ? 'good' : 'bad'}: ${finding}`).join();
+  }
+
+  test('good, beside the one of the release itself', async () => {
+    expect(await findingOf('good', {})).toBe(`good: ${SOURCE_URL} at ${COMMIT}`);
+  });
+
+  test('missing', async () => {
+    // the release's own statement is of the same kind, by another signer
+    expect(await findingOf('missing', 'nothing')).toStartWith('bad: ');
+  });
+
+  test('signed by the release itself', async () => {
+    expect(await findingOf('signer', {}, project.key)).toStartWith('bad: ');
+  });
+
+  test.each([
+    [
+      'repository',
+      { repository: 'https://git.example.test/fork' },
+      'its sourceURL is https://git.example.test/fork, ',
+    ],
+    ['tag', { ref: 'refs/tags/v9.9.9' }, 'its ref is refs/tags/v9.9.9, '],
+    ['branch', { ref: 'refs/heads/main' }, 'its ref is refs/heads/main, '],
+    ['commit', { commit: 'd'.repeat(40) }, `its commit is ${'d'.repeat(40)}, expected ${COMMIT}`],
+    [
+      'workflow',
+      { builder: `${SOURCE_URL}/.github/workflows/release.yml@${REF}` },
+      `its builder is ${SOURCE_URL}/.github/workflows/release.yml@${REF}, `,
+    ],
+    ['machine', { machine: 'self-hosted' }, "it was made on a machine that is not GitHub's"],
+  ] as const)('of another %s', async (what, attested, finding) => {
+    expect(await findingOf(what, attested)).toStartWith(`bad: ${finding}`);
+  });
+
+  test('of another digest', async () => {
+    // of an artifact that lies in the same repository
+    const image = await copyOf('image', 'slsa-digest');
+    const { digest } = project.artifact('chart');
+    const reference = `${image.repository}@${digest}`;
+    await project.registry.push(project.artifact('chart').layout, reference);
+    await (await cosign()).attest(reference, github.privateKey, 'provenance', predicateOf({}));
+    expect(await findingOf('digest', 'nothing')).toStartWith('bad: ');
   });
 });
