@@ -36,7 +36,7 @@ const command = new Command('scripts/build-image')
       'The same commit and the same Debian packages give the same bytes. SOURCE_DATE_EPOCH overrides the time that ' +
       "the image is said to be made at: the commit's.",
   )
-  .option('--platform <list>', 'what it is to run on', parsePlatforms, ['amd64', 'arm64'] as const)
+  .option('--platform <list>', 'platforms of the image', parsePlatforms, ['amd64', 'arm64'] as const)
   .option('--output <folder>', 'what becomes the layout', callerPath, 'dist/image')
   .option('--version <version>', 'the version in its labels (default: that of package.json)', parseVersion)
   .option('--source <url>', 'the repository in its labels', parseSource)

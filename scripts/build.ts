@@ -16,11 +16,13 @@ interface Options {
 
 const command = new Command('scripts/build')
   .description('Compiles the program and Bun into one executable that needs nothing but glibc.')
-  .addOption(new Option('--target <target>', 'what it is to run on (default: this machine)').choices(TARGETS))
+  .addOption(
+    new Option('--target <target>', 'platform of the program (default: this machine)').choices(TARGETS),
+  )
   .option('--outfile <file>', 'where to put it', callerPath, 'dist/gke-metadata-server')
   .option(
     '--record-used-functions',
-    'write scripts/used-functions.txt anew instead, where a test says that it no longer fits',
+    'write scripts/used-functions.txt again instead, if a test reports that it no longer fits',
     false,
   )
   .action(build);

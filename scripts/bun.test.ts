@@ -75,7 +75,7 @@ describe.skipIf(Bun.which('bun', { PATH: '/usr/bin:/bin' }) !== null)('the first
     expect(await exists(join(clone, 'node_modules'))).toBe(false);
   });
 
-  test('says what is missing where the registry does not answer', async () => {
+  test('says what is missing if the registry does not respond', async () => {
     const { status, output } = await run('');
     expect(status).toBe(1);
     expect(output).toContain(`cannot get Bun ${VERSION}. Check that the npm registry can be reached`);

@@ -43,7 +43,7 @@ const withoutUnusedCode: BunPlugin = {
 };
 
 /**
- * Compiles the released program; the same sources give the same bytes, wherever they lie and whatever `outfile` is
+ * Compiles the released program; the same sources give the same bytes, wherever they are and whatever `outfile` is
  * called. The functions of {@link USED_FUNCTIONS} lie side by side in it, which keeps 2 MB fewer resident. Throws,
  * with what went wrong, where that fails.
  */
@@ -63,9 +63,9 @@ export async function compileServer(outfile: string, target?: Bun.Build.CompileT
         outfile: program,
         ...(target !== undefined && { target }),
         bytecodeOrder: USED_FUNCTIONS,
-        // collects garbage sooner: some 3 MB less resident under load in the median, for no CPU that could be told
+        // collects garbage sooner: some 3 MB less resident under load in the median, for no measurable CPU
         execArgv: ['--smol'],
-        // what lies in the working directory is no configuration of this program
+        // files in the working directory do not configure this program
         autoloadDotenv: false,
         autoloadBunfig: false,
       },

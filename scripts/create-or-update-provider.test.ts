@@ -143,7 +143,7 @@ test(
   SLOW_MACHINE,
 );
 
-describe('what it says where it cannot', () => {
+describe('its errors', () => {
   test.each([
     ['no kubectl', { PATH: '/nowhere' }, 'kubectl is not on PATH'],
     ['nobody logged in', { CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: undefined }, 'Log in: gcloud auth login'],

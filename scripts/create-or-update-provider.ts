@@ -14,7 +14,7 @@ import { run as runProgram } from './run.ts';
 import { BAD_USE, callerPath, runScript } from './script.ts';
 
 const JWKS_FILE = 'cluster-jwks.json';
-// where the person is: paths of kubeconfigs are theirs
+// in the caller's folder: paths of kubeconfigs are relative to it
 const cwd = callerPath('.');
 const run = (program: readonly string[]) => runProgram(program, { cwd });
 const tell = (line: string) => console.error(line);
@@ -36,8 +36,8 @@ function parseID(value: string): string {
 const command = new Command('scripts/create-or-update-provider')
   .description(
     'Makes the workload identity pool and its provider for a cluster, or brings them up to date: the issuer, the ' +
-      "public keys and what Google is told of a token. The cluster's keys are uploaded, so Google needs no way to it. " +
-      'Twice is the same as once. It runs kubectl and gcloud, as whoever is logged in there.\n\n' +
+      "public keys and the mapping of a token's claims. The cluster's keys are uploaded, so Google needs no way to it. " +
+      'Running it again changes nothing. It runs kubectl and gcloud, with the logins that these have.\n\n' +
       `Exit codes: 0 done, or equal; 1 failed, or different (--check); ${BAD_USE} bad use.`,
   )
   .requiredOption('--project <id>', 'the Google Cloud project')
@@ -87,7 +87,7 @@ settings: workloadIdentityProvider: "${provider}"
 //   --member=${principal}`;
 }
 
-/** What Google has; nothing if it cannot be asked, so that somebody without its rights can write the commands down. */
+/** What Google has; nothing if it cannot be asked, so that somebody without permissions can still get the commands. */
 async function stateForDryRun(gcloud: Gcloud, wanted: Wanted): Promise<GoogleState> {
   try {
     return await readEnabledState(gcloud, wanted);

@@ -11,7 +11,7 @@ import { Cache } from './tools/cache.ts';
 const cache = new Cache(undefined, (line) => console.error(line));
 
 const command = new Command('scripts/generate').description(
-  'Writes what is made of the Timoni module, or for it, and prints where it is. It needs Go, which compiles cue ' +
+  'Writes a file that is generated from the Timoni module, or for it, and prints its path. It needs Go, which compiles cue ' +
     'the first time. The expected files of tests/module are written by `UPDATE_GOLDEN=1 scripts/bun test --path-ignore-patterns= ./tests/module/`.',
 );
 

@@ -11,7 +11,7 @@ import { Failure } from './provider/failure.ts';
 import { run as runProgram } from './run.ts';
 import { BAD_USE, callerPath, runScript } from './script.ts';
 
-// where the person is: paths of kubeconfigs are theirs
+// in the caller's folder: paths of kubeconfigs are relative to it
 const cwd = callerPath('.');
 const run = (program: readonly string[]) => runProgram(program, { cwd });
 const tell = (line: string) => console.error(line);

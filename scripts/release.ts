@@ -23,7 +23,7 @@ const command = releaseCommand('scripts/release')
     'Publishes a release: the image for both platforms, the Timoni module, manifests for Flux and the Helm chart. ' +
       'Each is pushed by its digest, attested (bill of materials, provenance), signed and verified as a user would; ' +
       'only when all are good they get their tags, VERSION and latest. Where anything fails before, nothing is tagged; ' +
-      'the same command again goes on where it stopped. A version that exists is never made another. Digests, checksums ' +
+      'the same command again continues where it stopped. An existing version is never replaced. Digests, checksums ' +
       'and what people download are left in dist/release/VERSION.\n\n' +
       'Log in to the registry first: crane and cosign take what Docker and Podman keep. Signing is keyless by default, ' +
       'by the identity of the workflow that this runs in. The password of a key comes by COSIGN_PASSWORD; secrets are ' +
@@ -81,5 +81,5 @@ async function release(version: string, options: SignerOptions & { registry: str
 await runScript(
   command,
   (error) =>
-    `${describeError(error)}\ndocs/releasing.md says what to do. The same command again goes on where this one stopped.`,
+    `${describeError(error)}\ndocs/releasing.md says what to do. The same command continues where this one stopped.`,
 );

@@ -22,7 +22,7 @@ const program = new Command('scripts/render')
   .description(
     'Writes what the Timoni module deploys for those without Timoni: plain manifests, all objects in the order in ' +
       'which they are applied, or the Helm chart under a version.\n\n' +
-      'Where the values have no settings.projectID or settings.workloadIdentityProvider the manifests have ' +
+      'If the values have no settings.projectID or settings.workloadIdentityProvider the manifests have ' +
       `\${PROJECT_ID} and \${WORKLOAD_IDENTITY_PROVIDER} for the postBuild.substitute of a Flux Kustomization.\n\n` +
       `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use.`,
   )
@@ -36,7 +36,7 @@ const program = new Command('scripts/render')
     parseVersion,
     '0.0.0-devel',
   )
-  .option('--output <file>', 'where the manifests go instead of standard output', callerPath)
+  .option('--output <file>', 'file to write instead of standard output', callerPath)
   .option('--chart <folder>', 'writes the Helm chart into this folder, and no manifests', callerPath)
   .action(async (options: Options, command: Command) => {
     const ofManifests = ['values', 'name', 'namespace', 'createNamespace', 'output'] as const;

@@ -1,13 +1,13 @@
 import { runOrThrow } from './run.ts';
 
-/** A program that is looked for on PATH, and what brings it on Debian and Ubuntu. */
+/** A program that must be on PATH, and its package on Debian and Ubuntu. */
 export interface RequiredProgram {
   readonly name: string;
   readonly debianPackages: readonly string[];
 }
 
 /**
- * Installs what is missing where this is root on Debian or Ubuntu; `report` is told. Throws, naming the packages,
+ * Installs what is missing, as root on Debian or Ubuntu, and reports it. Throws, naming the packages,
  * where something is missing still. What is `optional` may be.
  */
 export async function bringPrograms(

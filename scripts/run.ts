@@ -1,6 +1,6 @@
 /** What a program that was run has left behind. */
 export interface Finished {
-  /** 0 on success; undefined where a signal ended it, the one of the time limit included. */
+  /** 0 on success; undefined if a signal ended it, including that of the time limit. */
   readonly exitCode: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
@@ -14,7 +14,7 @@ export interface RunOptions {
   readonly stdin?: string | ReadableStream<Uint8Array>;
   /** Told each line of standard error as it comes. */
   readonly onErrorLine?: (line: string) => void;
-  /** Milliseconds until it is killed; 10 minutes by default, so that nothing hangs for good. */
+  /** Milliseconds until it is killed; 10 minutes by default, so that nothing hangs forever. */
   readonly timeout?: number;
 }
 
@@ -27,7 +27,7 @@ export class ProgramMissing extends Error {
   }
 }
 
-/** Runs a program to its end. Throws {@link ProgramMissing} if there is no such program. */
+/** Runs a program until it ends. Throws {@link ProgramMissing} if there is no such program. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = start(command, options);
   const [stdout, stderr] = await Promise.all([
@@ -60,7 +60,7 @@ function spawn(command: readonly string[], options: RunOptions) {
   });
 }
 
-/** Its standard output. Throws, with all that it printed, where it ends in any way but exit code 0. */
+/** Its standard output. Throws, with all that it printed, unless its exit code is 0. */
 export async function runOrThrow(command: readonly string[], options: RunOptions = {}): Promise<string> {
   const { exitCode, stdout, stderr } = await run(command, options);
   if (exitCode === 0) return stdout;

@@ -18,7 +18,7 @@ for (const name of [...new Bun.Glob('*').scanSync(import.meta.dir)].sort()) {
 }
 const NAMES = [...SCRIPTS.keys()];
 
-/** Where a person is who calls a script by its path. */
+/** The folder of a person who calls a script by its path. */
 let folder: string;
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'script-test-')));
@@ -76,7 +76,7 @@ test.each([
   expect(stderr).toContain(text);
 });
 
-test('a path is looked up where the person is', async () => {
+test('a path is relative to the folder of the caller', async () => {
   await mkdir(join(folder, 'full/file'), { recursive: true });
   const here = [
     await script('render', '--values', 'missing.yaml'),
@@ -138,7 +138,7 @@ test('no option of a script takes a path that is looked up elsewhere', async () 
       if (!/callerPath|callerKey/.test(option)) found.push(`${name}: ${option.trim()}`);
     }
   }
-  // kubectl, which is run where the person is, looks it up
+  // kubectl, which runs in the folder of the caller, resolves it
   expect(found).toEqual(
     ['create-or-update-provider', 'issuer-documents'].map((name) =>
       expect.stringContaining(`${name}: option('--kubeconfig <file>'`),

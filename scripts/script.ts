@@ -8,11 +8,11 @@ import { UNAVAILABLE_STATUS, Unavailable } from './required-programs.ts';
 /** The exit code of a command line that is wrong. */
 export const BAD_USE = 2;
 
-/** A path as whoever typed it means it: scripts run in the repository, and people anywhere. */
+/** A path relative to the folder of the caller: scripts run in the repository, people anywhere. */
 export function callerPath(path: string): string {
   // a variable that is not set, which would name the folder that the caller is in
   if (path === '') throw new InvalidArgumentError('It must not be empty.');
-  // scripts/bun says where it was called
+  // scripts/bun sets the folder that it was called in
   const { CALLED_FROM = process.cwd() } = process.env;
   return resolve(CALLED_FROM, path);
 }
@@ -23,7 +23,7 @@ export function callerKey(key: string): string {
 }
 
 /**
- * Runs a script's command to its end and sets the exit code: 0 done, 1 failed, 2 bad use, which is one line, 3 this
+ * Runs a script's command until it ends and sets the exit code: 0 done, 1 failed, 2 bad use, which is one line, 3 this
  * machine cannot. `describe` is the text of an error.
  */
 export async function runScript(

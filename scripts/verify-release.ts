@@ -16,10 +16,10 @@ const command = releaseCommand('scripts/verify-release')
     "Verifies a published release: that its image, module, manifests and chart are signed by the project's own " +
       'workflow, or the owner of a key; that each has a signed bill of materials and provenance, of this version and of ' +
       'one commit; that every blob is what its digest says; that module, chart and manifests run the signed image. One ' +
-      'line each; exit code 1 where anything is amiss. Its tools, crane and cosign, are compiled by Go where the cache ' +
+      'line each; exit code 1 if a check fails. Its tools, crane and cosign, are compiled by Go if the cache ' +
       'folder (XDG_CACHE_HOME) lacks them: some five minutes.',
   )
-  .requiredOption('--registry <host/path>', 'where it was published', parseRegistry)
+  .requiredOption('--registry <host/path>', "the release's registry", parseRegistry)
   .option(KEY_OPTION, "the signer's public key: a file, or a URI that cosign knows", callerKey)
   .action(verify);
 

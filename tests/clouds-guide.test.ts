@@ -172,7 +172,7 @@ const OF_OTHERS = [
   'was not found.',
 ];
 
-/** What stands where the sources have a value in its place. */
+/** Placeholders in the page for values in the sources. */
 const VALUE = /…|https:\/\/|iam\.serviceAccounts\.\w+|3600|86400|assertion (?=issuer|audience|subject)/;
 
 test.each(['aws', 'azure', 'google-external-account'])(

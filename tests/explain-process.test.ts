@@ -50,7 +50,7 @@ async function explain(...args: string[]) {
 }
 
 test(
-  'explain ends with 0 where every step is ok, a line each, by the environment of serve alone',
+  'explain ends with 0 if every step is ok, a line each, by the environment of serve alone',
   async () => {
     const { exitCode, stdout, stderr } = await explain('kube-system/node');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -65,7 +65,7 @@ test(
 );
 
 test(
-  'explain ends with 1 where a step failed, and says what to do below it',
+  'explain ends with 1 if a step failed, and says below it what to do',
   async () => {
     const { exitCode, stdout } = await explain('default/denied');
     expect(exitCode).toBe(1);

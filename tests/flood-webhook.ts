@@ -1,5 +1,5 @@
 // Floods the webhook on the port of the first argument, in all the ways that the others name, at once. A process of
-// its own: what floods is busy, and whoever asks meanwhile must not wait for it.
+// its own: the flood is busy, and ordinary requests must not wait for it.
 import { FLOODS } from './webhook-attacks.ts';
 
 const [port, ...names] = process.argv.slice(2);

@@ -90,6 +90,6 @@ test.each([
     "// as import { a } from '../google/a.ts' would\nconst s = \"from '../google/a.ts'\";",
     'caller/caller.ts',
   ],
-])('%p in %s is none', (source, file) => {
+])('%p in %s is not one', (source, file) => {
   expect(violations(file, source)).toEqual([]);
 });

@@ -23,8 +23,8 @@ export function installer(): string {
 }
 
 /**
- * Installs the module, or changes what is installed to these values; by Timoni where it is on PATH, else as it does.
- * Resolves, with what the API server warned of, when all of it is healthy. Throws where it does not get there.
+ * Installs the module, or upgrades it to these values: with Timoni if it is on PATH, else the way that Timoni does.
+ * Resolves with the warnings of the API server when all of it is healthy. Throws if it does not become so.
  */
 export async function installModule(
   cluster: Pick<AnyCluster, 'api' | 'kubeconfig'>,

@@ -13,7 +13,7 @@ export class Kubectl {
     return new Kubectl(await kubectlProgram(new Cache()), kubeconfig);
   }
 
-  /** Runs it to its end. With `manifests`, these are its standard input. */
+  /** Runs it until it ends. `manifests`, if given, are its standard input. */
   run(args: readonly string[], manifests?: readonly object[]): Promise<Finished> {
     const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests });
     const stdin = manifests && new Response(list).body;

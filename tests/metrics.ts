@@ -1,4 +1,4 @@
-/** The sum of a metric's samples that have all the labels given; 0 where there is none. */
+/** The sum of a metric's samples that have all the given labels; 0 if there is none. */
 export async function metric(
   healthPort: number,
   name: string,

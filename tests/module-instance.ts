@@ -42,7 +42,7 @@ export class ModuleInstance {
     return kinds.map((kind) => this.object(kind, purpose));
   }
 
-  /** The objects of a set; none where there is no such set. */
+  /** The objects of a set; none if there is no such set. */
   set(name: string): readonly KubernetesObject[] {
     return this.sets.find((set) => set.name === name)?.objects ?? [];
   }
@@ -52,7 +52,7 @@ export class ModuleInstance {
     return purpose === '' ? this.name : `${this.name}-${purpose}`;
   }
 
-  /** Of an object outside it, where the name has the Namespace in front. */
+  /** Of an object outside it, whose name is prefixed with the Namespace. */
   uniqueNameOf(purpose: string): string {
     const { name, namespace } = this;
     return name === namespace ? this.nameOf(purpose) : `${namespace}.${this.nameOf(purpose)}`;

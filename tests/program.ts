@@ -8,7 +8,7 @@ export interface Program extends AsyncDisposable {
   readonly healthPort: number;
   /** Sends a signal, and resolves with the exit code and everything it wrote. */
   end(signal: NodeJS.Signals): Promise<{ readonly exitCode: number; readonly log: string }>;
-  /** Waits for its /readyz. Throws, with its log, where it does not get there; it has ended then. */
+  /** Waits for its /readyz. Throws with its log if it does not become ready; it has ended then. */
   ready(): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ async function isReady(healthPort: number, exited: Promise<number>): Promise<boo
   return false;
 }
 
-/** The status of /readyz; undefined where nobody listens. */
+/** The status of /readyz; undefined if nobody listens. */
 export async function readiness(healthPort: number): Promise<number | undefined> {
   return fetch(`http://127.0.0.1:${healthPort}/readyz`).then(
     (response) => response.status,

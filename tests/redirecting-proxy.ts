@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 
 /**
- * A proxy for https that leads to one server, whatever host a client asks for: `HTTPS_PROXY` set to its URL, clients
+ * A proxy for https that leads to one server, for every host that a client requests: `HTTPS_PROXY` set to its URL, clients
  * reach a stand-in by the cloud's real name, without DNS. Disposing of it cuts its connections.
  */
 export async function redirectingProxy(

@@ -12,7 +12,7 @@ const ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
 const PROGRAM = await serverProgram();
 const SLOW_MACHINE = 120_000;
 
-/** Runs the command line to its end. */
+/** Runs the command line until it ends. */
 async function run(...args: string[]) {
   const child = Bun.spawn([...PROGRAM, ...args], { env: {}, stdout: 'pipe', stderr: 'pipe' });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
@@ -40,7 +40,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
 );
 
 test(
-  'the port is had by both families',
+  'the port is open to both families',
   async () => {
     await using world = await startSandboxWorld();
     await using serve = await startServe(world);

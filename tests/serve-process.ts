@@ -5,7 +5,7 @@ import { freePorts } from '../scripts/free-ports.ts';
 import type { SandboxWorld } from '../server/sandbox/sandbox-world.ts';
 import { type Program, startProgram } from './program.ts';
 
-/** What `serve` is told of the world it runs in. */
+/** What `serve` is configured with. */
 export type ServeWorld = Pick<SandboxWorld, 'kubeconfig' | 'nodeName' | 'projectID' | 'provider' | 'google'>;
 
 /** `gke-metadata-server serve` as a process of its own. */
@@ -13,7 +13,7 @@ export interface ServeProcess extends Program {
   readonly port: number;
 }
 
-/** Starts it for the world's Node and waits until it is ready. Throws, with its log, where it does not get there. */
+/** Starts it for the world's Node and waits until it is ready. Throws with its log if it does not. */
 export async function startServe(world: ServeWorld, ...flagsOfTest: string[]): Promise<ServeProcess> {
   const serve = await launchServe(world, ...flagsOfTest);
   try {

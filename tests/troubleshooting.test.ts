@@ -21,7 +21,7 @@ const OF_OTHERS = [
   'must be greater than or equal to aggregate container requests of',
   'pod updates may not change fields',
 ];
-/** What stands where the sources have a value in its place. */
+/** Placeholders in the page for values in the sources. */
 const VALUE =
   /…|NAMESPACE\/POD|NODE|ADDRESS|init-network|http:\S+|iam\.serviceAccounts\.\w+|access token;|IAM returned 404 Not Found:/;
 

@@ -1,7 +1,7 @@
 const A_MINUTE = 60_000;
 
 /**
- * Asks until `probe` returns something other than undefined or false, and returns that. An error is a no.
+ * Asks until `probe` returns something other than undefined or false, and returns that. An error counts as no.
  * Throws after `patience` milliseconds, with the last error, that it waited in vain for `what`.
  */
 export async function waitUntil<T>(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dir, '..');
 const TESTDATA = join(ROOT, 'server/admission/testdata');
-/** What stands where the sources have a value in its place. */
+/** Placeholders in the page for values in the sources. */
 const VALUE =
   /\(?…\)?|DIRECTORY|NAMESPACE|ADDRESS|\(?\b(?:200|404:|503:)|\d+ s\b|; retry|(?:Namespace|ServiceAccount) (?=NAMESPACE)|KEY of ServiceAccount|\/NAME|"VALUE"/;
 

@@ -65,7 +65,7 @@ export class WebhookCertificate implements AsyncDisposable {
   }
 }
 
-/** Starts it and waits until it is ready. Throws, with its log, where it does not get there. */
+/** Starts it and waits until it is ready. Throws with its log if it does not. */
 export async function startWebhook(
   world: WebhookWorld,
   certificate: Pick<WebhookCertificate, 'directory'>,

@@ -63,7 +63,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   return server;
 }
 
-/** What can be measured against a server that runs, case by case: the floor, and nginx where it is installed. */
+/** What is measured beside the server, case by case: the floor, and nginx if it is installed. */
 export async function startContenders(
   server: ServerProcess,
   folder: string,
@@ -107,7 +107,7 @@ export async function startContenders(
   return { contenders, processes };
 }
 
-/** Throws where the floor does not answer what the server does: then nothing would be compared. */
+/** Throws if the floor's responses differ from the server's: the comparison would be meaningless. */
 async function sameResponse(
   floor: ServerProcess,
   port: number,

@@ -36,7 +36,7 @@ export async function pace(
   return Float64Array.from(lines, (line) => Number(line.split('\t')[2]) / 1000);
 }
 
-/** One thread of h2load on the load's core. Throws where any answer is not 2xx. */
+/** One thread of h2load on the load's core. Throws if any answer is not 2xx. */
 async function h2load(target: Target, options: readonly string[]): Promise<string> {
   const headers = Object.entries(target.headers).map(([name, value]) => `--header=${name}: ${value}`);
   const client = ['taskset', '-c', LOAD_CORE, 'h2load', '--h1', '--threads=1'];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Resident memory in MiB, and what it is made of. */
+/** Resident memory in MiB, and its parts. */
 export interface ResidentMemory {
   readonly total: number;
   /** Heaps and stacks: what the process keeps for itself. */

@@ -9,7 +9,7 @@ export interface RecordedResponse {
 // what every server writes by itself; `Date` is of the moment
 const OWN_HEADERS: readonly string[] = ['content-length', 'date', 'connection', 'keep-alive'];
 
-/** Throws where it is not 200. */
+/** Throws if it is not 200. */
 export async function record(target: Target): Promise<RecordedResponse> {
   const response = await fetch(target.url, { headers: target.headers });
   const body = await response.text();

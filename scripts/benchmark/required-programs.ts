@@ -9,7 +9,7 @@ const NEEDED: readonly RequiredProgram[] = [
 const NGINX: RequiredProgram = { name: 'nginx', debianPackages: ['nginx-light'] };
 
 /**
- * Installs what is missing where this is root on Debian or Ubuntu. Returns whether there is an nginx to compare
+ * Installs what is missing, as root on Debian or Ubuntu. Returns whether there is an nginx to compare
  * with. Throws, naming the packages, where something else is missing.
  */
 export async function bringRequiredPrograms(): Promise<{ nginx: boolean }> {

@@ -21,7 +21,7 @@ export class ServerProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Resolves as soon as it answers 200. Throws, with its log, where it ends or does not within 20 s. */
+  /** Resolves as soon as it answers 200. Throws with its log if it is not within 20 s. */
   async answers(target: Target): Promise<void> {
     const deadline = performance.now() + PATIENCE_MILLISECONDS;
     let last: unknown;

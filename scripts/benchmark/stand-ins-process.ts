@@ -16,7 +16,7 @@ export interface SeenCalls {
 
 export type FromStandIns = { readonly kind: 'started'; readonly google: string } | SeenCalls;
 
-/** The stand-ins, in a process of their own so that they take nothing from the server's. */
+/** The stand-ins, in a process of their own: their CPU and memory are not counted as the server's. */
 export class StandInsProcess implements Disposable {
   readonly kubeconfigFile: string;
   readonly #child: Bun.Subprocess<'ignore', 'inherit', 'inherit'>;

@@ -1,5 +1,5 @@
-// The process of the stand-ins: a cluster of one Node full of Pods, and the Google that trusts it. It is told what to
-// do, and tells what it has seen, over the channel to the process that started it.
+// The process of the stand-ins: a cluster of one Node full of Pods, and the Google that trusts it. It receives commands
+// and reports what it has seen over the channel to the process that started it.
 import { writeFileSync } from 'node:fs';
 import { WorkloadIdentityProvider } from '../../server/google/workload-identity-provider.ts';
 import { node, pod, serviceAccount } from '../../server/sandbox/kubernetes/objects.ts';

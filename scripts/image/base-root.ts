@@ -87,7 +87,7 @@ export async function packagesOf(root: string): Promise<readonly string[]> {
   );
 }
 
-/** Fails where a package has no file for one of the patterns. */
+/** Fails if a package has no file for one of the patterns. */
 async function unpack({ name, file }: DebianPackage, root: string, patterns: readonly string[]) {
   const content = Bun.spawn(['dpkg-deb', '--fsys-tarfile', file]);
   const wanted = [...patterns, `usr/share/doc/${name}/copyright`].map((pattern) => `./${pattern}`);

@@ -4,7 +4,7 @@ import type { RequiredProgram } from '../required-programs.ts';
 import { runOrThrow } from '../run.ts';
 import type { Architecture } from './architecture.ts';
 
-/** The release of Debian that the image is made of, whatever the machine that makes it runs. */
+/** The Debian release of the image, on any machine that builds it. */
 export const RELEASE = 'trixie';
 
 export const MMDEBSTRAP: RequiredProgram = {

@@ -39,7 +39,7 @@ export function digestOf(content: Uint8Array<ArrayBuffer> | string): string {
   return `sha256:${new Bun.CryptoHasher('sha256').update(content).digest('hex')}`;
 }
 
-/** Where a digest's content lies in an OCI layout. */
+/** The path of a digest's content in an OCI layout. */
 export function blobPath(layout: string, digest: string): string {
   return join(layout, 'blobs', digest.replace(':', '/'));
 }

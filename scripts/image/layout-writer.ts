@@ -5,7 +5,7 @@ import { blobPath, digestOf } from './layer.ts';
 export const IMAGE_INDEX = 'application/vnd.oci.image.index.v1+json';
 export const IMAGE_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 
-/** What a blob is called by whoever refers to it. */
+/** How a blob is referred to. */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
@@ -35,7 +35,7 @@ export class LayoutWriter {
     return this.blob(mediaType, JSON.stringify(content));
   }
 
-  /** Makes it whole. It has one entry, so that tools push that one as it is. */
+  /** Completes it. It has one entry, which tools push as it is. */
   async finish(entry: Descriptor, annotations?: Readonly<Record<string, string>>): Promise<void> {
     const manifests = [{ ...entry, ...(annotations && { annotations }) }];
     await Bun.write(

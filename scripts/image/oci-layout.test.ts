@@ -88,7 +88,7 @@ describe.skipIf(process.platform !== 'linux')('an OCI layout', () => {
     for (const { digest, size } of descriptors) expect(sizes.get(digest)).toBe(size);
   });
 
-  test('has a configuration that a runtime can go by', async () => {
+  test('has a configuration that a runtime can use', async () => {
     const [amd64] = written.manifests;
     const manifest = await blob(amd64?.digest);
     expect(manifest.annotations).toEqual(settings.labels);

@@ -52,7 +52,7 @@ export async function writeServerImage(
   return writeOciLayout(folder, images, serverImageSettings(source), name);
 }
 
-/** Puts the compiled program, and its licence, where the image has them. */
+/** Puts the compiled program and its licence into the image's root. */
 export async function addProgram(root: string, program: string): Promise<void> {
   const files = [
     { path: PROGRAM, content: program, mode: 0o755 },

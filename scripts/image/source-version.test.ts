@@ -6,7 +6,7 @@ test('SOURCE_DATE_EPOCH is the time of an image, in seconds', async () => {
   expect(source).toMatchObject({ version: '1.2.3', url: 'u', created: new Date('2001-09-09T01:46:40Z') });
 });
 
-test('what is no such time is refused', async () => {
+test('refuses anything else', async () => {
   await expect(sourceVersion({ SOURCE_DATE_EPOCH: 'yesterday' })).rejects.toThrow(/yesterday/);
 });
 

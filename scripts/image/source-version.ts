@@ -17,7 +17,7 @@ export interface SourceVersion {
 }
 
 /**
- * What is checked out here. `version` is package.json's by default. Throws where there is neither git nor
+ * What is checked out here. `version` is package.json's by default. Throws if there is neither git nor
  * SOURCE_DATE_EPOCH (in seconds since 1970, https://reproducible-builds.org/specs/source-date-epoch/) to tell the time.
  */
 export async function sourceVersion(
@@ -40,7 +40,7 @@ export async function sourceVersion(
   };
 }
 
-/** What git prints; undefined where this is no repository. Throws where git is missing, or refuses another's files. */
+/** What git prints; undefined if this is not a repository. Throws if git is missing or refuses another user's files. */
 async function git(...args: readonly string[]): Promise<string | undefined> {
   if (!(await exists(join(REPOSITORY, '.git')))) return undefined;
   return (await runOrThrow(['git', '-C', REPOSITORY, ...args])).trim();

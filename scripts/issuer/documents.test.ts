@@ -63,9 +63,13 @@ test.each([
   ['no JSON', 'BEGIN PUBLIC KEY', 'it is not JSON'],
   ['a list', '[]', 'is empty'],
   ['no keys', '{"keys":[]}', 'is empty'],
-  ['keys that are no list', '{"keys":{}}', 'JWKS.keys is not a list'],
+  ['keys that are not a list', '{"keys":{}}', 'JWKS.keys is not a list'],
   ['a key without a name', '{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","alg":"RS256"}]}', 'kid is missing'],
-  ['a key that is none', '{"keys":[{"kid":"a","kty":"RSA","alg":"RS256"}]}', 'cannot parse the public key a'],
+  [
+    'a key that is not one',
+    '{"keys":[{"kid":"a","kty":"RSA","alg":"RS256"}]}',
+    'cannot parse the public key a',
+  ],
   ['a key without alg', '{"keys":[{"kid":"a","kty":"RSA","n":"AQAB","e":"AQAB"}]}', 'the key a has no alg'],
 ])('a file to keep with %s is refused', async (_, text, why) => {
   const cluster = await clusterWith((await newKey('a')).publicKey);

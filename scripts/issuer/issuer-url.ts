@@ -20,7 +20,7 @@ export function discoveryURL(issuer: string): string {
   return `${issuer.replace(/\/+$/, '')}${DISCOVERY_PATH}`;
 }
 
-/** Where this script puts the keys. A verifier goes by the discovery document. */
+/** Where this script puts the keys. A verifier reads the discovery document. */
 export function keySetURL(issuer: string): string {
   return `${issuer.replace(/\/+$/, '')}${KEY_SET_PATH}`;
 }

@@ -64,7 +64,7 @@ async function requireChart(folder: string): Promise<void> {
   );
 }
 
-/** The chart's files that are made of the module, by their path: all that are no templates. */
+/** The chart's files that are generated from the module, by their path: all but the templates. */
 export async function generatedChartFiles(renderer: ModuleRenderer): Promise<ReadonlyMap<string, string>> {
   const [fields, full, withoutWebhook, withoutKeys] = await Promise.all([
     configFields(renderer),

@@ -30,13 +30,13 @@ export interface ConfigField {
   readonly path: string;
   /** Its type's name in the module without `#`, or JSON's: `Port`, `boolean`, `[...Toleration]`, `integer | Percent`. */
   readonly type: string;
-  /** All values there are, where it is one of a few. */
+  /** The allowed values of an enumeration. */
   readonly choices?: readonly string[];
-  /** What holds where it is left out; undefined where nothing does. */
+  /** The default; undefined if there is none. */
   readonly default?: unknown;
   /** Whether it must be set: always, or wherever {@link within} is. */
   readonly required: boolean;
-  /** The struct that is there only where a user sets it: `settings.proxy` of `settings.proxy.url`. */
+  /** The optional struct that it is in: `settings.proxy` for `settings.proxy.url`. */
   readonly within?: string;
   /** Its comment, one line. */
   readonly description: string;
@@ -58,7 +58,7 @@ export const minimalValues = {
   },
 } as const satisfies ModuleValues;
 
-/** Fields of `#Config` that are no user's: Timoni fills them in, and the module makes the reference. */
+/** Fields of `#Config` that users do not set: Timoni or the module fills them in. */
 const notForUsers = new Set([
   'metadata.name',
   'metadata.namespace',
@@ -128,7 +128,7 @@ async function defaultOf(path: readonly string[], { cue }: ModuleRenderer): Prom
 }
 
 function valueAt(value: unknown, path: readonly string[]): unknown {
-  // an index signature is all that is asked of a value, whatever it is
+  // the index signature is all that is read
   return path.reduce<unknown>((at, name) => (Object(at) as Record<string, unknown>)[name], value);
 }
 
@@ -158,7 +158,7 @@ interface Leaf {
   readonly structs: ConfigField['structs'];
 }
 
-/** The fields that are no structs of the module's own, whatever Kubernetes' have inside. */
+/** The fields that are not structs of the module itself; Kubernetes' own types are not looked into. */
 function* leavesOf(
   schema: SchemaWithReferences,
   definitions: Definitions,

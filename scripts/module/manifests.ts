@@ -24,7 +24,7 @@ export interface ManifestOptions {
 }
 
 /**
- * All objects of an instance in the order in which they are applied, as YAML. Where the values lack what cannot be
+ * All objects of an instance in the order in which they are applied, as YAML. If the values lack what cannot be
  * guessed there are variables for Flux to put in; then every `$` of the objects' own is `$$`, which Flux's substitution
  * makes `$` again (github.com/fluxcd/pkg/envsubst: of `$$` one is skipped and the other is text).
  */

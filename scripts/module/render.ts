@@ -57,7 +57,7 @@ export class ModuleRenderer {
 
   /** The instance's objects, as `timoni build` gives them. Throws {@link ValuesRefused}. */
   async render(values: ModuleValues, instance: Instance): Promise<readonly ObjectSet[]> {
-    // with the configuration in it, as of one that lacks a value there are no sets
+    // with the configuration in it: without a required value there are no sets
     const rendered = this.export('timoni.instance', values, instance).catch(async (error) => {
       // of values alone cue speaks more clearly than of what would have come of them
       await this.export('timoni.instance.config', values, instance);

@@ -83,7 +83,7 @@ export async function installSchemas(cache: Cache): Promise<string> {
   const gen = join(moduleFolder, 'cue.mod/gen');
   const stamp = join(gen, '.generated');
   if ((await exists(stamp)) && (await Bun.file(stamp).text()) === source) return gen;
-  // whole or not at all, whoever else does the same meanwhile
+  // atomically: another process may do the same meanwhile
   const copy = await mkdtemp(join(moduleFolder, 'cue.mod/gen-'));
   await cp(source, copy, { recursive: true });
   await Bun.write(join(copy, '.generated'), source);

@@ -3,7 +3,7 @@ import type { ConfigField } from './config-fields.ts';
 const BEGIN = '<!-- made by ./scripts/generate readme, from #Config -->';
 const END = '<!-- /made by ./scripts/generate readme -->';
 
-/** A text with the values in place of those between its two marks. Throws where it lacks them. */
+/** A text with the values in place of those between its two marks. Throws if it lacks them. */
 export function withValuesTable(text: string, fields: readonly ConfigField[]): string {
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`there is no ${BEGIN} … ${END}`);
@@ -43,7 +43,7 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** What the names of types stand for. */
+/** What the names of types mean. */
 function types(fields: readonly ConfigField[]): string {
   const described = fields.flatMap(({ typeDescription }) => typeDescription ?? []);
   const lines = [...new Set(described)].toSorted().map((text) => `- ${text.replace(/^(\w+)/, '`$1`')}`);

@@ -1,7 +1,7 @@
 import type { Finished } from '../run.ts';
 import { NotInstalled } from './failure.ts';
 
-/** Runs a program to its end; throws if there is none of that name. */
+/** Runs a program until it ends; throws if there is none of that name. */
 export type RunProgram = (command: readonly string[]) => Promise<Finished>;
 
 /** The outcome of a program. Throws {@link NotInstalled}, which says how to get it. */

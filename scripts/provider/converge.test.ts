@@ -65,7 +65,7 @@ describe('Google takes some seconds to show a change', () => {
   );
 
   test(
-    'for a minute, not for ever',
+    'for a minute at most',
     async () => {
       const { outcome, pauses } = await converged(1000);
       expect(outcome).toContain('does not show its effect: there is no pool pool');

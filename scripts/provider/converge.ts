@@ -8,7 +8,7 @@ import { type GoogleState, type ProviderState, readGoogleState } from './provide
 const LOOKS = 30;
 const PAUSE = 2_000;
 
-/** What Google has. Throws where somebody has disabled it: whether that is still meant is not for a script to say. */
+/** What Google has. Throws if somebody has disabled it: whether that is still meant is not for a script to say. */
 export async function readEnabledState(gcloud: Gcloud, wanted: Wanted): Promise<GoogleState> {
   const { names } = wanted;
   const state = await readGoogleState(gcloud, names);
@@ -17,13 +17,13 @@ export async function readEnabledState(gcloud: Gcloud, wanted: Wanted): Promise<
   if (state.pool?.disabled) {
     throw new Failure(
       `The pool ${names.pool} is disabled.`,
-      `Where that is not meant: ${commands} update ${names.pool} ${place} --no-disabled`,
+      `If that is not intended: ${commands} update ${names.pool} ${place} --no-disabled`,
     );
   }
   if (state.provider?.disabled) {
     throw new Failure(
       `The provider ${names.provider} is disabled.`,
-      `Where that is not meant: ${commands} providers update-oidc ${names.provider} ${place} ` +
+      `If that is not intended: ${commands} providers update-oidc ${names.provider} ${place} ` +
         `--workload-identity-pool=${names.pool} --no-disabled`,
     );
   }

@@ -1,6 +1,6 @@
 import type { Finished } from '../run.ts';
 
-/** As the real one: where the IAM API is, and whose token is sent. */
+/** As for the real one: the address of the IAM API, and whose token is sent. */
 export interface GcloudEnvironment {
   readonly CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM?: string | undefined;
   readonly CLOUDSDK_AUTH_ACCESS_TOKEN_FILE?: string | undefined;

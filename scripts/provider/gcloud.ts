@@ -18,14 +18,14 @@ const REMEDIES: readonly (readonly [RegExp, (project: string) => string])[] = [
   ],
 ];
 
-/** The program gcloud, as whoever is logged in there. */
+/** The program gcloud, with its own login. */
 export class Gcloud {
   constructor(
     private readonly run: RunProgram,
     private readonly project: string,
   ) {}
 
-  /** What a `describe` prints as JSON; undefined where there is no such thing. Throws {@link GcloudRefused}. */
+  /** What a `describe` prints as JSON; undefined if there is no such thing. Throws {@link GcloudRefused}. */
   async describe(args: readonly string[]): Promise<unknown> {
     const { exitCode, stdout, stderr } = await this.#finished([...args, '--format=json']);
     if (exitCode === 0) return JSON.parse(stdout);

@@ -4,7 +4,7 @@ interface Entity {
   fields: Record<string, unknown>;
 }
 
-/** What a GET answers. */
+/** The response to a GET. */
 interface Shown {
   readonly name: string;
   readonly state: Entity['state'];
@@ -39,7 +39,7 @@ export class StandInIAM implements Disposable {
   readonly changes: string[] = [];
   /** How many of the next reads still show what was before the last change. */
   lag = 0;
-  /** Refuses everything, as where the API is not enabled or the caller may nothing. */
+  /** Refuses everything, as if the API were not enabled or the caller had no permission. */
   refusal: 'SERVICE_DISABLED' | 'IAM_PERMISSION_DENIED' | undefined;
   readonly #entities = new Map<string, Entity>();
   #before = new Map<string, Entity>();
@@ -80,7 +80,7 @@ export class StandInIAM implements Disposable {
     Object.assign(this.#existing(path).fields, fields);
   }
 
-  /** What a GET answers. Throws where there is none. */
+  /** The response to a GET. Throws if there is no such entity. */
   get(path: string): Shown {
     return this.#shown(path, this.#entities);
   }

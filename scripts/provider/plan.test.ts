@@ -86,7 +86,7 @@ describe('one update with what differs', () => {
     ]);
   });
 
-  test('a mapping keeps what somebody has added, whatever characters it has', () => {
+  test('a mapping keeps what somebody has added, with any characters', () => {
     const attributeMapping = { 'google.subject': 'assertion.other', 'attribute.own': 'f(a, b)' };
     expect(changed({ attributeMapping })).toEqual([
       `providers update-oidc cluster --attribute-mapping=^;^google.subject=assertion.sub;attribute.own=f(a, b);${MAPPING.split(',').slice(1).join(';')}`,

@@ -15,7 +15,7 @@ export interface Wanted {
   readonly cluster: ClusterIssuer;
   /** Google fetches the keys from the issuer, which is public, instead of being given them. */
   readonly publicIssuer: boolean;
-  /** Where the JWK Set lies when the commands run. */
+  /** The file with the JWK Set when the commands run. */
   readonly jwksFile: string;
 }
 
@@ -36,7 +36,7 @@ export const ATTRIBUTE_MAPPING: Readonly<Record<string, string>> = {
   'attribute.service_account_name': "assertion['kubernetes.io']['serviceaccount']['name']",
 };
 
-/** The changes that make Google's state the wanted one, in their order; none where it is. */
+/** The changes that make Google's state the desired one, in order; none if it is. */
 export function plan(wanted: Wanted, { pool, provider }: GoogleState): readonly Step[] {
   const { names } = wanted;
   const poolSteps = presence('pool', names.pool, pool, (verb) => poolArgs(verb, names));

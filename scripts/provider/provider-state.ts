@@ -18,14 +18,14 @@ export interface ProviderState extends PoolState {
   /** `projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER`. */
   readonly name: string;
   readonly issuer: string;
-  /** Undefined where none were uploaded: Google fetches them from the issuer. */
+  /** Undefined if none were uploaded: Google fetches them from the issuer. */
   readonly keys: readonly PublicKey[] | undefined;
   readonly attributeMapping: Readonly<Record<string, string>>;
   /** Empty: its own name, and nothing else. */
   readonly allowedAudiences: readonly string[];
 }
 
-/** What Google has; undefined is what it has not. */
+/** What Google has; undefined for what does not exist. */
 export interface GoogleState {
   readonly pool: PoolState | undefined;
   readonly provider: ProviderState | undefined;
@@ -84,7 +84,7 @@ async function providerState(described: Described): Promise<ProviderState> {
   };
 }
 
-/** None where they cannot be read: they are of no use then, and are replaced. */
+/** None if they cannot be read: they are useless then, and are replaced. */
 async function uploadedKeys(jwksJson: string): Promise<readonly PublicKey[]> {
   try {
     return await parseKeySet(new Field(JSON.parse(jwksJson), 'jwksJson'));

@@ -42,7 +42,7 @@ export interface ArtifactContent {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** Writes what is no image as an OCI layout, in place of the one that `folder` was; the same content, the same digest. */
+/** Writes an artifact other than an image as an OCI layout, replacing `folder`; the same content, the same digest. */
 export async function writeArtifactLayout(folder: string, content: ArtifactContent): Promise<Descriptor> {
   const layout = await LayoutWriter.create(folder);
   const layers: object[] = [];

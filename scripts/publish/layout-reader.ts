@@ -26,7 +26,8 @@ export class LayoutReader {
     // the specification's own shape, as for every other file of a layout here
     const index = (await Bun.file(join(folder, 'index.json')).json()) as Index;
     const [entry, ...others] = index.manifests;
-    if (entry === undefined || others.length > 0) throw new Error(`${folder} has not one entry`);
+    if (entry === undefined || others.length > 0)
+      throw new Error(`${folder} does not have exactly one entry`);
     return new LayoutReader(folder, entry);
   }
 

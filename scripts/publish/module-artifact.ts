@@ -12,7 +12,7 @@ const CONFIG = 'application/vnd.timoni.config.v1+json';
 const CONTENT = 'application/vnd.timoni.content.v1.tar+gzip';
 const CONTENT_TYPE = 'sh.timoni.content.type';
 
-/** Where the module says which image it was released with. */
+/** The module's file that names the image it was released with. */
 export const STAMP = 'templates/config/release.cue';
 
 /**
@@ -70,7 +70,7 @@ export function stamp({ repository, tag, digest }: ReleasedImage): string {
   ].join('\n');
 }
 
-/** What {@link stamp} wrote; undefined where there is no image in it. */
+/** What {@link stamp} wrote; undefined if there is no image in it. */
 export function readStamp(text: string): ReleasedImage | undefined {
   const value = (name: string) => new RegExp(`^\\t${name}: +"([^"]+)"$`, 'm').exec(text)?.[1];
   const [repository, tag, digest] = [value('repository'), value('tag'), value('digest')];

@@ -15,14 +15,14 @@ test('what a provenance says is read as it was written', () => {
   });
 });
 
-test('what is no such provenance says nothing', () => {
+test('anything else has no origin', () => {
   const good = JSON.stringify(provenance('image', '1.2.3', build));
   const bad = [
     good.replace(commit, commit.slice(1)),
     good.replace('"artifact":"image"', '"artifact":"bundle"'),
     good.replace('"version":"1.2.3"', '"version":123'),
     good.replace('"builder"', '"bilder"'),
-    // a dependency that is not the source is no commit of it
+    // the commit of another dependency is not that of the source
     good.replace(`"uri":"git+${sourceURL}"`, '"uri":"git+https://github.com/owner/other"'),
     good.replace('resolvedDependencies', 'dependencies'),
   ];
@@ -31,7 +31,7 @@ test('what is no such provenance says nothing', () => {
     expect(originOf(JSON.parse(text))).toBeUndefined();
 });
 
-test('a run of a workflow is told by its variables, a person by none', () => {
+test('a workflow run is recognized by its variables; without them, a person builds', () => {
   const workflow = {
     GITHUB_ACTIONS: 'true',
     GITHUB_SERVER_URL: 'https://github.com',

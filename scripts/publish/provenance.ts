@@ -7,7 +7,7 @@ export interface Build {
   readonly sourceURL: string;
   /** The whole SHA-1. */
   readonly commit: string;
-  /** A URL that stands for the machine and its keepers. */
+  /** A URL that identifies the machine and who runs it. */
   readonly builder: string;
   /** The one run. */
   readonly invocation: string;
@@ -36,7 +36,7 @@ export function provenance(artifact: ArtifactName, version: string, build: Build
   };
 }
 
-/** The kind of provenance that {@link provenance} makes; undefined where it is none. */
+/** What a predicate of {@link provenance} says; undefined for any other. */
 export function originOf(predicate: unknown): Origin | undefined {
   const { buildDefinition, runDetails } = Object(predicate) as Record<string, unknown>;
   const { externalParameters, resolvedDependencies } = Object(buildDefinition) as Record<string, unknown>;

@@ -1,15 +1,15 @@
 import { run } from '../run.ts';
 
-/** A registry of containers, by crane: whoever is logged in is in its configuration (`crane auth login`). */
+/** A container registry, by crane, with the logins of its configuration (`crane auth login`). */
 export class Registry {
   constructor(private readonly crane: string) {}
 
-  /** The digest that a tag is of; undefined where there is no such tag. Throws where the registry does not say. */
+  /** The digest of a tag; undefined if there is no such tag. Throws if the registry does not say. */
   async digestOf(repository: string, tag: string): Promise<string | undefined> {
     return this.#unlessUnknown(['digest', `${repository}:${tag}`]);
   }
 
-  /** Every tag of a repository; none where there is no such repository. */
+  /** Every tag of a repository; none if there is no such repository. */
   async tagsOf(repository: string): Promise<readonly string[]> {
     return (await this.#unlessUnknown(['ls', repository]))?.split('\n').filter(Boolean) ?? [];
   }

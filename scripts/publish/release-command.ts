@@ -58,7 +58,7 @@ export function parseSource(value: string): string {
   throw new InvalidArgumentError('It must be a URL such as https://github.com/OWNER/NAME.');
 }
 
-/** What releases are made and verified with, compiled where the cache lacks it: some five minutes. */
+/** The tools that make and verify releases, compiled if the cache lacks them: some five minutes. */
 export async function releaseTools(
   cache: Cache,
   environment: Readonly<Record<string, string | undefined>>,

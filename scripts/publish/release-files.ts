@@ -8,7 +8,7 @@ import type { ArtifactName } from './release-names.ts';
 
 const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
 
-/** One line each, `HOST/PATH@DIGEST`: what cosign verifies, for whoever has no tool that reads digests.json. */
+/** One line each, `HOST/PATH@DIGEST`: what cosign verifies, for those without a tool that reads digests.json. */
 const DIGEST_FILES = {
   'container-digest.txt': 'image',
   'helm-digest.txt': 'chart',

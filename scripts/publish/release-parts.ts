@@ -52,7 +52,7 @@ export async function releaseParts(
   };
 }
 
-/** As whoever has the sources would. */
+/** As somebody with the sources would. */
 async function buildImage(
   layout: string,
   { version, url, created }: ReleaseSource,

@@ -32,7 +32,7 @@ export interface ReleaseOrder {
   readonly registry: string;
   readonly source: ReleaseSource;
   readonly build: Build;
-  /** As cosign names it; none where who runs this is who signs. */
+  /** As cosign names it; none if who runs this is who signs. */
   readonly privateKey?: string;
   /** Who that is to others. */
   readonly signer: Signer;
@@ -61,7 +61,7 @@ export interface PublishedArtifact extends Subject {
 /**
  * Publishes a release and returns what it consists of. Everything is pushed by its digest, attested, signed and
  * verified before the first tag is made; what is there already by the same digest, from a run that failed, is not made
- * again. Throws, having tagged nothing, where anything fails before; {@link VersionTaken} where the version exists
+ * again. Throws, having tagged nothing, if anything fails before; {@link VersionTaken} if the version exists
  * with other content. `work` is an empty folder for the layouts.
  */
 export async function publishRelease(
@@ -128,11 +128,11 @@ async function makeImage(
   const bad = (await verifySubjects([image], expectation, tools)).find(({ isGood }) => !isGood);
   if (bad === undefined) return image;
   throw new VersionTaken(
-    `image: ${repository}:${expectation.version} exists and is none of this release: ${bad.what}: ${bad.finding}`,
+    `image: ${repository}:${expectation.version} exists and is not of this release: ${bad.what}: ${bad.finding}`,
   );
 }
 
-/** Pushes, attests and signs what is not yet, each step only where an earlier run has not done it. */
+/** Pushes, attests and signs; skips each step that an earlier run has done. */
 async function publishUntagged(
   artifact: PublishedArtifact,
   image: Subject,

@@ -56,6 +56,6 @@ test('that of what has no program: the image it runs', () => {
   });
 });
 
-test('the same for the same, so that it can be compared', () => {
+test('is the same for the same input, so that it can be compared', () => {
   expect(deploymentSbom(chart, image)).toEqual(deploymentSbom(chart, image));
 });

@@ -31,7 +31,7 @@ export interface Expectation {
   readonly version: string;
   /** Of the repository that it must be built from. */
   readonly sourceURL: string;
-  /** That of the sources; where it is not known, they must only be of the same. */
+  /** That of the sources; if it is not known, all artifacts must only have the same. */
   readonly commit?: string;
   readonly signer: Signer;
   /** Who signed GitHub's own provenance; none is expected of a release made by hand. */
@@ -116,7 +116,7 @@ async function verifySubject(
       await checked(name, 'SBOM', async () => {
         const statements = await cosign.statements(reference, signer, 'sbom');
         if (statements.some((one) => isAbout(one, digest) && isCycloneDX(one.predicate))) return 'CycloneDX';
-        throw new Bad('what is signed as one is none of this artifact');
+        throw new Bad('the signed SBOM is not of this artifact');
       }),
       await checked(name, 'provenance', async () => {
         const { sourceURL, commit, builder } = await goodOrigin(subject, expectation, cosign);
@@ -153,7 +153,8 @@ async function goodOrigin(
     .filter((one) => isAbout(one, digest))
     .map(({ predicate }) => originOf(predicate));
   const found = origins.find((origin) => origin !== undefined);
-  if (found === undefined) throw new Bad('what is signed as one does not say where this artifact is from');
+  if (found === undefined)
+    throw new Bad('the signed provenance does not say what this artifact was built from');
   const expected: Partial<Origin> = { artifact: name, version, sourceURL, ...(commit && { commit }) };
   compare(found, expected);
   return found;
@@ -197,7 +198,7 @@ async function imageFinding(
   image: Subject | undefined,
   version: string,
 ): Promise<string> {
-  if (image === undefined) throw new Bad('there is no image to compare with');
+  if (image === undefined) throw new Bad('there is no image to compare it with');
   const found = await embeddedImages(name, await LayoutReader.open(layout));
   const wanted = referenceOf({ ...image, tag: version });
   const other = found.find((each) => each !== wanted);

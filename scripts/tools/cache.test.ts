@@ -30,7 +30,7 @@ onLinux('two who want the same thing at once make it once', async () => {
   expect(await Bun.file(join(folder, 'thing')).text()).toBe('whole');
 });
 
-onLinux('what fails half made is not there, and is made anew from nothing', async () => {
+onLinux('a failed build leaves nothing, and the next one starts from nothing', async () => {
   const cache = new Cache(folder, report);
   const fails = async (path: string) => {
     await Bun.write(join(path, 'half'), 'half');

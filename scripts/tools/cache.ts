@@ -28,7 +28,7 @@ export class NotMade extends Error {
   }
 }
 
-/** A folder of things that take long to make; `report` is told while one is made. */
+/** A folder of things that take long to make; `report` gets progress while one is made. */
 export class Cache {
   constructor(
     readonly folder = cacheFolder(),
@@ -36,7 +36,7 @@ export class Cache {
   ) {}
 
   /**
-   * The path of `name` in the cache. Where it is missing, `make` makes it at the path it is handed, which becomes
+   * The path of `name` in the cache. If it is missing, `make` makes it at the path it gets, which becomes
    * `name` only when it is whole; two runs never make the same thing at once, and a killed one leaves no lock.
    */
   async get(name: string, make: (path: string) => Promise<void>): Promise<string> {
@@ -67,7 +67,7 @@ export class Cache {
     return path;
   }
 
-  /** Removes what was made longer ago than a day, of names that match: for what every change makes anew. */
+  /** Removes entries older than a day whose names match: for what each change makes again. */
   async removeOld(names: RegExp): Promise<void> {
     const found = await readdir(this.folder).catch(() => []);
     for (const path of found.filter((name) => names.test(name)).map((name) => join(this.folder, name))) {

@@ -96,10 +96,10 @@ function kept(cache: Cache, name: string, module: GoModule, folder: string, file
   });
 }
 
-/** Where Go keeps the module's content, which it gets from the module proxy where it lacks it. */
+/** The folder of the module's content, which Go downloads from the module proxy if it lacks it. */
 async function download({ path, version, sum }: GoModule): Promise<string> {
   const command = ['go', 'mod', 'download', '-json', `${path}@${version}`];
-  // outside any module, so that none's go.mod takes part
+  // outside any module, so that no go.mod is used
   const answer = await runOrThrow(command, { cwd: '/', env: { ...process.env, GOWORK: 'off' } });
   // `go help mod download` describes what it prints
   const { Dir, Sum } = JSON.parse(answer) as { Dir: string; Sum: string };

@@ -150,7 +150,7 @@ describe('the Pod', () => {
     expect(world.kubernetes.journal.count(({ verb }) => verb === 'create')).toBe(0);
   });
 
-  test('that no Node was found for is told as such', async () => {
+  test('for which no Node was found is reported as such', async () => {
     const waiting = pod({ name: 'waiting', phase: 'Pending' });
     const { nodeName: _, ...spec } = waiting.spec;
     world.kubernetes.put({ ...waiting, spec });
@@ -164,7 +164,7 @@ describe('the Pod', () => {
     expect(stepOf(explanation, 'running')).toMatchObject({ code: 'pod-finished' });
   });
 
-  test('that has failed since init-network failed is told the cause and its remedy, once', async () => {
+  test('that has failed since init-network failed gets the cause and its remedy, once', async () => {
     const failed = injected(pod({ name: 'failed', phase: 'Failed', ips: ['10.9.0.1'] }));
     const message = 'no answer from 10.0.0.5:16321 within 5 s\nRemedy: Check the NetworkPolicies.\n';
     const terminated = { exitCode: 1, reason: 'Error', message };
@@ -190,7 +190,7 @@ describe('the route', () => {
     expect(stepOf(explanation, 'route')).toMatchObject({ code: 'route-missing' });
   });
 
-  test('of a Pod whose init-network failed is told in its words, that cannot steer a terminal', async () => {
+  test('of a Pod whose init-network failed is reported in its words, which cannot steer a terminal', async () => {
     const message =
       '{"level":"info","message":"waiting"}\n' +
       JSON.stringify({ reason: 'no answer\u001b[2J from 10.0.0.1:16321', remedy: 'Look at the firewall.' });
@@ -212,7 +212,7 @@ describe('the route', () => {
 });
 
 describe('the server', () => {
-  test('that is not ready is told with its reasons; Google is looked at all the same', async () => {
+  test('that is not ready is reported with its reasons; Google is checked all the same', async () => {
     readiness = { status: 503, words: 'the Pods of Node sandbox-node are not known yet\n' };
     const explanation = await explained('default/annotated');
     expect(outcomes(explanation)).toEqual(failsAt('server', ALL));
@@ -221,7 +221,7 @@ describe('the server', () => {
     );
   });
 
-  test('that does not run is told', async () => {
+  test('that does not run is reported', async () => {
     await health.stop(true);
     const step = stepOf(await explained('default/annotated'), 'server');
     expect(step).toMatchObject({ outcome: 'failed', code: 'server-not-ready' });
@@ -258,7 +258,7 @@ describe('the ServiceAccount', () => {
     });
   });
 
-  test('with an annotation that is no email gets no token', async () => {
+  test('with an annotation that is not an email gets no token', async () => {
     const annotations = { 'iam.gke.io/gcp-service-account': 'reader' };
     world.kubernetes.put(serviceAccount({ name: 'annotated', annotations }));
     const explanation = await explained('default/annotated');
@@ -270,7 +270,7 @@ describe('the ServiceAccount', () => {
     expect(world.google.journal.total).toBe(0);
   });
 
-  test('of a Node that names none is told how to name one', async () => {
+  test('of a Node that names none says how to name one', async () => {
     const node = world.kubernetes.get('Node', undefined, 'sandbox-node');
     if (node === undefined) throw new Error('no Node');
     const { annotations: _, ...metadata } = node.metadata;
@@ -328,7 +328,7 @@ describe('refusals in their own words', () => {
     });
   });
 
-  test('of nobody, where the API server is gone', async () => {
+  test('of nobody, if the API server is gone', async () => {
     await world.kubernetes.stop();
     const explanation = await explained('default/annotated');
     expect(outcomes(explanation)).toEqual(failsAt('pod', ['server']));

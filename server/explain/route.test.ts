@@ -101,7 +101,7 @@ describe('a route', () => {
     expect(facts).toEqual({ mode: 'Redirect', followedBy: 'mesh-init' });
   });
 
-  test('is found by what a container runs: one of the name that runs something else is none', () => {
+  test('is recognized by what a container runs, not by its name', () => {
     const failure = failureOf(initNetwork({ args: ['migrate'], mayChangeNetwork: false }));
     expect(failure.code).toBe('route-missing');
     expect(routeOf(podWith(initNetwork({ name: 'gke-metadata-server-init-network' })), PORT).facts).toEqual({

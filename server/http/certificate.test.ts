@@ -18,7 +18,7 @@ describe.skipIf(OPENSSL_MISSING)(
       });
     });
 
-    test('refuses a key that is not of the certificate, and what is missing or is none', async () => {
+    test('refuses a key of another certificate, and a file that is missing or invalid', async () => {
       const [first, second] = [await selfSigned('first'), await selfSigned('second')];
       await using folder = await CertificateFolder.mount({ ...first, key: second.key });
       await expect(readCertificate(folder.path)).rejects.toThrow('does not belong to tls.crt');

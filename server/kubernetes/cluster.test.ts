@@ -183,7 +183,7 @@ describe('setting-invalid', () => {
     expect(Bun.inspect(fault)).not.toContain('secret-key');
   });
 
-  test('a file that is not there', () => {
+  test('a file that does not exist', () => {
     expect(faultOf(sources({ kubeconfig: join(directory, 'absent') })).message).toContain('ENOENT');
   });
 });

@@ -83,7 +83,7 @@ describe('parseServiceAccount', () => {
     });
   });
 
-  test('an annotation of another object in the prototype is none', () => {
+  test('an annotation in the prototype does not count', () => {
     const annotations: unknown = JSON.parse('{"__proto__": "a@b"}');
     expect(Object.keys(parse(annotations))).toEqual(['__proto__']);
     expect(Object.getPrototypeOf(parse(annotations))).toBe(Object.prototype);

@@ -59,7 +59,7 @@ async function get(url: string): Promise<string> {
   const script = `fetch('${url}').then((r) => r.text()).then((t) => process.stdout.write(t))`;
   for (;;) {
     const { stdout, stderr } = await inPod([process.execPath, '-e', script]);
-    // neither where it was ended, on a machine that is busy for long
+    // neither if it was ended, on a machine that is busy for long
     if (stdout || stderr) return stdout || stderr;
   }
 }
@@ -113,7 +113,7 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     );
 
   for (const backend of ['nft', 'legacy'] as const) {
-    // as where the kernel knows only this one
+    // as on a kernel that knows only this one
     const exec: Exec = async (argv) =>
       argv[0]?.endsWith(`-${backend}`) ? inPod(argv) : { exitCode: 3, stdout: '', stderr: 'not supported' };
 

@@ -52,7 +52,7 @@ describe('redirect', () => {
     ]);
   });
 
-  test.each(['nft', 'legacy'])('is content where the kernel does not support %s', async (backend) => {
+  test.each(['nft', 'legacy'])('accepts a kernel that does not support %s', async (backend) => {
     const { exec, changes } = programs((line) => (line.startsWith(`iptables-${backend} `) ? 3 : fresh(line)));
     const warnings: string[] = [];
     const log = { ...silent, warn: (_: unknown, message: string) => warnings.push(message) };

@@ -28,7 +28,7 @@ const hang: Respond = (signal) =>
 
 /**
  * A virtual clock: a sleep that is waited for advances it; the limit of an attempt fires when
- * the attempt hangs. `answers` are given in turn, the last for ever.
+ * the attempt hangs. `answers` are given in turn, the last one forever.
  */
 function world(...answers: Respond[]) {
   let time = 0;
@@ -138,13 +138,13 @@ describe('waitUntilKnown', () => {
     expect(error.remedy).toContain('metadata server runs on this Node');
   });
 
-  test('says what to check where no answer comes', async () => {
+  test('says what to check if there is no response', async () => {
     const error = await failure(hang);
     expect(error.message).toContain('no answer from 10.0.0.5:16321');
     expect(error.remedy).toContain('NetworkPolicy');
   });
 
-  test("says what to check where the Pod is not known, with the server's words", async () => {
+  test("says what to check if the Pod is not known, with the server's words", async () => {
     const error = await failure(answer(404, 'no Pod has the address 10.0.0.1'));
     expect(error.message).toContain('no Pod has the address 10.0.0.1');
     expect(error.remedy).toContain('masquerades');
@@ -167,7 +167,7 @@ describe('waitUntilKnown', () => {
     expect(error.remedy).toContain('Kubernetes API');
   });
 
-  test('says what to check where the server is not ready', async () => {
+  test('says what to check if the server is not ready', async () => {
     const error = await failure(answer(503, 'not in sync'));
     expect(error.message).toContain('503: not in sync');
     expect(error.remedy).toContain('/readyz');

@@ -53,7 +53,7 @@ test.skipIf(OPENSSL_MISSING)('with a certificate it speaks https, and stops as i
 test('the headers of a stream are sent before its first byte', async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   await using listener = await listen(async () => new Response(readable, CHUNKED));
-  // would wait for ever if they were held back
+  // would wait forever if they were held back
   const response = await fetch(listener.url);
   const writer = writable.getWriter();
   void writer.write(new TextEncoder().encode('late'));

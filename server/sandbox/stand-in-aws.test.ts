@@ -246,7 +246,7 @@ test('the journal tells who asked for what, without tokens', async () => {
   expect([token, ...Object.values(credentials)].filter((secret) => journal.includes(secret))).toEqual([]);
 });
 
-test('fails as it is told, in STS’s form', async () => {
+test('fails as configured, in STS’s form', async () => {
   aws.faults.sts.failWith(503, 1);
   expect((await errorOf(await post(WHO))).slice(0, 2)).toEqual([503, 'ServiceUnavailable']);
   aws.faults.sts.failWith(429, 1);

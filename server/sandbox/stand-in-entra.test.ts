@@ -142,7 +142,7 @@ test('the journal tells who asked for what, without assertions and tokens', asyn
   expect([entra.assertion, access_token].filter((secret) => journal.includes(secret))).toEqual([]);
 });
 
-test('fails as it is told, in Entra’s form', async () => {
+test('fails as configured, in Entra’s form', async () => {
   await using entra = await started();
   for (const status of [503, 429]) {
     entra.faults.token.failWith(status, 1);

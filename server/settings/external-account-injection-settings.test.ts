@@ -44,7 +44,7 @@ describe('external account settings', () => {
     });
   });
 
-  test('an empty provider is none', () => {
+  test('an empty provider counts as none', () => {
     expect(
       parse('--external-account-provider=').settings?.injection.externalAccount?.provider,
     ).toBeUndefined();

@@ -109,7 +109,7 @@ describe('writeTokenFile', () => {
     expect(JSON.stringify(logged)).not.toContain(tokenFor(60).split('.')[1] ?? '');
   });
 
-  test('waits as long as it takes for a server that is not there, not ready or does not know the Pod', async () => {
+  test('waits as long as it takes for a server that is missing, not ready or does not know the Pod', async () => {
     const { clock, state, dependencies, written, logged } = world();
     state.identity = refuse;
     const seen = watch(writeTokenFile(REQUEST, dependencies));
@@ -216,7 +216,7 @@ describe('keepTokenFile', () => {
     expect([seen, written.length]).toEqual([{}, 1]);
   });
 
-  test('outlives a refusal too, which somebody may mend', async () => {
+  test('survives a refusal too, which somebody may fix', async () => {
     const { clock, dependencies, written, state } = world();
     const good = state.identity;
     state.identity = answer(404, NOT_ANNOTATED);

@@ -87,7 +87,7 @@ describe('TokenFile', () => {
     ['no token', 'token'],
     ['a token without an expiry', unsignedToken({ aud: 'a' })],
     ['something far too long', unsignedToken({ exp: EXPIRY, more: 'x'.repeat(30_000) })],
-  ])('reads nothing where there is %s', async (_, text) => {
+  ])('reads nothing if there is %s', async (_, text) => {
     if (text !== undefined) await writeFile(path, text);
     expect(await new TokenFile(path).read()).toBeUndefined();
   });

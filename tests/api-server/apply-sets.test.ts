@@ -45,7 +45,7 @@ function instance(namespace: string) {
 }
 
 test(
-  'what is no longer among the objects is pruned, what is stays as it is',
+  'objects that are no longer part of it are pruned, the others stay',
   async () => {
     const { apply, present, objects } = instance('pruned');
     const [one, two] = ['one', 'two'].map((name) => configMap(name, 'pruned', { data: { key: name } }));
@@ -93,12 +93,12 @@ test(
 );
 
 test(
-  'a Deployment is waited for where there are Nodes, and only there',
+  'a Deployment is waited for only if there are Nodes',
   async () => {
     const sets = [{ name: 'set', objects: [deployment('waiting')] }];
     const options = { name: 'instance', namespace: 'waiting', patience: 0 };
     await expect(applySets(cluster.api, sets, { ...options, hasNodes: true })).rejects.toThrow(
-      'Deployment waiting/none has not been looked at',
+      'Deployment waiting/none has not been observed',
     );
     expect(await applySets(cluster.api, sets, { ...options, hasNodes: false })).toEqual({
       warnings: [],

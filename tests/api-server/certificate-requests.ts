@@ -4,7 +4,7 @@ interface Certificate {
   readonly status: { readonly conditions: readonly object[] };
 }
 
-/** Has cert-manager issue a Certificate anew, as `cmctl renew` does. */
+/** Has cert-manager issue a Certificate again, as `cmctl renew` does. */
 export async function issueAnew(api: ApiClient, namespace: string, name: string): Promise<void> {
   const path = `/apis/cert-manager.io/v1/namespaces/${namespace}/certificates/${name}`;
   const { status } = await api.json<Certificate>('GET', path);

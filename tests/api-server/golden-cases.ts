@@ -46,7 +46,7 @@ export async function prepareGoldenCase(name: string, injecting: InjectingWebhoo
       `serviceAccountName: ${own}`,
     );
   };
-  // the cases of server/admission/pod-mutation.test.ts, which fails where they have another shape
+  // the cases of server/admission/pod-mutation.test.ts, which fails if they have another shape
   const yaml = async <T>(base: string) => Bun.YAML.parse((await file(base)) ?? 'null') as T | null;
   const { metadata } = (await yaml<{ metadata: Metadata }>('namespace.yaml')) ?? {};
   const pod = (await yaml<PodManifest>('pod.yaml')) ?? { metadata: { name }, spec: {} };

@@ -85,7 +85,7 @@ async function createdAt(kind: string, all: readonly KubernetesObject[]): Promis
 }
 
 test(
-  'an installation, its upgrades and its end: the objects of the module each time, then none of them',
+  "install, upgrade, uninstall: the module's objects each time, then none of them",
   async () => {
     const [first, second] = await Promise.all([moduleObjects(minimal), moduleObjects(changed)]);
     const defaulted = {

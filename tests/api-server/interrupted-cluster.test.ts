@@ -9,7 +9,7 @@ import { waitUntil } from '../wait-until.ts';
 
 const SCRIPT = join(import.meta.dir, '../cluster/main.ts');
 
-test('a folder that is not empty is refused before anything starts, and keeps what it has', async () => {
+test('a folder that is not empty is refused before anything starts, and stays as it was', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'refused-cluster-'));
   try {
     await Bun.write(join(folder, 'thesis.txt'), 'mine');
@@ -31,7 +31,7 @@ test('a folder that is not empty is refused before anything starts, and keeps wh
 }, 120_000);
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
-  '%s during `cluster up` ends what it has started',
+  '%s during `cluster up` stops what it has started',
   async (signal) => {
     const folder = await mkdtemp(join(tmpdir(), 'interrupted-cluster-'));
     const state = join(folder, 'state');

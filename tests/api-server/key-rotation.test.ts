@@ -52,14 +52,14 @@ test(
     const now = await readClusterKeys(server);
     const { added, removed } = keySetDifference(before, now);
     expect([added.length, removed, now.length]).toEqual([1, [], 3]);
-    // the API server names its keys by what they are, so that no two differ in one only
+    // the API server derives a key's ID from the key, so no two differ in one only
     expect(new Set(now.map(({ kid }) => kid)).size).toBe(3);
   },
   longest,
 );
 
 test(
-  'without that binding it is told what to bind',
+  'without that binding it says what to bind',
   async () => {
     await world.api.text('DELETE', `/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/${DISCOVERY}`);
     const refusal = await waitUntil('the binding is gone', () =>

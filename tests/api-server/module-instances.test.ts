@@ -44,7 +44,7 @@ function instance(namespace: string) {
   return {
     install: (values: ModuleValues) => installModule(cluster, { ...installation, values }),
     uninstall: () => uninstallModule(cluster, installation),
-    /** Of its objects by their names, undefined of one that is not there. */
+    /** Of its objects by their names, undefined if it does not exist. */
     uids,
   };
 }

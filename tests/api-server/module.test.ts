@@ -65,7 +65,7 @@ function issued(name: 'ca' | 'webhook'): Promise<Issued> {
 }
 
 function issuedAfter(name: 'ca' | 'webhook', before: Issued): Promise<Issued> {
-  return waitUntil(`${name} is issued anew`, async () => {
+  return waitUntil(`${name} is issued again`, async () => {
     const now = await issued(name);
     return now.certificate.serialNumber !== before.certificate.serialNumber && now;
   });
@@ -107,7 +107,7 @@ const days = ({ validFromDate, validToDate }: X509Certificate) =>
 
 describe(installer(), () => {
   test(
-    'the webhook gets a certificate of its Service, of an authority that the API server is told of',
+    'the webhook gets a certificate for its Service, from an authority that the API server trusts',
     async () => {
       const [authority, webhook] = [await issued('ca'), await issued('webhook')];
       expect(isSignedBy(webhook, authority.certificate)).toBe(true);
@@ -121,7 +121,7 @@ describe(installer(), () => {
   );
 
   test(
-    "a Secret that is gone is made anew, with another key; the API server's trust is as it was",
+    "a deleted Secret is made again, with another key; the API server's trust does not change",
     async () => {
       const before = await issued('webhook');
       const metadata = { name: module.nameOf('webhook'), namespace: INSTANCE.namespace };
@@ -141,7 +141,7 @@ describe(installer(), () => {
       await issueAnew(cluster.api, INSTANCE.namespace, module.nameOf('ca'));
       const renewed = await issuedAfter('ca', authority);
       expect(renewed.privateKey).toBe(authority.privateKey);
-      // whoever signs may not have heard of the renewed one yet
+      // the signer may not have seen the renewed one yet
       const now = await waitUntil('the webhook has the renewed authority', async () => {
         const before = await issued('webhook');
         await issueAnew(cluster.api, INSTANCE.namespace, module.nameOf('webhook'));
@@ -179,7 +179,7 @@ describe(installer(), () => {
   );
 
   test(
-    'the certificate is renewed as long before its end as is said, again and again, each time with another key',
+    'the certificate is renewed the configured time before expiry, again and again, each time with another key',
     async () => {
       // cert-manager issues none for less than an hour: these are to be renewed after two seconds
       await install({ certificates: { duration: '1h', renewBefore: '59m58s' } });

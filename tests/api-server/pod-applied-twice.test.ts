@@ -124,7 +124,7 @@ describe.each(WAYS)('%s', (_, isServerSide) => {
   ])(
     'any other bare Pod can be applied as often as anybody likes: %s',
     async (_what, manifest) => {
-      // it says `configured` where it names the order of a list to which the webhook has added
+      // it says `configured` for the order of a list to which the webhook has added
       const told = (await appliedTwice(barePod(manifest), isServerSide)).map((line) =>
         line.replace('configured', 'unchanged'),
       );

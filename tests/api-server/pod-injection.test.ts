@@ -56,7 +56,7 @@ function missing(name: string): never {
 const container = { name: 'main', image: 'none' };
 const pod = (metadata: object = {}, spec: object = {}) => ({
   metadata: { name: 'app', ...metadata },
-  // where a token is mounted, that too is a change after ours, for which the webhook is asked again
+  // mounting a token is also a change after ours, for which the webhook is called again
   spec: { containers: [container], automountServiceAccountToken: false, ...spec },
 });
 

@@ -43,7 +43,7 @@ async function limited(limits: object): Promise<string> {
   return namespace;
 }
 
-/** A Namespace with a ResourceQuota, of which nothing is used: there is no controller that would say so. */
+/** A Namespace with a ResourceQuota, with nothing used: no controller updates it here. */
 async function withQuota(hard: Readonly<Record<string, string>>): Promise<string> {
   const namespace = await injecting.addNamespace();
   const path = `/api/v1/namespaces/${namespace}/resourcequotas`;

@@ -55,7 +55,7 @@ async function used({ namespace }: ClusterWorld, serviceAccountName: string): Pr
     .map((line) => JSON.parse(line) as AuditEvent) // audit.k8s.io/v1
     .filter(({ user, userAgent }) => user.username === username && userAgent === 'gke-metadata-server');
   const calls = events.map(({ verb, objectRef, requestURI }) => {
-    // a path that is no resource, such as that of the cluster's public keys, has no objectRef
+    // a non-resource path, such as that of the cluster's public keys, has no objectRef
     const { resource = requestURI, subresource } = objectRef ?? {};
     return `${verb} ${subresource === undefined ? resource : `${resource}/${subresource}`}`;
   });
@@ -144,7 +144,7 @@ test(
   longest,
 );
 
-describe('without one verb, serve goes without what it is for', () => {
+describe('without a verb, serve lacks only what it is for', () => {
   const refusedByRbac = 'The Kubernetes API server refused the metadata server';
   const failed = (serve: ServeProcess, resource: string) =>
     waitUntil(`the watch of ${resource} fails`, async () => {

@@ -60,7 +60,7 @@ test('an annotated ServiceAccount: a token of its Google account, for one of the
       serviceaccount: { name: 'reader' },
     },
   });
-  // no longer than the least that the API server grants, whatever it adds for a token bound to a Pod
+  // no longer than the least that the API server grants, plus what it adds for a token bound to a Pod
   expect(Number(claims?.exp) - Number(claims?.iat)).toBe(600);
   const identity = await ask('127.0.0.11', serve.port, `${ACCOUNT}/identity?audience=https://example.com`);
   expect(decodeJwt(identity.body)).toMatchObject({ aud: 'https://example.com', email: READER });

@@ -23,14 +23,14 @@ export class ServiceProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** The endpoint that the API server is to be told of. */
+  /** The endpoint that the API server is to use. */
   get endpoint(): { readonly address: string; readonly port: number } {
     const bound = this.server.address();
     if (bound === null || typeof bound === 'string') throw new Error('the Service has no port');
     return bound;
   }
 
-  /** Ends what is open, so that whoever asks next connects anew. */
+  /** Closes what is open, so that the next request opens a new connection. */
   disconnect(): void {
     for (const socket of this.#open) socket.destroy();
   }

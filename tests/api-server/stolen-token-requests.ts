@@ -35,7 +35,7 @@ export const OF_ANOTHER_NODE: readonly [string, Request, string][] = [
   ],
 ];
 
-/** Refused by the policy, and by the guard alone where there is a second text. */
+/** Refused by the policy, and by the guard alone if there is a second text. */
 export const BY_POLICY: readonly [string, Request, string, string?][] = [
   [
     'unbound',

@@ -31,7 +31,7 @@ export class TwoNodes implements AsyncDisposable {
     return nodes;
   }
 
-  /** The ValidatingAdmissionPolicy; resolves when the API server goes by it. */
+  /** The ValidatingAdmissionPolicy; resolves when the API server enforces it. */
   async withPolicy(): Promise<void> {
     const kinds = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
     await this.world.apply(...this.world.module.objects('token-requests', ...kinds));
@@ -52,7 +52,7 @@ export class TwoNodes implements AsyncDisposable {
     return guard;
   }
 
-  /** By whoever has taken the token of Node A's server. */
+  /** By an attacker with the token of Node A's server. */
   stolen(request: TokenRequestOptions): ReturnType<ClusterWorld['requestToken']> {
     return this.world.requestToken({ ...request, as: this.a.token });
   }

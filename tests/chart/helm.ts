@@ -33,7 +33,7 @@ export class Helm {
     return objectsIn(output);
   }
 
-  /** What helm lint says. Throws {@link RefusedByHelm} with it where that is anything bad. */
+  /** What helm lint says. Throws {@link RefusedByHelm} with it if that is anything bad. */
   async lint(values: ModuleValues, instance: Instance): Promise<string> {
     return this.run(values, instance, (chart, file) => ['lint', '--strict', chart, '--values', file]);
   }

@@ -67,7 +67,7 @@ function forHelm(sets: readonly ObjectSet[]): readonly KubernetesObject[] {
   );
 }
 
-/** Helm makes a Job anew for each `helm test`: what has others replace it is not there. */
+/** Helm makes a new Job for each `helm test`, so the annotation that has Timoni replace it is missing. */
 function withoutReplacement<T>(object: T): T {
   const ofJob =
     /^(action\.timoni\.sh|kustomize\.toolkit\.fluxcd\.io)\/force$|^gke-metadata-server\..*\/configuration$/;
@@ -197,7 +197,7 @@ for (const values of [
 }
 
 test(
-  'what is set to what the objects have anyway is no mistake',
+  'setting a value to what the objects have anyway is allowed',
   async () => {
     const [minimum] = accepted;
     if (minimum === undefined) throw new Error('no golden case');
@@ -225,7 +225,7 @@ test(
 );
 
 test(
-  'the Namespace is one of the manifests where it is asked for, and first',
+  'the Namespace is among the manifests if requested, and comes first',
   async () => {
     const [minimum] = accepted;
     if (minimum === undefined) throw new Error('no golden case');

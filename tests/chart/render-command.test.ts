@@ -55,7 +55,7 @@ test(
 );
 
 test(
-  'help is no failure, bad use is one of its own',
+  'help succeeds, bad use has an exit code of its own',
   async () => {
     const [help, unknown, both] = await Promise.all([
       run([script, '--help']),

@@ -17,9 +17,9 @@ export interface ClientProgram {
   readonly byVariables?: 'no project' | 'nothing';
   /** Variables that it needs beside them. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** How its own error reads where the ServiceAccount has no annotation: the response is 404, with the text E2 of GKE. */
+  /** Its own error if the ServiceAccount has no annotation: the response is 404, with the text E2 of GKE. */
   readonly noIDToken: RegExp;
-  /** How it reads where IAM denies: the response is 403, with IAM's message. */
+  /** Its own error if IAM denies: the response is 403, with IAM's message. */
   readonly denied: RegExp;
 }
 
@@ -34,7 +34,7 @@ export const NOT_ANNOTATED = /\(default\/direct\) is not annotated with a target
 export const DENIED = /IAM returned 403 Forbidden: Permission .*iam\.serviceAccounts\.get\w+.* denied/;
 const CACHE = join(HERE, '../../.cache/clients');
 
-/** Installs each client's pinned libraries, or finds them installed. Throws where an installation fails. */
+/** Installs each client's pinned libraries, or finds them installed. Throws if an installation fails. */
 export async function installClients(): Promise<readonly (ClientProgram | MissingClient)[]> {
   const [python, node, go] = await Promise.all([pythonClients(), nodeClients(), goClient()]);
   const clients = [...python, ...node.map(nodeClient), go];

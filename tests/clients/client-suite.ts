@@ -143,7 +143,7 @@ function testClient(
     if (hasIDTokens) expect(seen.idTokenError).toMatch(noIDToken);
   });
 
-  test('denied is told that IAM denies it', async () => {
+  test('denied gets the error that IAM denies it', async () => {
     const pod = podOf('denied');
     const seen = await look(pod);
     expect(seen.accessToken).toBeUndefined();

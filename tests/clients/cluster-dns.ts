@@ -18,7 +18,7 @@ const SLOW = 1500;
 const TTL = 300;
 
 /**
- * A DNS server on UDP port 53 of `address` that stands for the cluster's. It answers every question: a resolver
+ * A DNS server on UDP port 53 of `address` that replaces the cluster's. It answers every question: a resolver
  * that is left without one asks again for many seconds.
  */
 export async function clusterDns(address: string, behavior: DnsBehavior): Promise<AsyncDisposable> {

@@ -69,7 +69,7 @@ const NETWORKS: Readonly<Record<Family, FamilyNetwork>> = {
 /**
  * A network namespace in which the metadata address, port 80, leads to the server on the host, as in a real Pod, with
  * a DNS server of its own. It has an address of one family only. Needs root on Linux, `ip` and `iptables`. Named by
- * this process and `index`, so that two runs never meet; all of it is gone after disposal.
+ * this process and `index`, so that two runs never collide; disposal removes all of it.
  */
 export async function networkNamespace(
   index: number,

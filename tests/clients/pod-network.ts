@@ -8,13 +8,13 @@ import type { PodPlace } from './pod-place.ts';
 export interface PodNetwork {
   /** For a person: how clients reach the server, and why not as in a real Pod. */
   readonly description: string;
-  /** False where all Pods have one address, so that each needs a server of its own. */
+  /** False if all Pods have the same address, so each needs a server of its own. */
   readonly podsHaveAddresses: boolean;
   /** As an injected Pod has it, or with these names, of which loopback knows nothing. */
   place(index: number, names?: PodNames, family?: Family): Promise<PodPlace>;
 }
 
-/** Network namespaces where they can be had, after getting the tools for them with apt; loopback elsewhere. */
+/** Network namespaces if possible, after installing their tools with apt; else loopback. */
 export async function choosePodNetwork(): Promise<PodNetwork> {
   const obstacle = await obstacleToNamespaces();
   if (obstacle === undefined) {

@@ -3,17 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Finished, run } from '../../scripts/run.ts';
 
-/** Where a program runs as if it were in a Pod, or in a host-network Pod. */
+/** A place where a program runs as if in a Pod, or in a host-network Pod. */
 export interface PodPlace extends AsyncDisposable {
   /** The address that the metadata server sees. */
   readonly address: string;
   /** The address of its Node, as it sees it. */
   readonly nodeAddress: string;
-  /** Where the metadata server is from here, for a client that is told: `http://HOST[:PORT]`. */
+  /** The metadata server's address from here, for clients that are configured: `http://HOST[:PORT]`. */
   readonly origin: string;
   /** From now on the metadata server of this place is the one on this port of the host. */
   connect(serverPort: number): Promise<void>;
-  /** Runs a program to its end, in a clean environment with these variables beside the Pod's. */
+  /** Runs a program until it ends, in a clean environment with these variables beside the Pod's. */
   run(command: readonly string[], variables?: Readonly<Record<string, string>>): Promise<Finished>;
 }
 
@@ -42,7 +42,7 @@ export class CleanHome implements AsyncDisposable {
   }
 }
 
-/** The variables by which Google's clients are told where the server is: no client honours all three. */
+/** The variables with the server's address for Google's clients: no client honours all three. */
 export function variablesFor(host: string): Readonly<Record<string, string>> {
   return { GCE_METADATA_HOST: host, GCE_METADATA_IP: host, GCE_METADATA_ROOT: host };
 }

@@ -64,7 +64,7 @@ function placeOf(resident: Resident, index: number, network: PodNetwork): Promis
   return resident === 'environment' ? network.place(index, names) : network.place(index);
 }
 
-/** A place that is not redirected: its clients are told where on the Node the server is. */
+/** A place without a redirect: its clients are configured with the server's address on the Node. */
 function onlyTold(place: PodPlace, serverPort: number): PodPlace {
   const host = `${urlHost(place.nodeAddress)}:${serverPort}`;
   return {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Unavailable } from '../../scripts/required-programs.ts';
 import { namedCluster } from './any-cluster.ts';
 
-/** Somebody's cluster, which writes down what it is asked. */
+/** A foreign cluster that records its requests. */
 let cluster: Bun.Server<undefined>;
 let asked: string[];
 let objects: Record<string, readonly object[]>;

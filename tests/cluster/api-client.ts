@@ -44,7 +44,7 @@ export class ApiClient {
     this.#tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   }
 
-  /** The response whatever its status, its body unread: for watches. */
+  /** The response with any status, its body unread: for watches. */
   async fetch(method: string, path: string, request: ApiRequest = {}): Promise<Response> {
     const headers = new Headers({ 'Content-Type': request.contentType ?? 'application/json' });
     const token = request.token ?? this.#token;

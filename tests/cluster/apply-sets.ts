@@ -3,7 +3,7 @@ import { type ApiClient, ApiError } from './api-client.ts';
 import { describe, type ObjectReference, Objects, untilAll, untilHealthy, workloadKinds } from './objects.ts';
 
 export interface ApplyOptions {
-  /** What the sets are an instance of: whatever was applied under the same name and Namespace before is pruned. */
+  /** The instance of the sets: objects applied earlier under the same name and Namespace are pruned. */
   readonly name: string;
   readonly namespace: string;
   /** Whether there are controllers and a Node, without which no Deployment, DaemonSet or Job gets anywhere. */
@@ -60,7 +60,7 @@ async function applySet(objects: Objects, set: ObjectSet, options: ApplyOptions)
   await untilHealthy(objects, waitedFor, options.patience);
 }
 
-/** What applying would make of an object; undefined if it is made anew, as it cannot change and says that it may be replaced. */
+/** What applying would make of an object; undefined if it is recreated, since it is immutable and says that it may be replaced. */
 async function dryRun(
   objects: Objects,
   object: KubernetesObject,

@@ -23,7 +23,7 @@ export interface ClusterFiles {
   };
 }
 
-/** Makes what the cache lacks for a mode, and no more. Throws Unavailable where the machine cannot. */
+/** Makes what the cache lacks for a mode. Throws Unavailable if this machine cannot run it. */
 export async function prepareCluster(mode: 'api' | 'node', cache: Cache): Promise<ClusterFiles> {
   requireMachine(mode);
   const apiServer = kubernetesPrograms('api', cache);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { end, isRunning, type ProcessIdentity } from './daemon.ts';
 import { type MachineRecord, removeMachine } from './node-machine.ts';
 
-/** What a cluster's folder remembers of what was started, for whoever ends it. */
+/** The record in a cluster's folder of what was started, for stopping it. */
 export interface ClusterRecord {
   readonly mode: 'api' | 'node';
   readonly kubeconfig: string;
@@ -14,7 +14,7 @@ export interface ClusterRecord {
 
 const recordFile = (folder: string) => join(folder, 'cluster.json');
 
-/** Undefined where no cluster lives in the folder. */
+/** Undefined if no cluster lives in the folder. */
 export async function readRecord(folder: string): Promise<ClusterRecord | undefined> {
   const text = await readFile(recordFile(folder), 'utf8').catch(() => undefined);
   // written by writeRecord alone
@@ -33,7 +33,7 @@ export function processStates(record: ClusterRecord): Readonly<Record<string, bo
   return Object.fromEntries(Object.entries(processes).map(([name, identity]) => [name, isRunning(identity)]));
 }
 
-/** Ends what the cluster in the folder started, and nothing else, then removes the folder. False where there is none. */
+/** Stops what the cluster in the folder started, and nothing else, then removes the folder. False if there is none. */
 export async function stopCluster(folder: string): Promise<boolean> {
   const record = await readRecord(folder);
   if (!record) return false;

@@ -40,7 +40,7 @@ export class Cluster implements AsyncDisposable {
     this.#record = parts.record;
   }
 
-  /** The Node's name. Throws where the cluster has none. */
+  /** The Node's name. Throws if the cluster has none. */
   get nodeName(): string {
     return this.#node.name;
   }
@@ -81,7 +81,7 @@ export class Cluster implements AsyncDisposable {
     if (apiServer) await end(apiServer, 0);
   }
 
-  /** Starts it again where it was, and waits until it is ready. `flags` come before its own. */
+  /** Starts it again with the same address and data, and waits until it is ready. `flags` come before its own. */
   async startApiServer(flags: readonly string[] = []): Promise<void> {
     const log = join(this.folder, 'logs/kube-apiserver.log');
     const [program = '', ...own] = this.#parts.apiServer;
@@ -132,7 +132,7 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** Waits until `/readyz` is ok. Throws with the end of its log where it has ended or takes minutes. */
+/** Waits until `/readyz` is ok. Throws with the end of its log if it has ended or takes minutes. */
 export async function apiServerReady(
   api: ApiClient,
   process: ProcessIdentity,

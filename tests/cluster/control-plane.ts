@@ -11,7 +11,7 @@ export const kubernetesServiceAddresses = ['10.96.0.1', 'fd00:10:96::1'];
 
 export interface ControlPlane {
   readonly folder: string;
-  /** Where the API server listens; a loopback address where there is no Node to reach it. */
+  /** Where the API server listens; a loopback address without a Node. */
   readonly address: string;
   readonly apiPort: number;
   readonly etcdPort: number;
@@ -53,7 +53,7 @@ export function apiServerFlags(plane: ControlPlane): string[] {
     `--service-account-issuer=${serviceAccountIssuer}`,
     `--service-account-signing-key-file=${files.serviceAccountKey}`,
     `--service-account-key-file=${files.serviceAccountKey}`,
-    // Services are resolved to their endpoints by the API server itself: there is no kube-proxy beside it
+    // the API server resolves Services to their endpoints itself: there is no kube-proxy
     ...['--allow-privileged=true', '--enable-aggregator-routing=true'],
     ...plane.apiServerFlags,
   ];

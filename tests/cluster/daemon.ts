@@ -8,7 +8,7 @@ export interface ProcessIdentity {
   readonly started: string;
 }
 
-/** Undefined where there is no such process, or only a zombie that nobody has waited for yet. */
+/** Undefined if there is no such process, or only a zombie that nobody has waited for yet. */
 export function identify(pid: number): ProcessIdentity | undefined {
   let stat: string;
   try {

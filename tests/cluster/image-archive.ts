@@ -10,14 +10,14 @@ export interface ImageContents {
   readonly name: string;
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
-  /** `UID:GID`; root where it is left out. */
+  /** `UID:GID`; root by default. */
   readonly user?: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** As Go names it. By default that of this machine. */
   readonly architecture?: 'amd64' | 'arm64';
 }
 
-/** The same folder gives the same bytes, whoever owns it and whenever it was written. */
+/** The same folder gives the same bytes, with any owner and any timestamps. */
 const deterministic = [
   '--sort=name',
   '--mtime=@0',

@@ -114,7 +114,7 @@ export async function serverArchive(program: string, cache: Cache): Promise<stri
   });
 }
 
-/** Keeps an archive in the cache by what it is made of. `fill` gets an empty folder and the file to write. */
+/** Keeps an archive in the cache, named after its contents. `fill` gets an empty folder and the file to write. */
 export async function archive(
   cache: Cache,
   name: string,

@@ -94,7 +94,7 @@ export class NodeMachine {
     this.#first = first;
   }
 
-  /** Starts it; `recorded` is told what {@link removeMachine} needs before there is anything to remove. */
+  /** Starts it; `recorded` gets what {@link removeMachine} needs before there is anything to remove. */
   static async boot(
     name: string,
     files: MachineFiles,
@@ -122,7 +122,7 @@ export class NodeMachine {
     return new NodeMachine(first, network);
   }
 
-  /** Runs a program in it to its end. */
+  /** Runs a program in it until it ends. */
   run(command: readonly string[], options: RunOptions = {}): Promise<string> {
     return runOrThrow(this.#enter(command), options);
   }

@@ -32,7 +32,7 @@ export class Objects {
     return [...this.#warnings];
   }
 
-  /** Throws where the API server has no such kind. */
+  /** Throws if the API server has no such kind. */
   async path({ apiVersion, kind, metadata: { name, namespace } }: ObjectReference): Promise<string> {
     const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
     const resource = (await this.#resourcesOf(group)).find(
@@ -57,7 +57,7 @@ export class Objects {
     return JSON.parse(text);
   }
 
-  /** Undefined where it is not there. */
+  /** Undefined if it does not exist. */
   async get(reference: ObjectReference): Promise<KubernetesObject | undefined> {
     const response = await this.api.fetch('GET', await this.path(reference));
     const text = await response.text();
@@ -66,7 +66,7 @@ export class Objects {
     return JSON.parse(text);
   }
 
-  /** What it owns goes later; that it is not there is as good. */
+  /** Its dependents are deleted later; a missing object is not an error. */
   async delete(reference: ObjectReference): Promise<void> {
     const path = `${await this.path(reference)}?propagationPolicy=Background`;
     const response = await this.api.fetch('DELETE', path);
@@ -144,7 +144,7 @@ const judges: ReadonlyMap<string, Judge> = new Map([
 /** Those of them that wait for a Node's Pods. */
 export const workloadKinds: ReadonlySet<string> = new Set(['Deployment', 'DaemonSet', 'Job']);
 
-/** Why the object is not yet what it says; undefined where it is, or is of a kind that is so at once. */
+/** Why the object is not healthy yet; undefined if it is, or if its kind is healthy at once. */
 export function unhealthy(object: KubernetesObject): string | undefined {
   // the API server's own, of a kind whose status has this shape
   return judges.get(object.kind)?.(object as WithStatus);
@@ -163,14 +163,14 @@ function condition(type: string): Judge {
 function deployment({ metadata: { generation }, spec, status = {} }: WithStatus): string | undefined {
   const wanted = spec?.replicas ?? 1;
   const { replicas = 0, updatedReplicas = 0, availableReplicas = 0 } = status;
-  if (status.observedGeneration !== generation) return 'has not been looked at';
+  if (status.observedGeneration !== generation) return 'has not been observed';
   if (updatedReplicas === wanted && replicas === wanted && availableReplicas === wanted) return undefined;
   return `has ${replicas} replicas, ${updatedReplicas} of them current, ${availableReplicas} available, wants ${wanted}`;
 }
 
 function daemonSet({ metadata: { generation }, status = {} }: WithStatus): string | undefined {
   const { desiredNumberScheduled: wanted = 0, updatedNumberScheduled = 0, numberAvailable = 0 } = status;
-  if (status.observedGeneration !== generation) return 'has not been looked at';
+  if (status.observedGeneration !== generation) return 'has not been observed';
   if (updatedNumberScheduled === wanted && numberAvailable >= wanted) return undefined;
   return `has ${updatedNumberScheduled} current Pods, ${numberAvailable} available, wants ${wanted}`;
 }
@@ -183,7 +183,7 @@ export async function untilHealthy(
 ): Promise<void> {
   await untilAll('all is healthy', references, patience, async (reference) => {
     const current = await objects.get(reference);
-    return current === undefined ? 'is not there' : unhealthy(current);
+    return current === undefined ? 'does not exist' : unhealthy(current);
   });
 }
 

@@ -44,8 +44,8 @@ export interface ClusterOptions {
 }
 
 /**
- * Starts a cluster, after making what the cache lacks of it. Several may run side by side. Where it fails,
- * nothing is left of it. Throws Unavailable where the machine cannot.
+ * Starts a cluster, after making what the cache lacks. Several may run side by side. If it fails,
+ * nothing is left of it. Throws Unavailable if the machine cannot.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const files = await prepareCluster(options.mode, new Cache(undefined, options.report));
@@ -205,7 +205,7 @@ class Starting {
 
   async #daemon(name: string, command: readonly string[]): Promise<ProcessIdentity> {
     const process = await startDaemon(command, this.#log(name));
-    // recorded first, so that it is ended too
+    // recorded first, so that it is stopped too
     await this.#save({ processes: { ...this.#record.processes, [name]: process } });
     this.options.signal?.throwIfAborted();
     return process;

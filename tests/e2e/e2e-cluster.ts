@@ -19,7 +19,7 @@ export interface E2ECluster extends AsyncDisposable {
   mirrorRegistry(registry: string, url: string): Promise<void>;
 }
 
-/** The cluster of kind that the tests are to use; undefined where they use one of their own. */
+/** The kind cluster that the tests use; undefined if they start their own. */
 export function kindClusterName(): string | undefined {
   const { E2E_KIND_CLUSTER } = process.env;
   return E2E_KIND_CLUSTER || undefined;
@@ -31,7 +31,7 @@ export function e2eCluster(folder: string): Promise<E2ECluster> {
   return kind === undefined ? ownCluster(folder) : kindCluster(kind, folder);
 }
 
-/** A cluster of the tests. Flux's controllers are processes beside it, and cert-manager's webhook is not there. */
+/** A cluster of the tests. Flux's controllers are processes beside it; cert-manager has no webhook. */
 async function ownCluster(folder: string): Promise<E2ECluster> {
   await using resources = new AsyncDisposableStack();
   const cluster = resources.use(await startCluster({ mode: 'node', certManager: true }));
@@ -46,7 +46,7 @@ async function ownCluster(folder: string): Promise<E2ECluster> {
   };
 }
 
-/** A cluster of kind, in which whoever made it has installed cert-manager and Flux. It stays. */
+/** A kind cluster with cert-manager and Flux already installed. It is not deleted. */
 async function kindCluster(name: string, folder: string): Promise<E2ECluster> {
   const kubeconfig = join(folder, 'kubeconfig');
   await Bun.write(kubeconfig, await runOrThrow(['kind', 'get', 'kubeconfig', '--name', name]), {

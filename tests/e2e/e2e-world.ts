@@ -120,7 +120,7 @@ export class E2EWorld implements AsyncDisposable {
   }
 }
 
-/** Lets others than this machine pull from a registry of its loopback. */
+/** Lets other machines pull from a registry on this machine's loopback. */
 function pullsOf(registry: string, hostname: string): Bun.Server<undefined> {
   return Bun.serve({
     ...{ hostname, port: 0, idleTimeout: 60 },

@@ -6,7 +6,7 @@ import { prepareFlux } from '../flux/prepare.ts';
 import { kindClusterName } from './e2e-cluster.ts';
 
 /**
- * Makes what these tests need and the cache lacks: that takes longer than a test may. Throws Unavailable where the
+ * Makes what these tests need and the cache lacks: that takes longer than a test may. Throws Unavailable if the
  * machine cannot.
  */
 export async function prepareE2E(cache: Cache): Promise<void> {

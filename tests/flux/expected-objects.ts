@@ -11,7 +11,7 @@ export async function moduleObjects(values: ModuleValues): Promise<readonly Kube
   return manifestObjects(sets);
 }
 
-/** What the API server would make of objects that are not there yet: with its defaults, and nobody else's hand. */
+/** Objects that do not exist yet as the API server would store them: with its defaults, changed by nobody else. */
 export async function asDefaulted(
   expected: readonly KubernetesObject[],
   objects: Objects,
@@ -21,7 +21,7 @@ export async function asDefaulted(
   return found;
 }
 
-/** The same objects as they are now; undefined where one is not there. */
+/** The same objects as they are now; undefined for one that does not exist. */
 export async function asApplied(
   expected: readonly KubernetesObject[],
   objects: Objects,

@@ -36,7 +36,7 @@ export class FluxControllers implements AsyncDisposable {
         '--log-level=debug',
       ];
       return Bun.spawn([join(programs, name), ...common, ...flags], {
-        // where the caches of Helm and of Sigstore would be
+        // for the caches of Helm and Sigstore
         env: { KUBECONFIG: kubeconfig, RUNTIME_NAMESPACE: 'flux-system', HOME: folder, TMPDIR: folder },
         stdin: 'ignore',
         stdout: log,

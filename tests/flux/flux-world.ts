@@ -30,7 +30,7 @@ interface WorldParts {
   readonly signer: Key;
   /** `HOST:PORT` of the registry. */
   readonly host: string;
-  /** Where the registry keeps blobs: a folder an algorithm, a file a digest. */
+  /** The registry's folder of blobs: a folder for each algorithm, a file for each digest. */
   readonly blobs: string;
   /** For what a test writes; gone with the world. */
   readonly folder: string;

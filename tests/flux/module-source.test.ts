@@ -73,7 +73,7 @@ test.each(['nobody', 'somebody else'])(
   longest,
 );
 
-/** Runs what the CronJob's container would, as a process. There is no Node, so that nothing it applies gets ready. */
+/** Runs what the CronJob's container would, as a process. There is no Node, so nothing that it applies becomes ready. */
 async function runJob(): Promise<Finished> {
   const folder = join(world.parts.folder, crypto.randomUUID());
   const { data } = Object(source.object('ConfigMap', {}));

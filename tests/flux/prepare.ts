@@ -6,7 +6,7 @@ import { prepareCluster } from '../cluster/cluster-files.ts';
 
 /**
  * Makes what these tests need and the cache lacks: that takes longer than a test may, ten minutes for Flux alone on two
- * cores. Throws Unavailable where the machine cannot.
+ * cores. Throws Unavailable if the machine cannot.
  */
 export async function prepareFlux(cache: Cache): Promise<void> {
   await prepareCluster('api', cache);

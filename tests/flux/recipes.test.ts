@@ -13,7 +13,7 @@ import { ofKind } from './examples.ts';
 const RECIPES = join(import.meta.dir, '../../docs/recipes.md');
 const longest = 180_000;
 
-/** The objects of the page, in order; a piece of a kustomization.yaml is none. */
+/** The objects of the page, in order, without the fragments of a kustomization.yaml. */
 const recipes = [...(await Bun.file(RECIPES).text()).matchAll(/^```yaml\n(.*?)^```/gms)]
   .flatMap(([, yaml = '']) => Bun.YAML.parse(yaml))
   // the API server is asked about each

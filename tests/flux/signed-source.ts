@@ -12,7 +12,7 @@ export const version = '0.1.0';
 /** Writes an artifact as an OCI layout. */
 export type WriteLayout = (layout: string, source: ReleaseSource) => Promise<{ readonly digest: string }>;
 
-/** What a controller says where a signature is missing, or is none of the key's. */
+/** A controller's error if a signature is missing or not of the key. */
 export const REFUSED = { status: 'False', reason: 'VerificationError' } as const;
 
 type SignedArtifact = Exclude<ArtifactName, 'image'>;

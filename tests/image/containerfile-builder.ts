@@ -5,13 +5,13 @@ import type { Cache } from '../../scripts/tools/cache.ts';
 
 const BUILDAH: RequiredProgram = { name: 'buildah', debianPackages: ['buildah'] };
 
-/** Why the Containerfile cannot be built here, for a person to read; undefined where it can. */
+/** Why the Containerfile cannot be built here, for people; undefined if it can. */
 export function whyNoContainerfile(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
   return isMissing(BUILDAH) ? 'needs buildah' : undefined;
 }
 
-/** Installs what {@link whyNoContainerfile} misses where that is possible, and makes the builder. */
+/** Installs what {@link whyNoContainerfile} misses if possible, and makes the builder. */
 export async function prepareContainerfile(cache: Cache): Promise<void> {
   if (process.getuid?.() !== 0) return;
   await bringPrograms([MMDEBSTRAP], cache.report, [BUILDAH]);

@@ -33,7 +33,7 @@ describe.skipIf(whyNoContainerfile() !== undefined)('the Containerfile', () => {
     await inStorage('add', '--quiet', builder, await builderArchive(new Cache()), '/');
     await inStorage('copy', '--quiet', builder, process.execPath, '/usr/local/bin/bun');
     await inStorage('commit', '--quiet', '--rm', builder, 'localhost/builder');
-    // the packages that are here already, so that no registry's settings need to be handed in; what is written is lost
+    // the packages that are here already, so no registry has to be configured; what is written is lost
     const packages = (await runOrThrow([process.execPath, 'pm', 'cache'], { cwd: REPOSITORY })).trim();
     await inStorage(
       ...['build', '--isolation=chroot', '--pull-never', '--build-arg=BUILDER=localhost/builder'],

@@ -11,7 +11,7 @@ const REPOSITORY = join(import.meta.dir, '../..');
 test.each(Object.values(ARCHITECTURES))(
   '$target: the same sources in another folder give the same program',
   async ({ target }) => {
-    // links, so that 300 MB are not copied; and links want the same file system
+    // hard links instead of copying 300 MB, which need the same file system
     await mkdir(join(REPOSITORY, '.cache'), { recursive: true });
     const folder = await mkdtemp(join(REPOSITORY, '.cache/reproducible-'));
     try {

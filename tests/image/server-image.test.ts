@@ -130,6 +130,6 @@ test.skipIf(process.getuid?.() !== 0)('its programs start on nothing but the ima
     const saved = await inside(`chroot "$1" /usr/sbin/iptables-${name} --version`);
     expect(saved).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('iptables v1') });
   }
-  // no shell to be had
+  // there is no shell
   expect(await inside('chroot "$1" /bin/sh -c true')).toMatchObject({ exitCode: 127 });
 });

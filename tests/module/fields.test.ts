@@ -32,7 +32,7 @@ test('each field has a comment and a type', () => {
   expect(fields.filter(({ description, type }) => description === '' || /unknown|^$/.test(type))).toEqual([]);
 });
 
-/** Whether the objects of a case would be others without the field, or with another value where it must have one. */
+/** Whether a case's objects change without the field, or with another value if it is required. */
 async function hasEffect(golden: GoldenCase, { path: name, required }: ConfigField): Promise<boolean> {
   const { values, instance } = golden;
   const path = name.split('.');

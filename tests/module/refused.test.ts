@@ -50,7 +50,7 @@ test('each text that the module has for a mistake is one of these', async () => 
   const texts: string[] = [];
   for await (const path of new Bun.Glob('templates/**/*.cue').scan({ cwd: moduleFolder, absolute: true })) {
     const source = await Bun.file(path).text();
-    // a tree that is no release has none to be mistaken about
+    // a tree that is not a release has no digest to confuse
     texts.push(
       ...[...source.matchAll(/\berror\("((?:[^"\\]|\\.)*)"\)/g)]
         .map(([, text = '']) => text)

@@ -62,7 +62,7 @@ async function expectAlerts(
     });
   await causedUntil(`these alerts fire: ${wanted}`, (found) => wanted.every((name) => found.includes(name)));
   await evaluatedAgain(installation);
-  // an increase is extrapolated, and may fall below what it has just been above
+  // an increase is extrapolated, and may fall below a threshold that it has just exceeded
   await causedUntil(`only these fire: ${wanted}`, (found) => `${found}` === `${wanted}`);
 }
 
@@ -225,7 +225,7 @@ describe('an alert fires when its cause is made, and no other does', () => {
   );
 
   test(
-    "a server's token is used where there is no Node",
+    "a server's token is used without a Node",
     async () => {
       await using installation = await start();
       await expectAlerts(installation, ['GKEMetadataServerTokenRequestsRefused'], async () => {

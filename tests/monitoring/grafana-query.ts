@@ -1,7 +1,7 @@
 export interface GrafanaVariables {
   readonly namespace: string;
   readonly node: string;
-  /** Seconds between two scrapes, as the data source is told. */
+  /** Seconds between two scrapes, as configured in the data source. */
   readonly scrapeInterval: number;
   /** Seconds between two points of the graph. */
   readonly interval: number;

@@ -26,13 +26,13 @@ export interface InstallationOptions {
   readonly startServer?: (world: SandboxWorld) => Promise<ScrapedServer>;
   /** The Pods that Prometheus discovers; by default one of each component. */
   readonly discovers?: readonly ('server' | 'webhook')[];
-  /** Where the webhook's certificate is; by default a good one is made. */
+  /** The folder of the webhook's certificate; by default a good one is made. */
   readonly certificateDirectory?: string;
 }
 
 /**
  * What the module installs, with a Prometheus that scrapes it by the module's PodMonitors and evaluates its alerts
- * every second. Server and webhook have each a Kubernetes of their own, so that a fault of one is none of the other.
+ * every second. Server and webhook have each a Kubernetes of their own, so that a fault of one does not affect the other.
  */
 export class Installation implements AsyncDisposable {
   readonly #disposables: AsyncDisposableStack;
@@ -116,7 +116,7 @@ export class Installation implements AsyncDisposable {
     await Promise.all([...served, ...reviewed]);
   }
 
-  /** Asks for a token that no cache has, as whoever has `address`; returns the status. */
+  /** Requests an uncached token from `address`; returns the status. */
   async askForNewToken(address: string): Promise<number> {
     const scope = `https://www.googleapis.com/auth/${crypto.randomUUID()}`;
     return (await ask(address, this.server.port, `${ACCOUNT}/token?scopes=${scope}`)).status;
@@ -133,7 +133,7 @@ export class Installation implements AsyncDisposable {
     return this.#review('mutate/pods', podReview(mode));
   }
 
-  /** The review of a token request by the server of `nodeName`; of one without a Node where that is undefined. */
+  /** The review of a token request by the server of `nodeName`; by one without a Node if that is undefined. */
   reviewTokenRequest(nodeName: string | undefined): Promise<unknown> {
     return this.#review('validate/token-requests', tokenRequestReview(nodeName));
   }

@@ -6,13 +6,13 @@ import type { Cache } from '../../scripts/tools/cache.ts';
 import { debianRoot } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 
-/** The programs of Debian's package, run from where they are unpacked. */
+/** The programs of Debian's package, run from the folder it is unpacked in. */
 export interface MonitoringTools {
   readonly prometheus: string;
   readonly promtool: string;
 }
 
-/** Unpacks Debian's Prometheus into the cache where it is not yet there, in some seconds. */
+/** Unpacks Debian's Prometheus into the cache unless it is there, which takes some seconds. */
 export async function prepareMonitoringTools(cache: Cache): Promise<MonitoringTools> {
   const root = await debianRoot('prometheus', ['prometheus'], cache);
   return { prometheus: join(root, 'usr/bin/prometheus'), promtool: join(root, 'usr/bin/promtool') };
@@ -63,7 +63,7 @@ export class Prometheus implements AsyncDisposable {
     private readonly folder: string,
   ) {}
 
-  /** Resolves when it is ready. Throws, with its log, where it does not get there. */
+  /** Resolves when it is ready. Throws with its log if it does not. */
   static async start(
     tools: Pick<MonitoringTools, 'prometheus'>,
     { interval, scrapeConfigs, ruleGroups = [] }: PrometheusOptions,

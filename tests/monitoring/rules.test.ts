@@ -106,7 +106,7 @@ const causes: Readonly<Record<string, Case>> = {
     detectedAfter: 2,
   },
   GKEMetadataServerWebhookCertificateExpiring: {
-    // promtool's clock begins at 0: 15 days are half of the 30 before its end at which it should have been renewed
+    // promtool's clock begins at 0: 15 days are half of the 30 before expiry at which it should have been renewed
     series: [
       {
         series: `${certificate}{${place}}`,
@@ -118,7 +118,7 @@ const causes: Readonly<Record<string, Case>> = {
   },
 };
 
-/** What goes wrong now and then, and is no alert. */
+/** Occasional failures, which must not alert. */
 const rests: Readonly<Record<string, readonly InputSeries[]>> = {
   GKEMetadataServerDown: [up(server, '0x3 1x100')],
   GKEMetadataServerAbsent: [up(server, '0x100')],

@@ -6,7 +6,7 @@ import { Reports } from './reports.ts';
 
 setDefaultTimeout(240_000);
 
-// where the CNI's host-local plugin keeps a file for each address in use, and the one that it gave last
+// the folder in which the CNI's host-local plugin keeps a file for each address in use, and the last one assigned
 const ADDRESSES = '/run/cni/pods';
 const SUCCESSORS = 6;
 
@@ -75,7 +75,7 @@ test('nor do they while the API server is away, and the server cannot know whose
   await world.cluster.stopApiServer();
   reports.tellToEnd('before');
   await giveNext(address);
-  // the kubelet makes the Pod's network anew, and with it runs all of its containers again
+  // the kubelet recreates the Pod's network, and with it restarts all containers
   await ctr('tasks', 'kill', '--signal=SIGKILL', sandbox);
   const secondLog = ['sh', '-c', 'cat /var/log/pods/default_after_*/init-network/1.log'];
   await waitUntil('init-network has asked the server', async () => {

@@ -1,6 +1,6 @@
 """An application that knows of boto3 and of nothing else: who AWS takes it for, as JSON.
 
-Usage: assume_role.py [URL]. With a URL it starts anew again and again until that answers "end", and says how often it
+Usage: assume_role.py [URL]. With a URL it repeats until that responds with "end", and says how often it
 was who and which tokens it found in its file.
 """
 
@@ -30,7 +30,7 @@ def loop(url):
         try:
             arn = identity()
             identities[arn] = identities.get(arn, 0) + 1
-        except Exception as error:  # whatever an application would see
+        except Exception as error:  # as an application would see it
             failures.append(f"{type(error).__name__}: {error}")
         with open(os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"], "rb") as file:
             token = hashlib.sha256(file.read()).hexdigest()

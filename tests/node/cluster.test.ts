@@ -24,7 +24,7 @@ interface Pod {
   };
 }
 
-/** Makes a Pod and waits for its end; returns it and what its container `main` wrote. */
+/** Makes a Pod and waits until it ends; returns it and what its container `main` wrote. */
 async function runPod(name: string, spec: Record<string, unknown>): Promise<{ pod: Pod; log: string }> {
   await cluster.api.json('POST', pods, {
     body: { metadata: { name }, spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 0, ...spec } },

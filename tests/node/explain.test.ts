@@ -91,7 +91,7 @@ test('a Pod that works has every step ok, in the text for a person too', async (
   expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/\nEvery step is ok\.\n$/)]);
 });
 
-test('a Pod of the host network is its Node, and is told if the Node has no ServiceAccount', async () => {
+test('a Pod on the host network is its Node, and explain says if the Node has no ServiceAccount', async () => {
   await running({ name: 'host', spec: { hostNetwork: true } });
   expect(failures(await explained('host'))).toEqual(['service-account: node-without-service-account']);
   await world.setNodeServiceAccount('reader');
@@ -127,7 +127,7 @@ test('a Pod whose annotation is not an email gets as far as that', async () => {
   expect(failures(await explained('invalid'))).toEqual(['annotation: account-annotation-invalid']);
 });
 
-test('a Pod whose ServiceAccount was deleted is told so', async () => {
+test('explain says that the ServiceAccount of a Pod was deleted', async () => {
   await world.addServiceAccount('deleted');
   await running({ name: 'orphan', serviceAccountName: 'deleted' });
   await world.api.text('DELETE', `${SERVICE_ACCOUNTS}/deleted`);
@@ -176,6 +176,6 @@ test('a Pod whose init-network may change no network has its words, from the kub
   expect(summary(explanation, 'route')).toStartWith('init-network fails: no redirect could be set up: ');
 });
 
-test('a Pod that is not there is missing', async () => {
+test('a Pod that does not exist is missing', async () => {
   expect(failures(await explained('absent'))).toEqual(['pod: pod-missing']);
 });

@@ -200,7 +200,7 @@ test('the token is renewed under boto3, which notices nothing while the server i
   world.google.iam.idTokenSeconds = 3600;
 });
 
-test('a Pod whose Google account Google refuses says so where a person looks', async () => {
+test('a Pod whose Google account is refused says so where people look', async () => {
   const email = 'stranger@node-project.iam.gserviceaccount.com';
   const annotations = { 'amazonaws.com/role-arn': `${ROLES}/app`, 'iam.gke.io/gcp-service-account': email };
   await world.api.text('POST', ACCOUNTS, { body: { metadata: { name: 'stranger', annotations } } });

@@ -16,7 +16,7 @@ import { INJECTED } from './pods.ts';
 export const NAME = 'gke-metadata-server';
 /** The Namespace of the server and the webhook. */
 export const SYSTEM = 'gke-metadata-server';
-/** Where the API server has the server's DaemonSet. */
+/** The API server's path of the server's DaemonSet. */
 export const SERVER = `/apis/apps/v1/namespaces/${SYSTEM}/daemonsets/${NAME}`;
 
 export interface Product {
@@ -39,7 +39,7 @@ export async function serverImageArchive(): Promise<string> {
 
 /**
  * Installs the module with everything that it enforces, and what `more` says at the top of its values; resolves when
- * all of it is healthy. Throws where the API server warns of anything.
+ * all of it is healthy. Throws if the API server returns a warning.
  */
 export async function installProduct(
   cluster: Cluster,

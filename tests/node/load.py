@@ -1,4 +1,4 @@
-"""Asks for a token again and again, on connections that are kept and on new ones, until it is told to end.
+"""Asks for a token again and again, on kept and on new connections, until the end is requested.
 
 Prints as JSON how many requests of each kind it made and what went wrong: each request is made once.
 

@@ -11,7 +11,7 @@ const TOKEN = 'http://169.254.169.254/computeMetadata/v1/instance/service-accoun
 const SYSTEM_PATH = `/namespaces/${SYSTEM}`;
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 
-/** Where the API server has what the module installs, a kind each. */
+/** The API server's paths of what the module installs, one for each kind. */
 const OBJECTS = {
   serviceAccount: `/api/v1${SYSTEM_PATH}/serviceaccounts/${NAME}`,
   clusterRole: `/apis/rbac.authorization.k8s.io/v1/clusterroles/${NAME}-server`,
@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-/** The version of each object, undefined where there is none. */
+/** The version of each object, undefined if there is none. */
 async function versions<Name extends string>(paths: Readonly<Record<Name, string>>) {
   const found = Object.entries<string>(paths).map(async ([name, path]) => {
     const response = await world.api.fetch('GET', path);

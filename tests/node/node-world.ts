@@ -65,7 +65,7 @@ export class NodeWorld implements AsyncDisposable {
     return world;
   }
 
-  /** Installs the module anew, with what `values` says at the top of its values; resolves when it is healthy. */
+  /** Installs the module again with `values` over its values; resolves when it is healthy. */
   install(values?: ModuleValues): Promise<void> {
     const product = { projectID: PROJECT_ID, provider: PROVIDER, googleURL: this.google.url };
     return installProduct(this.cluster, product, values);
@@ -107,7 +107,7 @@ export class NodeWorld implements AsyncDisposable {
     await this.api.text('PATCH', path, { contentType: MERGE, body: { metadata: { annotations } } });
   }
 
-  /** The Google account whose token it is; undefined where it is none of Google's. */
+  /** The Google account of the token; undefined if it is not Google's. */
   accountOf(accessToken: string): string | undefined {
     return this.google.describe(accessToken)?.principal.member.replace('serviceAccount:', '');
   }
@@ -131,7 +131,7 @@ export class NodeWorld implements AsyncDisposable {
     });
   }
 
-  /** Takes the server from the Node, or brings it back. */
+  /** Removes the server from the Node, or brings it back. */
   async setServerPresent(isPresent: boolean): Promise<void> {
     // null removes the key
     await this.patchServer({ spec: { nodeSelector: { elsewhere: isPresent ? null : 'true' } } });

@@ -48,7 +48,7 @@ export interface PodOptions {
   readonly spec?: Readonly<Record<string, unknown>>;
 }
 
-/** The template of a Pod that runs once; injected where it is not told another label. */
+/** The template of a Pod that runs once; injected unless it has another label. */
 export function podTemplate({ name, serviceAccountName, command, ...options }: PodOptions) {
   const { image = toolsImage, labels = INJECTED, annotations, securityContext, volumeMounts, spec } = options;
   const env = options.env && Object.entries(options.env).map(([name, value]) => ({ name, value }));
@@ -93,7 +93,7 @@ export class Pods {
     return this.api.text('GET', `${PODS}/${name}/log?container=${container}`);
   }
 
-  /** Throws with what is known of the Pod where it fails. */
+  /** Throws with what is known of the Pod if it fails. */
   async succeeded(name: string): Promise<void> {
     const pod = await this.#until(name, 'ends', ({ status: { phase } }) =>
       ['Succeeded', 'Failed'].includes(phase),

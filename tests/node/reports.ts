@@ -14,14 +14,14 @@ export class Reports implements AsyncDisposable {
     this.#server = Bun.serve({ hostname, port: 0, fetch: (request) => this.#report(request) });
   }
 
-  /** What a Pod runs: asks and reports, again and again, until it is told to end. */
+  /** What a Pod runs: requests and reports, repeatedly, until the end is requested. */
   command(name: string): readonly string[] {
     const ask = `curl --silent --show-error --fail --header Metadata-Flavor:Google ${TOKEN}`;
     const report = `curl --silent --data-binary @- ${this.#server.url.origin}/${name}`;
     return ['/bin/sh', '-c', `while [ "$(${ask} | ${report})" != end ]; do sleep 0.02; done`];
   }
 
-  /** The accounts of the tokens that a Pod got, one after the other; undefined is none of Google's. */
+  /** The accounts of the tokens that a Pod got, in order; undefined for one that is not Google's. */
   of(name: string): readonly (string | undefined)[] {
     return this.#accounts.get(name) ?? [];
   }

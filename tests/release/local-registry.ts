@@ -12,7 +12,7 @@ export interface RegistryRequest {
 }
 
 /**
- * A registry of its own on loopback, which is crane's, and in front of it somebody who can refuse what it is asked:
+ * A registry (crane's) on loopback, behind a proxy that can refuse requests:
  * a registry that dies.
  */
 export class LocalRegistry implements AsyncDisposable {
@@ -24,7 +24,7 @@ export class LocalRegistry implements AsyncDisposable {
   private constructor(
     private readonly child: Bun.Subprocess,
     port: string,
-    /** Where it keeps blobs: a folder an algorithm, a file a digest. */
+    /** Its folder of blobs: a folder for each algorithm, a file for each digest. */
     readonly blobs: string,
   ) {
     this.#server = Bun.serve({

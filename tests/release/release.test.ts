@@ -53,7 +53,7 @@ async function publish(order: ReleaseOrder, { password, parts = (same) => same }
 /** A place of its own in the registry. */
 const place = (name: string) => `${local.host}/${name}`;
 
-/** The tags of a release that are no digest's: what a user could find. */
+/** The tags of a release, without those of digests: what users could find. */
 async function tagsAt(at: string): Promise<Record<string, readonly string[]>> {
   const found: Record<string, readonly string[]> = {};
   for (const name of ARTIFACT_NAMES) {
@@ -91,7 +91,7 @@ describe('a release', () => {
     expect(tagged).toEqual([]);
   });
 
-  test('that is older than the latest leaves latest where it is', async () => {
+  test('that is older than the latest does not move latest', async () => {
     const at = place('older');
     await publish(orderOf(at, '1.1.0', key));
     await publish(orderOf(at, '1.0.1', key));
@@ -172,7 +172,7 @@ describe('a registry that dies', () => {
 });
 
 describe('a version', () => {
-  test('that exists is refused to another commit, and stays what it is', async () => {
+  test('that exists is refused to another commit, and does not change', async () => {
     const at = place('taken');
     const order = orderOf(at, '1.0.0', key);
     await publish(order);
@@ -192,7 +192,7 @@ describe('a version', () => {
     expect(local.requests.filter(({ method }) => method !== 'GET' && method !== 'HEAD')).toEqual([]);
   });
 
-  test('is not tagged where the module runs another image than the signed one', async () => {
+  test('is not tagged if the module runs another image than the signed one', async () => {
     const at = place('other-image');
     const order = orderOf(at, '1.0.0', key);
     const failure = publish(order, {
@@ -215,7 +215,7 @@ describe('a version', () => {
   });
 });
 
-test('a registry that does not answer is no registry without the version', async () => {
+test('a registry that does not respond is not taken for one without the version', async () => {
   local.refuse = () => true;
   try {
     await expect(registry.digestOf(join(local.host, 'anything'), '1.0.0')).rejects.toThrow(RegistryError);

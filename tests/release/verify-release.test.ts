@@ -82,7 +82,7 @@ describe('is noticed', () => {
     expect(bad).toHaveLength(3 * ARTIFACT_NAMES.length);
   });
 
-  test('a version that is none', async () => {
+  test('a version that does not exist', async () => {
     const repository = (name: ArtifactName) => repositoryOf(name, project.at);
     expect(await project.problems({ version: '9.9.9' })).toEqual(
       ARTIFACT_NAMES.map((name) => `${name}: tag: ${repository(name)} has no tag 9.9.9`),
@@ -108,7 +108,7 @@ describe('is noticed', () => {
     const chart = await copyOf('chart', 'two-commits');
     await sign(image);
     await sign(chart, { commit: 'b'.repeat(40) });
-    // the chart runs the image that it was made with, which is where that was published
+    // the chart runs the image that it was made with, which was published elsewhere
     expect(await badOf([image, chart])).toEqual(['chart: provenance', 'chart: image']);
   });
 
@@ -222,7 +222,7 @@ describe("GitHub's provenance (SLSA Build L3)", () => {
     };
   }
 
-  /** What is said of an image that is signed as ever, and of which GitHub, or somebody else, attests this. */
+  /** The finding for an image that is signed as usual, and whose build GitHub, or somebody else, attests so. */
   async function findingOf(place: string, attested: Attested | 'nothing', signedBy?: Key): Promise<string> {
     const image = await copyOf('image', `slsa-${place}`);
     await sign(image);
@@ -249,7 +249,7 @@ describe("GitHub's provenance (SLSA Build L3)", () => {
   });
 
   test('missing', async () => {
-    // the release's own statement is of the same kind, by another signer
+    // the release's own statement has the same type and another signer
     expect(await findingOf('missing', 'nothing')).toStartWith('bad: ');
   });
 

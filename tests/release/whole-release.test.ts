@@ -75,7 +75,7 @@ function imagesIn(text: string): readonly string[] {
   return [...new Set([...text.matchAll(/127\.0\.0\.1:[^\s"',]+/g)].map(([found]) => found))];
 }
 
-test("the image's bill of materials has what it is made of, and no tool of its developers", async () => {
+test("the image's bill of materials has its contents, and no development tools", async () => {
   const { repository, digest } = artifact('image');
   const signer = { key: join(folder.path, 'release.pub') };
   const [statement] = await (await cosign()).statements(`${repository}@${digest}`, signer, 'sbom');

@@ -29,11 +29,11 @@ import { countsOf, filesOf } from './junit-report.ts';
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;
-  /** What a person needs to read where something failed. */
+  /** What a person needs to read if something failed. */
   readonly output: string;
-  /** How it ran and what it could not run, a line each: for a person to read always. */
+  /** How it ran and what it could not run, a line each: shown always. */
   readonly notes?: readonly string[];
-  /** This machine cannot do what was asked for by name: nothing ran, and that is no success. */
+  /** This machine cannot run what was requested: nothing ran, which is not a success. */
   readonly unavailable?: true;
 }
 
@@ -120,7 +120,7 @@ async function e2eTests(cache: Cache): Promise<Outcome> {
   return { ...(await bunTest('e2e', ['tests/e2e/*.test.ts'])), notes: timoniNotes() };
 }
 
-/** Where the real Timoni is on PATH, it judges what cue has judged. */
+/** The real Timoni, if it is on PATH, repeats what cue has checked. */
 function timoniNotes(): readonly string[] {
   return [Bun.which('timoni') === null ? 'not run: timoni (not on PATH)' : 'with timoni'];
 }
@@ -132,7 +132,7 @@ function unavailable(name: string, error: unknown): Outcome {
   return { passed: 0, failed: 0, output: '', notes, unavailable: true };
 }
 
-/** Where this machine has Go, which the tools are compiled by. */
+/** Only if this machine has Go, which compiles the tools. */
 function withGo(run: () => Promise<Outcome>): Promise<Outcome> {
   if (Bun.which('go') !== null) return run();
   const notes = ['not run: its tools are compiled by Go, which is not on PATH'];
@@ -152,7 +152,7 @@ async function moduleTests(cache: Cache): Promise<Outcome> {
   return { ...(await bunTest('module', ['tests/{module,chart}/**/*.test.ts'])), notes: timoniNotes() };
 }
 
-/** On a real Prometheus, which Debian's package brings. */
+/** On a real Prometheus, from Debian's package. */
 async function monitoringTests(cache: Cache): Promise<Outcome> {
   await Promise.all([ModuleRenderer.prepare(cache), prepareMonitoringTools(cache)]);
   return bunTest('monitoring', ['tests/monitoring/*.test.ts']);
@@ -164,7 +164,7 @@ export function clusterCheck(mode: 'api' | 'node', report: Report): Check {
   return { name: `tests/${folder}`, run: () => clusterTests(mode, folder, report) };
 }
 
-/** What the cluster is made of is built first: that takes longer than a test may. */
+/** The cluster's parts are built first: that takes longer than a test may. */
 async function clusterTests(mode: 'api' | 'node', folder: string, report: Report): Promise<Outcome> {
   const cache = new Cache(undefined, report);
   try {
@@ -199,7 +199,7 @@ async function shellcheck(): Promise<Outcome> {
   return program(['shellcheck', ...scripts]);
 }
 
-/** The clients' libraries are brought here first: that takes longer than a test may. */
+/** The clients' libraries are installed first: that takes longer than a test may. */
 async function clientTests(): Promise<Outcome> {
   const [network, clients] = await Promise.all([choosePodNetwork(), installClients()]);
   const missing = clients.flatMap((client) =>
@@ -212,8 +212,8 @@ async function clientTests(): Promise<Outcome> {
 }
 
 /**
- * What a bare `bun test` takes, for somebody whose KUBECONFIG names a cluster: it fails too where a test asks that
- * cluster for anything, or where bunfig.toml lets a test in that needs more than Bun.
+ * What a bare `bun test` runs, for somebody whose KUBECONFIG names a cluster: it also fails if a test sends that
+ * cluster a request, or if bunfig.toml lets a test in that needs more than Bun.
  */
 async function unitTests(): Promise<Outcome> {
   await using cluster = await ForeignCluster.start();
@@ -245,7 +245,7 @@ async function bunTest(
   return runTests(name, [...flags, '--path-ignore-patterns=', ...files.map((file) => `./${file}`)]);
 }
 
-/** The clients of languages that take minutes to bring, and the libraries of others that look at the same address. */
+/** Clients that take minutes to install, gcloud, and the libraries of other clouds that look at the same address. */
 export const languagesCheck: Check = {
   name: 'tests/clients/{core-dns,gcloud,languages,others}',
   run: languageTests,
@@ -272,7 +272,7 @@ async function languageTests(): Promise<Outcome> {
 }
 
 /**
- * The files side by side, the slowest of the last run first; what one leaves behind is not seen by the next. Some wait
+ * The files side by side, the slowest of the last run first; none sees what another leaves behind. Some wait
  * most of their time, so there are more workers than processors.
  */
 function inParallel(name: string): readonly string[] {
@@ -292,7 +292,7 @@ async function runTests(
   // generous for a slow machine: a test that hangs is a failure all the same
   const flags = ['--timeout=60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`];
   const command = [process.execPath, '--no-orphans', 'test', ...flags, ...args];
-  // no test is told of a person's own cluster
+  // no test knows a person's own cluster
   const env = { ...process.env, KUBECONFIG: undefined, ...environment };
   const { exitCode, stdout, stderr } = await run(command, { cwd: ROOT, env, timeout: 1_800_000 });
   const output = stdout + stderr;

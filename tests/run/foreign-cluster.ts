@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A stand-in for the cluster of a person who runs the tests: it answers nothing and writes down what it is asked. */
+/** A stand-in for the cluster of a person who runs the tests: it refuses and records every request. */
 export class ForeignCluster implements AsyncDisposable {
   /** `METHOD PATH` of each request. */
   readonly requests: string[] = [];

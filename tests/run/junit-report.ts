@@ -3,7 +3,7 @@ export interface Counts {
   readonly failed: number;
 }
 
-/** The totals of bun test's JUnit report, undefined where it has none. A skipped test is in neither. */
+/** The totals of bun test's JUnit report, undefined if it has none. A skipped test is in neither. */
 export function countsOf(report: string): Counts | undefined {
   const root = /<testsuites\b[^>]*>/.exec(report)?.[0];
   if (root === undefined) return undefined;

@@ -24,8 +24,8 @@ const command = new Command('scripts/test')
       'With a flag, only the tests that need more, which is made first and kept in the cache folder ' +
       '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. TEST_KUBECONFIG names ' +
       'an empty cluster made for tests, which some tests of --api-server then use; KUBECONFIG is never read.\n\n' +
-      'The last line is "N passed, N failed"; the exit code is 0 where nothing failed, and ' +
-      `${UNAVAILABLE_STATUS} where this machine cannot run what a flag asks for.`,
+      'The last line is "N passed, N failed"; the exit code is 0 if nothing failed, and ' +
+      `${UNAVAILABLE_STATUS} if this machine cannot run what a flag asks for.`,
   )
   .option(
     '--module',

@@ -170,7 +170,7 @@ test('a federated token whose scopes do not cover the API is refused; that of ia
 test.each([
   ['no scope', {}],
   ['an empty list of scopes', { scope: [] }],
-  ['a scope that is none', { scope: ['cloud-platform'] }],
+  ['a scope that is not one', { scope: ['cloud-platform'] }],
   ['scopes in one string', { scope: CLOUD_PLATFORM }],
   ['a lifetime without a unit', { ...BODY, lifetime: '3600' }],
   ['a lifetime of nothing', { ...BODY, lifetime: '0s' }],
@@ -194,7 +194,7 @@ test.each([
   });
 });
 
-test('a lifetime is at most an hour, or twelve where that is allowed', async () => {
+test('a lifetime is at most an hour, or twelve if that is allowed', async () => {
   accounts.bind(READER, 'roles/iam.workloadIdentityUser', ROBOT);
   const access = (lifetime: string) => () =>
     iam.generateAccessToken(federated(), READER, { ...BODY, lifetime }).expireTime;

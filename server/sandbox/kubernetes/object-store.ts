@@ -59,7 +59,7 @@ export class ObjectStore {
     return [...this.#objects.values()].filter((object) => object.kind === kind);
   }
 
-  /** The changes after a version, oldest first; undefined where that version is compacted away. */
+  /** The changes after a version, oldest first; undefined if that version is compacted away. */
   changesSince(kind: Kind, resourceVersion: number): readonly Change[] | undefined {
     if (resourceVersion < this.#compactedAt) return undefined;
     return this.#history.filter((change) => change.kind === kind && change.resourceVersion > resourceVersion);

@@ -1,4 +1,4 @@
-// Command client prints as JSON what other clouds' libraries make of where they run.
+// Command client prints as JSON what other clouds' libraries detect.
 //
 // Usage: client azure|aws|detector|aws-caller|azure-workload|azure-workload-anywhere
 package main

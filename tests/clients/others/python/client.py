@@ -1,4 +1,4 @@
-"""What other clouds' libraries make of where they run: prints it as JSON.
+"""Prints as JSON what other clouds' libraries detect.
 
 Usage: client.py azure|aws|detector|aws-caller|azure-workload|azure-workload-anywhere
 """
@@ -14,7 +14,7 @@ def azure():
 
     try:
         azure.identity.DefaultAzureCredential().get_token(SCOPE)
-    except Exception as error:  # whatever a chain that has nothing left raises
+    except Exception as error:  # whatever an exhausted chain raises
         return {"error": str(error)}
     return {}
 
