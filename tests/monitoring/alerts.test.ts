@@ -105,7 +105,7 @@ describe('an alert fires when its cause is made, and no other does', () => {
         node: 'sandbox-node',
       });
       const { summary } = alert?.annotations ?? {};
-      expect(summary).toBe('The metadata server on Node sandbox-node does not answer.');
+      expect(summary).toBe('The metadata server on Node sandbox-node does not respond.');
     },
     SLOW_MACHINE,
   );
