@@ -258,7 +258,8 @@ function warnOfProxy(pod: PodEditor): void {
   if (value === undefined || value.trim().toLowerCase() === 'false') return;
   pod.warn(
     `the annotation ${PROXY_ANNOTATION} is ignored: this webhook adds no proxy. Let the application use ` +
-      'WorkloadIdentityCredential or DefaultAzureCredential, which read the variables, and remove the annotation',
+      'WorkloadIdentityCredential or DefaultAzureCredential, which read the variables; for ManagedIdentityCredential, ' +
+      `set the annotation ${CREDENTIALS_ANNOTATION} to MetadataServer`,
   );
 }
 
