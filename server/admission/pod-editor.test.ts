@@ -204,6 +204,52 @@ describe('PodEditor', () => {
     });
   });
 
+  test('keeps no more warnings than are passed on', () => {
+    edited(full(), (pod) => {
+      for (let index = 0; index < 100_000; index++) pod.warn(`warning ${index}`);
+      expect([pod.warnings.length, pod.warnings[0]]).toEqual([40, 'warning 0']);
+    });
+  });
+
+  test('replaces a volume where it is, and not if only defaults were added to it', () => {
+    const volume = { name: 'data', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } };
+    const set = edited(full(), (pod) => pod.setVolume(volume));
+    expect(set.paths).toEqual(['replace /spec/volumes/0']);
+    expect(set.after.spec.volumes).toEqual([volume]);
+
+    const live = full();
+    const projected = { ...volume.projected, defaultMode: 420 };
+    live.spec.volumes = [{ ...volume, projected } as never, { name: 'other', emptyDir: {} }];
+    expect(edited(live, (pod) => pod.setVolume(volume)).paths).toEqual([]);
+
+    const added = edited(full(), (pod) => {
+      pod.addVolume({ name: 'first', emptyDir: {} }, 'first');
+      pod.setVolume({ name: 'new', emptyDir: {} });
+      pod.setVolume({ name: 'new', configMap: {} });
+      pod.setVolume(volume);
+    });
+    expect(added.after.spec.volumes).toEqual([
+      { name: 'first', emptyDir: {} },
+      volume,
+      { name: 'new', configMap: {} },
+    ]);
+  });
+
+  test('mounts a volume at a second path, and nothing where another is mounted', () => {
+    const pod = full();
+    pod.spec.containers[0] = { name: 'app', volumeMounts: [{ name: 'data', mountPath: '/data' }] } as never;
+    const { after } = edited(pod, (editor) => {
+      const [app] = editor.containers;
+      app?.addVolumeMountAt({ name: 'data', mountPath: '/again' });
+      app?.addVolumeMountAt({ name: 'data', mountPath: '/again/' });
+      app?.addVolumeMountAt({ name: 'other', mountPath: '/data' });
+    });
+    expect(after.spec.containers[0]?.volumeMounts).toEqual([
+      { name: 'data', mountPath: '/data' },
+      { name: 'data', mountPath: '/again' },
+    ]);
+  });
+
   test('keys of every object are keys like others', () => {
     const pod = JSON.parse('{"metadata":{"labels":{"__proto__":"x"}},"spec":{"containers":[]}}');
     const { after } = edited(pod, ({ labels }) => {

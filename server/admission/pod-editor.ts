@@ -110,6 +110,8 @@ function withoutSlash(path: unknown): string {
 
 /** Characters. The API server passes on 4 KiB of all warnings. */
 const LONGEST_WARNING = 512;
+/** More than fit into these 4 KiB: what a Pod can be warned of by each container and annotation costs no more. */
+const MOST_WARNINGS = 40;
 
 /** In each list, as the patch grows with them. Real Pods have a handful. */
 const MOST_CONTAINERS = 200;
@@ -228,7 +230,7 @@ export class PodEditor {
 
   /** Adds a warning, which `kubectl` prints: of one line, cut if a name in it is longer than names are. */
   warn(warning: string): void {
-    this.#warnings.push(printable(warning, LONGEST_WARNING));
+    if (this.#warnings.length < MOST_WARNINGS) this.#warnings.push(printable(warning, LONGEST_WARNING));
   }
 
   get warnings(): readonly string[] {
