@@ -202,6 +202,27 @@ test.each(['aws', 'azure', 'google-external-account'])(
   },
 );
 
+test.each(['aws', 'azure', 'google-external-account'])(
+  '%s.md: the values that it names are those of the module',
+  async (name) => {
+    const module = Bun.file(join(import.meta.dir, '../timoni/gke-metadata-server/README.md'));
+    const values = [...(await module.text()).matchAll(/^\| `([\w.]+)` \|/gm)].map(([, path = '']) => path);
+    const text = await page(name);
+    const named = [...text.matchAll(/`((?:aws|azure|externalAccount|settings)\.[A-Za-z.]+)`/g)].map(
+      ([, path = '']) => path,
+    );
+    // in blocks of CUE
+    const blocks = [...text.matchAll(/^```cue\n(.*?)^```/gms)].map(([, block = '']) => block);
+    const inBlocks = blocks.flatMap((block) => {
+      const [, parent = ''] = /^(\w+):/.exec(block) ?? [];
+      return [...block.matchAll(/(\w+):\s+(?=true|")/g)].map(([, value = '']) => `${parent}.${value}`);
+    });
+    expect(inBlocks.length).toBeGreaterThan(0);
+    const missing = [...new Set([...named, ...inBlocks])].filter((path) => !values.includes(path));
+    expect(missing).toEqual([]);
+  },
+);
+
 test.each([
   ['aws', 'eks.amazonaws.com'],
   ['azure', 'azure.workload.identity'],
