@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
 import { startContenders, startServer } from './benchmark/contenders.ts';
+import { dropFromPageCache } from './benchmark/machine.ts';
 import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';
-import { dropFromPageCache } from './benchmark/page-cache.ts';
 import { type Figures, report } from './benchmark/report.ts';
-import { bringRequiredPrograms } from './benchmark/required-programs.ts';
 import { type CaseFigures, measureCase } from './benchmark/rounds.ts';
 import { StandInsProcess } from './benchmark/stand-ins-process.ts';
 import { aloneTargets, requestTargets } from './benchmark/targets.ts';
 import { compileServer } from './compile-server.ts';
+import { bringPrograms, isMissing, type RequiredProgram } from './required-programs.ts';
 import { callerPath, runScript } from './script.ts';
 
 interface Options {
@@ -22,6 +22,14 @@ interface Options {
 }
 
 const EXECUTABLE = 'dist/gke-metadata-server';
+const NEEDED: readonly RequiredProgram[] = [
+  { name: 'h2load', debianPackages: ['nghttp2-client'] },
+  { name: 'taskset', debianPackages: ['util-linux'] },
+  { name: 'unshare', debianPackages: ['util-linux'] },
+  { name: 'ip', debianPackages: ['iproute2'] },
+];
+/** Without it the comparison has only the floor. */
+const NGINX: RequiredProgram = { name: 'nginx', debianPackages: ['nginx-light'] };
 const MEMORY_REQUESTS = 1_000_000;
 const REST_SECONDS = 70;
 
@@ -53,7 +61,7 @@ async function prepare(): Promise<number> {
     console.error('This needs Linux and two cores: one for the server, one for the load.');
     return 1;
   }
-  await bringRequiredPrograms();
+  await bringPrograms(NEEDED, (line) => console.error(line), [NGINX]);
   progress('compiling the released build');
   await compileServer(EXECUTABLE);
   await dropFromPageCache(EXECUTABLE);
@@ -63,7 +71,7 @@ async function prepare(): Promise<number> {
 async function measure(options: Options): Promise<number> {
   const [busy = 0] = loadavg();
   await addPodAddresses();
-  const nginx = Bun.which('nginx') !== null;
+  const nginx = !isMissing(NGINX);
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
   try {
     const { standIns, google } = await StandInsProcess.start(join(folder, 'kubeconfig.json'));

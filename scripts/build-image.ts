@@ -6,7 +6,7 @@ import { compileServer } from './compile-server.ts';
 import { ARCHITECTURES, type Architecture } from './image/architecture.ts';
 import { makeBaseRoot, packagesOf } from './image/base-root.ts';
 import { MMDEBSTRAP } from './image/debian-packages.ts';
-import { requireLayout } from './image/layout-writer.ts';
+import { requireLayout } from './image/oci-layout.ts';
 import { addProgram, type PlatformParts, writeServerImage } from './image/server-image.ts';
 import { sourceVersion } from './image/source-version.ts';
 import { parseSource, parseVersion } from './publish/release-command.ts';

@@ -1,7 +1,7 @@
 import { POD_ADDRESSES } from './cluster.ts';
 import { askedOfServer, CASES, type ServerOptions, startServer } from './contenders.ts';
 import { send } from './load.ts';
-import { peakResidentMemory, type ResidentMemory, residentMemory } from './process-usage.ts';
+import { peakResidentMemory, type ResidentMemory, residentMemory } from './machine.ts';
 import type { StandInsProcess } from './stand-ins-process.ts';
 import { median } from './statistics.ts';
 

@@ -2,8 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
 import type { Target } from './load.ts';
-import { nginxConfiguration } from './nginx.ts';
-import { type RecordedResponse, record } from './recorded-response.ts';
 import { ServerProcess } from './server-process.ts';
 
 export const CASES = [
@@ -71,21 +69,21 @@ export async function startContenders(
 ): Promise<{ contenders: ReadonlyMap<Case, readonly Contender[]>; processes: readonly ServerProcess[] }> {
   const contenders = new Map<Case, Contender[]>();
   const processes: ServerProcess[] = [];
-  const answers = new Map<number, RecordedResponse>();
+  const responses = new Map<number, RecordedResponse>();
   for (const [index, measured] of CASES.entries()) {
     const target = askedOfServer(measured.path);
     await server.answers(target);
-    const answer = await record(target);
-    answers.set(NGINX_PORT + index, answer);
+    const response = await record(target);
+    responses.set(NGINX_PORT + index, response);
     const responseFile = join(folder, `answer-${index}.json`);
-    writeFileSync(responseFile, JSON.stringify(answer));
+    writeFileSync(responseFile, JSON.stringify(response));
     const port = FLOOR_PORT + index;
     const floor = new ServerProcess(
       [process.execPath, join(import.meta.dir, 'floor.ts'), `${port}`, responseFile],
       join(folder, `floor-${index}.log`),
     );
     processes.push(floor);
-    const floorTarget = await sameResponse(floor, port, measured.path, answer);
+    const floorTarget = await sameResponse(floor, port, measured.path, response);
     contenders.set(measured, [
       { name: 'gke-metadata-server', pid: server.pid, target },
       { name: 'floor', pid: floor.pid, target: floorTarget },
@@ -93,7 +91,7 @@ export async function startContenders(
   }
   if (!nginx) return { contenders, processes };
   const configurationFile = join(folder, 'nginx.conf');
-  writeFileSync(configurationFile, nginxConfiguration(folder, answers));
+  writeFileSync(configurationFile, nginxConfiguration(folder, responses));
   const process_ = new ServerProcess(
     ['nginx', '-c', configurationFile, '-p', folder],
     join(folder, 'nginx.out'),
@@ -112,11 +110,65 @@ async function sameResponse(
   floor: ServerProcess,
   port: number,
   path: string,
-  answer: RecordedResponse,
+  response: RecordedResponse,
 ): Promise<Target> {
   const target = { url: `http://${FIRST_POD}:${port}${path}`, headers: HEADERS };
   await floor.answers(target);
   const own = await record(target);
-  if (Bun.deepEquals(own, answer)) return target;
-  throw new Error(`The floor answers something else: ${Bun.inspect({ own, answer })}`);
+  if (Bun.deepEquals(own, response)) return target;
+  throw new Error(`The floor responses something else: ${Bun.inspect({ own, response })}`);
+}
+
+/** What one server answered, for another to response the same. */
+export interface RecordedResponse {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+// what every server writes by itself; `Date` is of the moment
+const OWN_HEADERS: readonly string[] = ['content-length', 'date', 'connection', 'keep-alive'];
+
+/** Throws if it is not 200. */
+async function record(target: Target): Promise<RecordedResponse> {
+  const response = await fetch(target.url, { headers: target.headers });
+  const body = await response.text();
+  if (response.status !== 200) throw new Error(`${target.url} answered ${response.status}: ${body}`);
+  const headers = [...response.headers].filter(([name]) => !OWN_HEADERS.includes(name));
+  return { body, headers: Object.fromEntries(headers) };
+}
+
+/** One worker that responses each port with `return 200`, all else left out. Everything it writes goes into `folder`. */
+function nginxConfiguration(folder: string, responses: ReadonlyMap<number, RecordedResponse>): string {
+  const servers = [...responses].map(([port, { body, headers }]) => {
+    const { 'content-type': type = 'text/plain', server: _, ...others } = headers;
+    const added = Object.entries(others).map(([name, value]) => `add_header ${name} ${quoted(value)};`);
+    return `server {
+      listen [::]:${port} ipv6only=off backlog=511;
+      default_type ${quoted(type)};
+      ${added.join(' ')}
+      location / { return 200 ${quoted(body)}; }
+    }`;
+  });
+  return `
+    daemon off;
+    master_process off;
+    pid ${folder}/nginx.pid;
+    error_log ${folder}/nginx.log;
+    events { worker_connections 1024; }
+    http {
+      access_log off;
+      keepalive_requests 1000000000;
+      client_body_temp_path ${folder};
+      proxy_temp_path ${folder};
+      fastcgi_temp_path ${folder};
+      uwsgi_temp_path ${folder};
+      scgi_temp_path ${folder};
+      ${servers.join('\n')}
+    }`;
+}
+
+/** A string of its configuration language, in which `$` begins a variable and nothing escapes it. */
+function quoted(value: string): string {
+  if (value.includes('$')) throw new Error('nginx cannot response with a dollar sign');
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

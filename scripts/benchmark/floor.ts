@@ -1,7 +1,7 @@
 // The floor: the least that a server under Bun can do and still tell callers apart. It reads the peer's address and
-// the flavor header, and answers the bytes that it was given, ready made.
+// the flavor header, and returns the bytes that it was given.
 import { readFileSync } from 'node:fs';
-import type { RecordedResponse } from './recorded-response.ts';
+import type { RecordedResponse } from './contenders.ts';
 
 const [port = '', responseFile = ''] = process.argv.slice(2);
 // written by this benchmark, with the same type

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { runOrThrow } from '../run.ts';
-import { LOAD_CORE } from './cores.ts';
+import { LOAD_CORE } from './machine.ts';
 
 /** What is asked for, of one of the servers. */
 export interface Target {

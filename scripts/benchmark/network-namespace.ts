@@ -1,7 +1,7 @@
 import { programPath } from '../required-programs.ts';
 import { runOrThrow } from '../run.ts';
 import { POD_ADDRESSES } from './cluster.ts';
-import { LOAD_CORE } from './cores.ts';
+import { LOAD_CORE } from './machine.ts';
 
 const INSIDE = 'BENCH_INSIDE_NAMESPACE';
 

@@ -1,5 +1,5 @@
 import type { AloneFigures } from './alone.ts';
-import type { ResidentMemory } from './process-usage.ts';
+import type { ResidentMemory } from './machine.ts';
 import type { CaseFigures } from './rounds.ts';
 import type { Target } from './targets.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Case, Contender, ContenderName } from './contenders.ts';
 import { pace, saturate } from './load.ts';
-import { cpuSeconds } from './process-usage.ts';
+import { cpuSeconds } from './machine.ts';
 import { median, percentile, ratioOfPairs } from './statistics.ts';
 
 /** What each round gave, in order. */

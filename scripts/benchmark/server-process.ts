@@ -1,5 +1,5 @@
-import { SERVER_CORE } from './cores.ts';
 import type { Target } from './load.ts';
+import { SERVER_CORE } from './machine.ts';
 
 const PATIENCE_MILLISECONDS = 20_000;
 

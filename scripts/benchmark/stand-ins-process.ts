@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { LOAD_CORE } from './cores.ts';
+import { LOAD_CORE } from './machine.ts';
 
 export type ToStandIns =
   | { readonly do: 'delay-google'; readonly milliseconds: number }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
 import { blobPath, digestOf, makeLayer } from './layer.ts';
-import type { Descriptor } from './layout-writer.ts';
+import type { Descriptor } from './oci-layout.ts';
 import { type ImageSettings, type WrittenLayout, writeOciLayout } from './oci-layout.ts';
 
 // each starts programs, on a machine that may have other things to do

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeLayer } from '../image/layer.ts';
-import { type Descriptor, IMAGE_MANIFEST, LayoutWriter } from '../image/layout-writer.ts';
+import { type Descriptor, IMAGE_MANIFEST, LayoutWriter } from '../image/oci-layout.ts';
 
 /** What an artifact is made of, by what it says of itself. The same gives the same artifact. */
 export interface ReleaseSource {
@@ -73,18 +73,14 @@ export async function writeManifestsArtifact(
   manifests: string,
   source: ReleaseSource,
 ): Promise<Descriptor> {
-  const scratch = await mkdtemp(join(tmpdir(), 'manifests-artifact-'));
-  try {
-    const folder = join(scratch, 'manifests');
-    await Bun.write(join(folder, MANIFESTS_FILE), manifests);
-    return await writeArtifactLayout(layout, {
-      config: { mediaType: MANIFESTS_CONFIG, content: {} },
-      layers: [{ mediaType: MANIFESTS_CONTENT, content: (await makeLayer(folder, 'scripts/release')).blob }],
-      annotations: artifactAnnotations('A GKE metadata server for any Kubernetes cluster: manifests', source),
-    });
-  } finally {
-    await rm(scratch, { recursive: true });
-  }
+  return writeFolderArtifact(layout, source, {
+    description: 'A GKE metadata server for any Kubernetes cluster: manifests',
+    config: { mediaType: MANIFESTS_CONFIG, content: {} },
+    mediaType: MANIFESTS_CONTENT,
+    fill: async (folder) => {
+      await Bun.write(join(folder, MANIFESTS_FILE), manifests);
+    },
+  });
 }
 
 /** As `helm push` calls them (https://github.com/helm/community/blob/main/hips/hip-0006.md). */
@@ -97,19 +93,36 @@ export async function writeChartArtifact(
   chart: string,
   source: ReleaseSource,
 ): Promise<Descriptor> {
-  const scratch = await mkdtemp(join(tmpdir(), 'chart-artifact-'));
+  const facts: unknown = Bun.YAML.parse(await Bun.file(join(chart, 'Chart.yaml')).text());
+  return writeFolderArtifact(layout, source, {
+    description: 'A GKE metadata server for any Kubernetes cluster: Helm chart',
+    config: { mediaType: CHART_CONFIG, content: Object(facts) },
+    mediaType: CHART_CONTENT,
+    fill: (folder) => cp(chart, join(folder, 'gke-metadata-server'), { recursive: true }),
+  });
+}
+
+interface FolderArtifact {
+  readonly description: string;
+  readonly config: ArtifactContent['config'];
+  /** Of the one layer. */
+  readonly mediaType: string;
+  /** Puts the files of the layer into a folder that it makes. */
+  readonly fill: (folder: string) => Promise<void>;
+}
+
+async function writeFolderArtifact(
+  layout: string,
+  source: ReleaseSource,
+  { description, config, mediaType, fill }: FolderArtifact,
+): Promise<Descriptor> {
+  const scratch = await mkdtemp(join(tmpdir(), 'artifact-'));
   try {
-    const folder = join(scratch, 'chart');
-    await cp(chart, join(folder, 'gke-metadata-server'), { recursive: true });
-    const facts: unknown = Bun.YAML.parse(await Bun.file(join(chart, 'Chart.yaml')).text());
-    return await writeArtifactLayout(layout, {
-      config: { mediaType: CHART_CONFIG, content: Object(facts) },
-      layers: [{ mediaType: CHART_CONTENT, content: (await makeLayer(folder, 'scripts/release')).blob }],
-      annotations: artifactAnnotations(
-        'A GKE metadata server for any Kubernetes cluster: Helm chart',
-        source,
-      ),
-    });
+    const folder = join(scratch, 'layer');
+    await fill(folder);
+    const { blob } = await makeLayer(folder, 'scripts/release');
+    const annotations = artifactAnnotations(description, source);
+    return await writeArtifactLayout(layout, { config, layers: [{ mediaType, content: blob }], annotations });
   } finally {
     await rm(scratch, { recursive: true });
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { blobPath } from '../image/layer.ts';
-import type { Descriptor } from '../image/layout-writer.ts';
-import { IMAGE_INDEX } from '../image/layout-writer.ts';
+import type { Descriptor } from '../image/oci-layout.ts';
+import { IMAGE_INDEX } from '../image/oci-layout.ts';
 
 /** The manifest of an artifact, or of an image for one platform. */
 export interface LayoutManifest {

@@ -2,7 +2,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeLayer } from '../image/layer.ts';
-import type { Descriptor } from '../image/layout-writer.ts';
+import type { Descriptor } from '../image/oci-layout.ts';
 import type { ReleasedImage } from '../module/released-image.ts';
 import { moduleFolder } from '../module/schemas.ts';
 import { runOrThrow } from '../run.ts';

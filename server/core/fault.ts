@@ -21,15 +21,7 @@ export type FaultCode =
   | 'object-name-invalid'
   | 'service-account-missing'
   | 'bound-object-gone'
-  // Google
-  | 'google-unavailable'
-  | 'sts-refused'
-  | 'sts-subject-too-long'
-  | 'iam-permission-denied'
-  | 'quota-project-denied'
-  | 'google-api-disabled'
-  | 'google-account-missing'
-  | 'iam-refused'
+  | GoogleFaultCode
   | AzureFaultCode
   // what the caller asked for
   | 'account-annotation-missing'
@@ -37,6 +29,17 @@ export type FaultCode =
   | 'quota-project-invalid'
   | 'audience-missing'
   | 'parameter-invalid';
+
+/** Those that only a request for a Google token can fail with. */
+export type GoogleFaultCode =
+  | 'google-unavailable'
+  | 'sts-refused'
+  | 'sts-subject-too-long'
+  | 'iam-permission-denied'
+  | 'quota-project-denied'
+  | 'google-api-disabled'
+  | 'google-account-missing'
+  | 'iam-refused';
 
 /** Those that only a request for an Azure token can fail with. */
 export type AzureFaultCode =

@@ -1,20 +1,8 @@
-import type { FaultCode } from '../core/fault.ts';
+import type { GoogleFaultCode } from '../core/fault.ts';
 import { UpstreamFault } from '../credentials/failure.ts';
 
 /** What Google was asked for. */
 export type GoogleOperation = 'federated token' | 'access token' | 'identity token';
-
-export type GoogleFaultCode = Extract<
-  FaultCode,
-  | 'google-unavailable'
-  | 'sts-refused'
-  | 'sts-subject-too-long'
-  | 'iam-permission-denied'
-  | 'quota-project-denied'
-  | 'google-api-disabled'
-  | 'google-account-missing'
-  | 'iam-refused'
->;
 
 interface GoogleFaultFacts {
   readonly operation: GoogleOperation;

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { Caller } from '../caller/caller.ts';
-import { type Effects, systemEffects } from '../core/effects.ts';
+import type { Effects } from '../core/effects.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { annotated } from '../testing/fake-metadata.ts';
+import { impatientEffects } from '../testing/impatient-effects.ts';
 import { QUOTA_PROJECT_ANNOTATION } from './google-account.ts';
 import { GoogleTokens } from './google-tokens.ts';
 import { principalOf } from './workload-identity-provider.ts';
@@ -14,19 +15,6 @@ import { principalOf } from './workload-identity-provider.ts';
 // Real HTTP, real signatures and real IAM policies: what the fakes of google-tokens.test.ts take for granted.
 
 const READ = 'https://www.googleapis.com/auth/devstorage.read_only';
-
-/** The pauses between attempts pass at once; time limits stay far away. */
-function impatientEffects(): Effects {
-  let passed = 0;
-  return {
-    ...systemEffects,
-    now: () => systemEffects.now() + passed,
-    sleep: async (milliseconds, signal) => {
-      if (milliseconds >= 2000) return systemEffects.sleep(60_000, signal);
-      passed += milliseconds;
-    },
-  };
-}
 
 let world: SandboxWorld;
 let tokens: GoogleTokens;

@@ -1,10 +1,11 @@
 import { decodeJwt } from 'jose';
 import type { Effects } from '../core/effects.ts';
+import type { GoogleFaultCode } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
 import { expiryOf } from '../credentials/credential.ts';
 import { member } from '../credentials/upstream.ts';
 import type { Impersonation } from './google-account.ts';
-import type { GoogleFaultCode, GoogleOperation } from './google-fault.ts';
+import type { GoogleOperation } from './google-fault.ts';
 import { API_DISABLED, expired, postToGoogle, reasonsOf, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 

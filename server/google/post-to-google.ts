@@ -1,4 +1,5 @@
 import type { Effects } from '../core/effects.ts';
+import type { GoogleFaultCode } from '../core/fault.ts';
 import type { Secret } from '../core/secret.ts';
 import {
   callUpstream,
@@ -9,7 +10,7 @@ import {
   type UpstreamRequest,
   type UpstreamResponse,
 } from '../credentials/upstream.ts';
-import { GoogleFault, type GoogleFaultCode, type GoogleOperation } from './google-fault.ts';
+import { GoogleFault, type GoogleOperation } from './google-fault.ts';
 
 interface GoogleRequest extends UpstreamRequest {
   readonly operation: GoogleOperation;

@@ -1,9 +1,9 @@
 import type { Effects } from '../core/effects.ts';
+import type { GoogleFaultCode } from '../core/fault.ts';
 import { Secret } from '../core/secret.ts';
 import { expiryOf } from '../credentials/credential.ts';
 import { member } from '../credentials/upstream.ts';
 import type { KubernetesToken } from '../kubernetes/objects.ts';
-import type { GoogleFaultCode } from './google-fault.ts';
 import { API_DISABLED, expired, postToGoogle, reasonsOf, unintelligible } from './post-to-google.ts';
 import type { ExpiringToken } from './tokens.ts';
 

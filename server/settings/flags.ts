@@ -1,7 +1,7 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogFormat, LogLevel } from '../telemetry/log.ts';
-import { parseBaseUrl, parseDomain, parseOptionalObjectName } from './parsers.ts';
+import { parseBaseUrl, parseDomain, parseName, parseOptionalObjectName, parsePort } from './parsers.ts';
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const LOG_FORMATS: readonly LogFormat[] = ['json', 'text'];
@@ -27,6 +27,20 @@ export function kubeconfigFlag() {
     '--kubeconfig <file>',
     'kubeconfig file (default: in-cluster, then $KUBECONFIG, then ~/.kube/config)',
   );
+}
+
+/** Of a command that runs in a Pod, by the downward API. */
+export function podUIDFlag() {
+  return flag('--pod-uid <uid>', 'POD_UID', "this Pod's UID (metadata.uid)")
+    .argParser(parseName)
+    .makeOptionMandatory();
+}
+
+/** Where a command that runs in a Pod finds the server. */
+export function nodeServerPortFlag() {
+  return flag('--server-port <port>', 'SERVER_PORT', 'port of the metadata API on the Node')
+    .argParser(parsePort)
+    .default(16_321);
 }
 
 export function logLevelFlag() {

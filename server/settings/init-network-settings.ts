@@ -1,8 +1,8 @@
 import { Command } from '@commander-js/extra-typings';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { LogSettings } from '../telemetry/log.ts';
-import { flag, logFormatFlag, logLevelFlag, type Parsed } from './flags.ts';
-import { parseBoolean, parseDurationBetween, parseIPAddresses, parseName, parsePort } from './parsers.ts';
+import { flag, logFormatFlag, logLevelFlag, nodeServerPortFlag, type Parsed, podUIDFlag } from './flags.ts';
+import { parseBoolean, parseDurationBetween, parseIPAddresses } from './parsers.ts';
 
 /** The settings of `init-network`, parsed and checked. */
 export interface InitNetworkSettings extends LogSettings {
@@ -32,16 +32,8 @@ export function initNetworkCommandOf(name: string) {
           .argParser(parseIPAddresses)
           .makeOptionMandatory(),
       )
-      .addOption(
-        flag('--pod-uid <uid>', 'POD_UID', "this Pod's UID (metadata.uid)")
-          .argParser(parseName)
-          .makeOptionMandatory(),
-      )
-      .addOption(
-        flag('--server-port <port>', 'SERVER_PORT', 'port of the metadata API on the Node')
-          .argParser(parsePort)
-          .default(16_321),
-      )
+      .addOption(podUIDFlag())
+      .addOption(nodeServerPortFlag())
       .addOption(
         flag(
           '--redirect <boolean>',

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { LogSettings } from '../telemetry/log.ts';
-import { flag, logFormatFlag, logLevelFlag, type Parsed } from './flags.ts';
-import { parseBoolean, parseIPAddress, parseName, parsePort } from './parsers.ts';
+import { flag, logFormatFlag, logLevelFlag, nodeServerPortFlag, type Parsed, podUIDFlag } from './flags.ts';
+import { parseBoolean, parseIPAddress } from './parsers.ts';
 
 /** The settings of `token-file`, parsed and checked. */
 export interface TokenFileSettings extends LogSettings {
@@ -48,16 +48,8 @@ export function tokenFileCommandOf(name: string) {
         .argParser(parseIPAddress)
         .makeOptionMandatory(),
     )
-    .addOption(
-      flag('--pod-uid <uid>', 'POD_UID', "this Pod's UID (metadata.uid)")
-        .argParser(parseName)
-        .makeOptionMandatory(),
-    )
-    .addOption(
-      flag('--server-port <port>', 'SERVER_PORT', 'port of the metadata API on the Node')
-        .argParser(parsePort)
-        .default(16_321),
-    )
+    .addOption(podUIDFlag())
+    .addOption(nodeServerPortFlag())
     .addOption(logLevelFlag())
     .addOption(logFormatFlag());
 }

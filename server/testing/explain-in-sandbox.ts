@@ -3,7 +3,6 @@ import type { InjectionMode } from '../admission/injection.ts';
 import { googleInjection } from '../admission/injections/google.ts';
 import { PodEditor } from '../admission/pod-editor.ts';
 import { readPod } from '../admission/pod-manifest.ts';
-import { type Effects, systemEffects } from '../core/effects.ts';
 import { explain } from '../explain/explain.ts';
 import type { Explanation, StepName } from '../explain/explanation.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
@@ -12,6 +11,7 @@ import { getPodDetails } from '../kubernetes/pod-details.ts';
 import type { PodObject } from '../sandbox/kubernetes/objects.ts';
 import { type SandboxWorld, sandboxSettings } from '../sandbox/sandbox-world.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { impatientEffects } from './impatient-effects.ts';
 import { INJECTION_SETTINGS } from './injection-settings.ts';
 
 /** What `explain` reports in a sandbox world whose server is as ready as `healthPort` says. */
@@ -82,17 +82,4 @@ export function stepOf({ steps }: Explanation, name: StepName) {
   const found = steps.find(({ step }) => step === name);
   if (found === undefined) throw new Error(`no step ${name}`);
   return found;
-}
-
-/** The pauses between attempts pass at once; time limits stay far away. */
-function impatientEffects(): Effects {
-  let passed = 0;
-  return {
-    ...systemEffects,
-    now: () => systemEffects.now() + passed,
-    sleep: async (milliseconds, signal) => {
-      if (milliseconds >= 2000) return systemEffects.sleep(60_000, signal);
-      passed += milliseconds;
-    },
-  };
 }

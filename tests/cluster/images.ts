@@ -105,7 +105,7 @@ export async function serverArchive(program: string, cache: Cache): Promise<stri
   const source = await sourceVersion(process.env);
   const content = new Bun.CryptoHasher('sha256');
   for await (const chunk of Bun.file(program).stream()) content.update(chunk);
-  const sources = await recipes('server-image.ts', 'oci-layout.ts', 'layout-writer.ts', 'layer.ts');
+  const sources = await recipes('server-image.ts', 'oci-layout.ts', 'layer.ts');
   const ingredients = [baseRoot, content.digest('hex'), JSON.stringify(source), ...sources];
   return archive(cache, 'server', ingredients, async (folder, file) => {
     const platform = { architecture: hostArchitecture(), baseRoot, program };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { compileServer } from '../../scripts/compile-server.ts';
 import { ARCHITECTURES, type Architecture } from '../../scripts/image/architecture.ts';
 import { blobPath } from '../../scripts/image/layer.ts';
-import type { Descriptor } from '../../scripts/image/layout-writer.ts';
+import type { Descriptor } from '../../scripts/image/oci-layout.ts';
 import type { PlatformParts } from '../../scripts/image/server-image.ts';
 import { runOrThrow } from '../../scripts/run.ts';
 import type { Cache } from '../../scripts/tools/cache.ts';
