@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runOrThrow } from '../run.ts';
+import { ProgramMissing, runOrThrow } from '../run.ts';
 import { type Cache, type Report, seconds } from './cache.ts';
 
 export interface GoBuild {
@@ -26,9 +26,15 @@ export async function goBuild(build: GoBuild, cache: Cache): Promise<string> {
   const content = new Bun.CryptoHasher('sha256');
   for (const file of ['go.mod', 'go.sum', ...own]) content.update(await Bun.file(join(source, file)).text());
   return cache.get(`${name}-${content.digest('hex').slice(0, 12)}`, async (folder) => {
+    requireGo();
     await mkdir(folder, { recursive: true });
     await compile(build, folder, cache.report);
   });
+}
+
+/** Throws {@link ProgramMissing} if there is no Go: `nice`, by which it is run, would only say that there is no such file. */
+export function requireGo(): void {
+  if (Bun.which('go') === null) throw new ProgramMissing('go');
 }
 
 async function compile(

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runOrThrow } from '../run.ts';
 import type { Cache } from './cache.ts';
+import { requireGo } from './go-build.ts';
 
 /** Programs that one package of one version of a Go module is, whose checksum Go's checksum database vouches for. */
 const programs = {
@@ -16,6 +17,7 @@ export async function goProgram(name: keyof typeof programs, cache: Cache): Prom
   const source = programs[name];
   const version = source.slice(source.indexOf('@') + 1);
   const folder = await cache.get(`${name}-${version}`, async (path) => {
+    requireGo();
     await mkdir(path);
     // no more eager than what else this machine does meanwhile
     await runOrThrow(['nice', '-n', '10', 'go', 'install', '-trimpath', '-ldflags=-s -w', source], {
