@@ -463,3 +463,154 @@ describe('Azure', () => {
     ).toBe(200);
   });
 });
+
+describe('AWS', () => {
+  const ROLES = '/latest/meta-data/iam/security-credentials/';
+  const DIRECT = '127.0.0.12';
+  const ROLE = 'arn:aws:iam::111122223333:role/reader';
+  const stsCalls = () => world.aws.journal.calls.map(({ action }) => action);
+
+  async function session(serving: Serving, address: string, seconds = '21600'): Promise<string> {
+    const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': seconds };
+    const { status, body } = await ask(address, serving.serverPort, '/latest/api/token', headers, 'PUT');
+    expect(status).toBe(200);
+    return body;
+  }
+
+  async function get(serving: Serving, path: string, address = ANNOTATED, token?: string) {
+    const headers = { 'x-aws-ec2-metadata-token': token ?? (await session(serving, address)) };
+    const { status, body } = await ask(address, serving.serverPort, path, headers);
+    return [status, body] as const;
+  }
+
+  function annotate(name: string, annotations: Record<string, string>): void {
+    world.kubernetes.put(serviceAccount({ name, namespace: 'default', annotations }));
+  }
+
+  test('a Pod gets the credentials of its role, once, by either list of roles', async () => {
+    await using serving = await start();
+    expect(await get(serving, ROLES)).toEqual([200, 'reader']);
+    const [status, body] = await get(serving, `${ROLES}reader`);
+    const credentials = JSON.parse(body);
+    expect([status, credentials]).toEqual([
+      200,
+      {
+        Code: 'Success',
+        LastUpdated: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+        Type: 'AWS-HMAC',
+        AccessKeyId: expect.stringMatching(/^ASIA/),
+        SecretAccessKey: expect.any(String),
+        Token: expect.any(String),
+        Expiration: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+      },
+    ]);
+    const extended = '/latest/meta-data/iam/security-credentials-extended/';
+    expect(await get(serving, extended)).toEqual([200, 'reader']);
+    const [, more] = await get(serving, `${extended}reader`);
+    expect(JSON.parse(more)).toEqual({ ...credentials, AccountId: '111122223333' });
+    expect(stsCalls()).toEqual(['AssumeRoleWithWebIdentity']);
+    expect(await get(serving, `${ROLES}another`)).toEqual([404, 'Not Found\n']);
+    const [, info] = await get(serving, '/latest/meta-data/iam/info');
+    expect(JSON.parse(info).InstanceProfileArn).toBe('arn:aws:iam::111122223333:instance-profile/reader');
+  });
+
+  test('a session token is only for the Pod that asked for it, and version 1 is off', async () => {
+    await using serving = await start();
+    const stolen = await session(serving, DENIED);
+    expect(await get(serving, ROLES, ANNOTATED, stolen)).toEqual([401, 'Unauthorized\n']);
+    expect((await ask(ANNOTATED, serving.serverPort, ROLES, {})).status).toBe(401);
+    for (const seconds of ['0', '21601', 'x', '']) {
+      const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': seconds };
+      const response = await ask(ANNOTATED, serving.serverPort, '/latest/api/token', headers, 'PUT');
+      expect([seconds, response.status]).toEqual([seconds, 400]);
+    }
+    const forwarded = { 'x-aws-ec2-metadata-token-ttl-seconds': '60', 'X-Forwarded-For': '10.0.0.1' };
+    const response = await ask(ANNOTATED, serving.serverPort, '/latest/api/token', forwarded, 'PUT');
+    expect(response.status).toBe(403);
+  });
+
+  test('version 1 is on if told', async () => {
+    const { aws } = sandboxSettings(world);
+    if (aws === undefined) throw new Error('AWS is off');
+    await using serving = await start({ aws: { ...aws, allowVersion1: true } });
+    expect((await ask(ANNOTATED, serving.serverPort, ROLES, {})).body).toBe('reader');
+  });
+
+  test('a Pod without a role has none: 404', async () => {
+    await using serving = await start();
+    expect(await get(serving, ROLES, DIRECT)).toEqual([
+      404,
+      'ServiceAccount default/direct has no annotation eks.amazonaws.com/role-arn\n',
+    ]);
+    expect(stsCalls()).toEqual([]);
+  });
+
+  test('a role that refuses has its refusal in place of credentials, as on EC2', async () => {
+    await using serving = await start();
+    const [status, body] = await get(serving, `${ROLES}forbidden`, DENIED);
+    expect([status, JSON.parse(body)]).toEqual([
+      200,
+      {
+        Code: 'AssumeRoleUnauthorizedAccess',
+        Message: expect.stringMatching(
+          /^AWS STS responded 403 to AssumeRoleWithWebIdentity of .*role\/forbidden: AccessDenied: .*sub system:serviceaccount:default:denied/,
+        ),
+      },
+    ]);
+  });
+
+  test('a role that trusts the Google account is assumed by its ID token', async () => {
+    const { googleAccount } = world.inhabitants.find(({ name }) => name === 'annotated') ?? {};
+    annotate('annotated', {
+      'iam.gke.io/gcp-service-account': `${googleAccount}`,
+      'amazonaws.com/role-arn': ROLE,
+    });
+    await using serving = await start();
+    const [, body] = await get(serving, `${ROLES}reader`);
+    expect(JSON.parse(body).Code).toBe('Success');
+  });
+
+  test('a role assumes another one of another account', async () => {
+    const target = 'arn:aws:iam::444455556666:role/target';
+    const trust = { Effect: 'Allow' as const, Principal: { AWS: ROLE }, Action: 'sts:AssumeRole' };
+    world.aws.iam.putRole({ arn: target, trustPolicy: { Version: '2012-10-17', Statement: [trust] } });
+    annotate('annotated', { 'eks.amazonaws.com/role-arn': ROLE, 'amazonaws.com/target-role-arn': target });
+    await using serving = await start();
+    expect(await get(serving, ROLES)).toEqual([200, 'target']);
+    const [, body] = await get(serving, `${ROLES}target`);
+    expect(JSON.parse(body).Code).toBe('Success');
+    expect(stsCalls()).toEqual(['AssumeRoleWithWebIdentity', 'AssumeRole']);
+  });
+
+  test('region and zone are those of the settings and the Node, if they fit', async () => {
+    await using serving = await start();
+    expect(await get(serving, '/latest/meta-data/placement/region')).toEqual([200, 'eu-central-1']);
+    // the Node's zone is another cloud's
+    expect((await get(serving, '/latest/meta-data/placement/availability-zone'))[0]).toBe(404);
+    const [, document] = await get(serving, '/latest/dynamic/instance-identity/document');
+    expect(JSON.parse(document)).toEqual({
+      version: '2017-09-30',
+      accountId: '111122223333',
+      region: 'eu-central-1',
+    });
+    expect((await get(serving, '/latest/user-data'))[0]).toBe(404);
+  });
+
+  test('that is gone is 503, and costs the other clouds nothing', async () => {
+    await using serving = await start();
+    await world.aws.stop();
+    const [aws, google] = await Promise.all([
+      get(serving, `${ROLES}reader`),
+      ask(ANNOTATED, serving.serverPort, TOKEN),
+    ]);
+    expect([aws[0], google.status]).toEqual([503, 200]);
+  });
+
+  test('that is switched off serves nobody', async () => {
+    await using serving = await start({ aws: undefined });
+    const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': '60' };
+    const token = await ask(ANNOTATED, serving.serverPort, '/latest/api/token', headers, 'PUT');
+    const role = await ask(ANNOTATED, serving.serverPort, ROLES, {});
+    expect([token.status, role.status]).toEqual([405, 404]);
+  });
+});

@@ -1,19 +1,19 @@
 import { version } from '../../package.json';
-import { azureAnnotations } from '../azure/azure-identity.ts';
+import { RoleCredentials } from '../aws/role-credentials.ts';
 import { AzureTokens } from '../azure/azure-tokens.ts';
 import { NodeCallers } from '../caller/callers.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ExchangeLimits } from '../credentials/exchange-limits.ts';
-import { googleAnnotations } from '../google/google-account.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { healthRoutes } from '../http/health.ts';
 import { type App, cannotListen, drain, listen, requireOwnPort } from '../http/listener.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
-import { type Cluster, instanceName, loadCluster } from '../kubernetes/cluster.ts';
+import { type Cluster, instanceName, loadCluster, nodeSecret } from '../kubernetes/cluster.ts';
 import { KeyRotation, readClusterKeys } from '../kubernetes/cluster-keys.ts';
 import { warnOfLocation } from '../metadata/facts.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
+import { cloudAnnotations } from '../settings/cloud-annotations.ts';
 import { type ServeSettings, serveCommandOf, serveSettings } from '../settings/serve-settings.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -61,7 +61,7 @@ export async function startServing(
     client: kubernetes,
     nodeName,
     defaultNodeServiceAccount,
-    clouds: settings.azure === undefined ? [googleAnnotations] : [googleAnnotations, azureAnnotations],
+    clouds: cloudAnnotations(settings),
     effects,
     events: metrics,
     log,
@@ -70,11 +70,16 @@ export async function startServing(
   const limits = new ExchangeLimits(settings, effects, metrics);
   const shared = { kubernetes, effects, events: metrics, log, limits, refused };
   const tokens = new GoogleTokens(settings, shared);
-  const azureTokens =
-    settings.azure === undefined
-      ? undefined
-      : new AzureTokens({ ...settings, azure: settings.azure }, shared);
-  metrics.watchCacheSize(() => tokens.cacheSize + (azureTokens?.cacheSize ?? 0));
+  const { aws, azure } = settings;
+  const azureTokens = azure && new AzureTokens({ ...settings, azure }, shared);
+  const roleCredentials =
+    aws &&
+    new RoleCredentials(
+      { ...settings, aws },
+      { ...shared, googleIDToken: async (caller, audience) => tokens.idToken(caller, audience) },
+    );
+  const caches = [tokens, azureTokens, roleCredentials].filter((cache) => cache !== undefined);
+  metrics.watchCacheSize(() => caches.reduce((size, cache) => size + cache.cacheSize, 0));
   const keys = new KeyRotation({
     read: (signal) => readClusterKeys(apiServer, signal),
     effects,
@@ -83,6 +88,7 @@ export async function startServing(
   });
 
   const instance = await instanceName(cluster);
+  const sessionKey = await nodeSecret(cluster, 'session tokens of EC2');
   await requireOwnPort(settings.serverPort, '--server-port', instance, effects.sleep);
   await requireOwnPort(settings.healthPort, '--health-port', instance, effects.sleep);
 
@@ -92,6 +98,7 @@ export async function startServing(
     callers,
     tokens,
     azureTokens,
+    ec2: aws && roleCredentials && { ...aws, credentials: roleCredentials, sessionKey },
     node: () => callers.node(),
     metrics,
     instance,
@@ -108,7 +115,7 @@ export async function startServing(
   const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
 
   const ending = new AbortController();
-  const parts = [callers, tokens, keys, ...(azureTokens === undefined ? [] : [azureTokens])];
+  const parts = [callers, keys, ...caches];
   const warning = warnOfLocation({ settings, node: () => callers.node(), effects, log }, ending.signal);
   const running = Promise.all([...parts.map((part) => part.run(ending.signal)), warning]);
   const ports = { serverPort: server.port ?? 0, healthPort: health.port ?? 0 };

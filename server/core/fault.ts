@@ -23,6 +23,7 @@ export type FaultCode =
   | 'bound-object-gone'
   | GoogleFaultCode
   | AzureFaultCode
+  | AwsFaultCode
   // what the caller asked for
   | 'account-annotation-missing'
   | 'account-annotation-invalid'
@@ -47,6 +48,13 @@ export type AzureFaultCode =
   | 'azure-identity-invalid'
   | 'entra-unavailable'
   | 'entra-refused';
+
+/** Those that only a request for AWS credentials can fail with. */
+export type AwsFaultCode =
+  | 'aws-role-missing'
+  | 'aws-role-invalid'
+  | 'aws-sts-unavailable'
+  | 'aws-sts-refused';
 
 /**
  * A failure with a stable code. The message says what failed, where and with which value; `remedy` says what a person can

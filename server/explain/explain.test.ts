@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { pod, serviceAccount } from '../sandbox/kubernetes/objects.ts';
-import { type SandboxWorld, startSandboxWorld } from '../sandbox/sandbox-world.ts';
+import { type SandboxWorld, sandboxSettings, startSandboxWorld } from '../sandbox/sandbox-world.ts';
 import { explainIn, injected, outcomes, stepOf, withInitNetwork } from '../testing/explain-in-sandbox.ts';
 import { explanationText, STEP_TITLES } from './explanation.ts';
 
@@ -8,8 +8,8 @@ const READER = 'reader@sandbox-project.iam.gserviceaccount.com';
 const PRINCIPAL =
   'principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/sandbox-pool' +
   '/subject/system:serviceaccount:default:';
-/** Those of Google; Azure's follow if it is switched on. */
-const ALL = Object.keys(STEP_TITLES).filter((step) => !step.startsWith('azure'));
+/** Those of Google; others follow if their clouds are switched on. */
+const ALL = Object.keys(STEP_TITLES).filter((step) => !/^(aws|azure)-/.test(step));
 
 let world: SandboxWorld;
 let health: Bun.Server<undefined>;
@@ -383,6 +383,57 @@ describe('Azure, if it is switched on', () => {
       code: 'entra-refused',
       summary: expect.stringMatching(/^Entra responded 401 when asked for the access token: AADSTS/),
       remedy: expect.stringContaining('federated credential'),
+    });
+  });
+});
+
+describe('AWS, if it is switched on', () => {
+  const ROLE = 'arn:aws:iam::111122223333:role';
+  const awsSteps = async (name: string) => {
+    const explanation = await explained(name, { aws: sandboxSettings(world).aws });
+    return [stepOf(explanation, 'aws-role'), stepOf(explanation, 'aws-credentials')];
+  };
+
+  test('is two steps more, which say which role the Pod has', async () => {
+    const [role, credentials] = await awsSteps('default/annotated');
+    expect(role).toMatchObject({
+      outcome: 'ok',
+      summary: `${ROLE}/reader`,
+      facts: { role: `${ROLE}/reader` },
+    });
+    expect(credentials).toMatchObject({ outcome: 'ok', summary: `of ${ROLE}/reader` });
+    expect(JSON.stringify(credentials)).not.toContain('ASIA');
+  });
+
+  test('a role by the Google account is told as such', async () => {
+    const annotations = {
+      'iam.gke.io/gcp-service-account': READER,
+      'amazonaws.com/role-arn': `${ROLE}/reader`,
+    };
+    world.kubernetes.put(serviceAccount({ name: 'annotated', namespace: 'default', annotations }));
+    const [role, credentials] = await awsSteps('default/annotated');
+    expect(role?.summary).toBe(`${ROLE}/reader, by the ID token of its Google account`);
+    expect(credentials?.outcome).toBe('ok');
+  });
+
+  test('needs no role', async () => {
+    const [role, credentials] = await awsSteps('default/direct');
+    expect(role).toMatchObject({
+      outcome: 'not-reached',
+      summary: 'ServiceAccount default/direct has no annotation eks.amazonaws.com/role-arn',
+    });
+    expect(credentials).toMatchObject({ outcome: 'not-reached', summary: 'not needed' });
+  });
+
+  test("refuses in AWS's words, with what to do", async () => {
+    const [, credentials] = await awsSteps('default/denied');
+    expect(credentials).toMatchObject({
+      outcome: 'failed',
+      code: 'aws-sts-refused',
+      summary: expect.stringContaining(
+        'AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity',
+      ),
+      remedy: expect.stringContaining('trust policy'),
     });
   });
 });

@@ -1,11 +1,11 @@
-import { azureAnnotations } from '../azure/azure-identity.ts';
 import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
-import { googleAnnotations } from '../google/google-account.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { PodName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
+import { cloudAnnotations } from '../settings/cloud-annotations.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
+import { awsAnnotated, awsCredentialsGiven } from './aws-steps.ts';
 import { azureAnnotated, azureTokenGiven } from './azure-steps.ts';
 import type { Explanation } from './explanation.ts';
 import {
@@ -65,7 +65,16 @@ export async function explain(
   await steps.take('access-token', [target, federated], accessTokenGiven);
   await steps.take('id-token', [target, federated], idTokenGiven);
 
-  const { azure } = settings;
+  const { aws, azure } = settings;
+  if (aws !== undefined) {
+    const awsSettings = { ...settings, aws };
+    const role = await steps.take('aws-role', [caller], (found) => awsAnnotated(found, awsSettings));
+    await steps.take('aws-credentials', [role], (found) =>
+      awsCredentialsGiven(found, awsSettings, kubernetes, effects, (of, audience) =>
+        tokens.idToken(of, audience),
+      ),
+    );
+  }
   if (azure !== undefined) {
     const azureSettings = { ...settings, azure };
     const identity = await steps.take('azure-identity', [caller], (found) =>
@@ -92,7 +101,7 @@ class ListedCallers implements AsyncDisposable {
     this.#callers = new NodeCallers({
       ...settings,
       client,
-      clouds: settings.azure === undefined ? [googleAnnotations] : [googleAnnotations, azureAnnotations],
+      clouds: cloudAnnotations(settings),
       effects,
       events: { watchRestarted() {}, objectUnreadable() {} },
       log: { debug() {}, info() {}, warn() {}, error() {} },

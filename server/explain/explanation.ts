@@ -14,6 +14,8 @@ export const STEP_TITLES = {
   sts: 'STS',
   'access-token': 'access token',
   'id-token': 'ID token',
+  'aws-role': 'AWS role',
+  'aws-credentials': 'AWS credentials',
   'azure-identity': 'Azure identity',
   'azure-token': 'Azure token',
 } as const;
@@ -49,8 +51,8 @@ export interface ExplainedStep {
 
 /**
  * Why a Pod gets its tokens, or does not. Its JSON is the output of `explain --json`:
- * `{"pod": "NAMESPACE/NAME", "node": "NAME", "ok": true, "steps": […]}`, with every step in its order; those of Azure
- * only if it is switched on.
+ * `{"pod": "NAMESPACE/NAME", "node": "NAME", "ok": true, "steps": […]}`, with every step in its order; those of
+ * AWS and Azure only if they are switched on.
  */
 export interface Explanation {
   readonly pod: string;

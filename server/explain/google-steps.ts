@@ -62,6 +62,11 @@ export class RecordedTokens {
     );
   }
 
+  /** An ID token for another step, which is not written down as one of these. */
+  async idToken(caller: Caller, audience: string): Promise<ExpiringToken> {
+    return this.#tokens.idToken(caller, audience);
+  }
+
   /** Asks for both kinds of token as a Pod does that names no scopes. */
   async ask(caller: Caller): Promise<AskedTokens> {
     const access = await outcomeOf(this.#tokens.accessToken(caller, ''));

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { Cluster as ConfiguredCluster, User } from '@kubernetes/client-node/dist/config_types.js';
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { Fault } from '../core/fault.ts';
 
 // Not the package's root: that loads every generated model and client, about 3 MB that stay resident.
@@ -186,13 +186,34 @@ export async function instanceName(cluster: Cluster): Promise<string> {
 }
 
 async function serviceAccountOf(cluster: Cluster): Promise<string> {
+  const { sub } = (await claimsOf(cluster)) ?? {};
+  return sub?.startsWith(SERVICE_ACCOUNT) === true ? sub.slice(SERVICE_ACCOUNT.length) : 'user';
+}
+
+/**
+ * 32 bytes that all servers of this instance on this Node have in common, and no other Pod knows: derived from the UIDs of
+ * the server's ServiceAccount and of its Node, of which the first is random, and readable only by those who may read
+ * ServiceAccounts of the server's Namespace. Random bytes without a ServiceAccount.
+ */
+export async function nodeSecret(cluster: Cluster, purpose: string): Promise<Uint8Array> {
+  const kubernetes = member(await claimsOf(cluster), 'kubernetes.io');
+  const uids = ['serviceaccount', 'node'].map((kind) => member(member(kubernetes, kind), 'uid'));
+  const [serviceAccountUID] = uids;
+  if (typeof serviceAccountUID !== 'string' || serviceAccountUID === '') return randomBytes(32);
+  return new Uint8Array(hkdfSync('sha256', uids.join(' '), '', purpose, 32));
+}
+
+/** What the credentials say of themselves; undefined if they are not a token, such as a person's kubeconfig. */
+async function claimsOf(cluster: Cluster): Promise<JWTPayload | undefined> {
   try {
     const { headers } = await cluster.authenticate();
     const authorization = Object.entries(headers).find(([name]) => name.toLowerCase() === 'authorization');
-    const { sub } = decodeJwt(authorization?.[1].replace(/^Bearer /, '') ?? '');
-    if (sub?.startsWith(SERVICE_ACCOUNT)) return sub.slice(SERVICE_ACCOUNT.length);
+    return decodeJwt(authorization?.[1].replace(/^Bearer /, '') ?? '');
   } catch {
-    // no token, or not a ServiceAccount's: a person's kubeconfig
+    return undefined;
   }
-  return 'user';
+}
+
+function member(json: unknown, name: string): unknown {
+  return typeof json === 'object' && json !== null ? Reflect.get(json, name) : undefined;
 }

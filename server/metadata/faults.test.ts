@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Caller } from '../caller/caller.ts';
-import { type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
+import { type AwsFaultCode, type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import { annotated, EMAIL, fault } from '../testing/fake-metadata.ts';
@@ -11,7 +11,7 @@ const CALLER: Caller = {
   boundTo: { kind: 'Pod', name: 'p', uid: 'p-1' },
 };
 
-const STATUS: Readonly<Record<Exclude<FaultCode, AzureFaultCode>, number>> = {
+const STATUS: Readonly<Record<Exclude<FaultCode, AwsFaultCode | AzureFaultCode>, number>> = {
   'setting-invalid': 500,
   'caller-unknown': 404,
   'caller-not-reported': 503,

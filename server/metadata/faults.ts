@@ -1,13 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { Caller } from '../caller/caller.ts';
-import { type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
+import { type AwsFaultCode, type AzureFaultCode, Fault, type FaultCode } from '../core/fault.ts';
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import { HOST_NAMES } from './request-target.ts';
 import type { MetadataResponse } from './response.ts';
 
 /** The codes that a request of Google's protocol can fail with. */
-type GoogleProtocolCode = Exclude<FaultCode, AzureFaultCode>;
+type GoogleProtocolCode = Exclude<FaultCode, AwsFaultCode | AzureFaultCode>;
 
 interface FaultRow {
   readonly status: number;

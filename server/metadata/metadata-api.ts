@@ -8,6 +8,7 @@ import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log, LogSettings } from '../telemetry/log.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
+import { Ec2Api, type Ec2Dependencies, isEc2Path } from './aws/ec2-api.ts';
 import { AzureApi, isAzurePath } from './azure/azure-api.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
@@ -34,8 +35,8 @@ interface MetadataRequest {
   readonly flavored: boolean;
   /** Whether it has the header X-Forwarded-For. */
   readonly forwarded: boolean;
-  /** The value of its header `Metadata`, which Azure's clients send; null without one. */
-  readonly metadata: string | null;
+  /** The value of a header; null without one. */
+  header(name: string): string | null;
   /** Its Host, if that is the name of another server. */
   readonly foreignHost: string | undefined;
   /** The socket's peer; undefined if it has disconnected. */
@@ -52,6 +53,8 @@ export interface MetadataDependencies {
   readonly tokens: Tokens;
   /** Undefined: no Pod has an Azure identity. */
   readonly azureTokens?: Pick<AzureTokens, 'token'> | undefined;
+  /** Undefined: no Pod has an AWS role. */
+  readonly ec2?: Ec2Dependencies | undefined;
   /** This Node; undefined until it is known. */
   node(): Node | undefined;
   readonly log: Log;
@@ -95,6 +98,7 @@ export class MetadataApi {
   readonly #dependencies: MetadataDependencies;
   readonly #instance: Instance;
   readonly #azure: AzureApi;
+  readonly #ec2: Ec2Api | undefined;
   readonly #changes: Changes;
   readonly #tokenResponses: TokenResponses;
   readonly #unexpected: RepeatLimit;
@@ -104,6 +108,7 @@ export class MetadataApi {
     this.#dependencies = dependencies;
     this.#instance = { settings, node: () => requireNode(node()) };
     this.#azure = new AzureApi(dependencies.azureTokens, effects);
+    this.#ec2 = dependencies.ec2 && new Ec2Api(dependencies.ec2, node, effects);
     this.#changes = new Changes(effects, draining);
     this.#tokenResponses = tokenResponses;
     this.#unexpected = new RepeatLimit(log, effects.now);
@@ -120,10 +125,10 @@ export class MetadataApi {
     const query = new URLSearchParams(request.query);
     const template = found?.row.path;
     try {
-      const refused = refusedAtOnce(request);
-      if (refused !== undefined) return { response: refused, template };
-      if (path !== undefined && isAzurePath(path)) {
-        const outcome = await this.#azure.respond({ ...request, path }, identify);
+      refuseForeign(request);
+      const otherCloud = path === undefined ? undefined : this.#otherCloud(request, path, identify);
+      if (otherCloud !== undefined) {
+        const outcome = await otherCloud;
         this.#logUnexpected(outcome);
         return outcome;
       }
@@ -134,6 +139,23 @@ export class MetadataApi {
       if (failedRecursion) return { response: RECURSION_FAILED, template, failure };
       return { response: failureResponse(failure, caller), template, failure };
     }
+  }
+
+  /** Undefined if the path is not another cloud's. */
+  #otherCloud(
+    { method, query, header }: MetadataRequest,
+    path: string,
+    identify: () => Promise<Caller>,
+  ): Promise<Outcome> | undefined {
+    if (isAzurePath(path)) {
+      return this.#azure.respond({ method, path, query, metadata: header('metadata') }, identify);
+    }
+    if (this.#ec2 === undefined || !isEc2Path(path)) return undefined;
+    const tokenSeconds = header('x-aws-ec2-metadata-token-ttl-seconds');
+    return this.#ec2.respond(
+      { method, path, tokenSeconds, token: header('x-aws-ec2-metadata-token') },
+      identify,
+    );
   }
 
   /** What is not a Fault is a bug. */
@@ -149,6 +171,7 @@ export class MetadataApi {
     query: URLSearchParams,
     identify: () => Promise<Caller>,
   ): MetadataResponse | Promise<MetadataResponse> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return METHOD_NOT_ALLOWED;
     // only `/` responds without it: Go's platform probe does not send the header
     if (!request.flavored && path?.startsWith('/computeMetadata')) return NO_FLAVOR;
     if (found === undefined) return responseOutsideTree(request, path);
@@ -232,7 +255,7 @@ export class MetadataApi {
 }
 
 /** What holds for every path. Throws `caller-forwarded` or `host-foreign`. */
-function refusedAtOnce(request: MetadataRequest): MetadataResponse | undefined {
+function refuseForeign(request: MetadataRequest): void {
   if (request.forwarded) {
     throw new Fault('caller-forwarded', 'a request with the header X-Forwarded-For was refused', {
       remedy: 'Ask the metadata server directly, not through a proxy.',
@@ -244,7 +267,6 @@ function refusedAtOnce(request: MetadataRequest): MetadataResponse | undefined {
       remedy: `Use ${HOST_NAMES.join(', ')} or an IP address.`,
     });
   }
-  return request.method === 'GET' || request.method === 'HEAD' ? undefined : METHOD_NOT_ALLOWED;
 }
 
 /** Only from `/computeMetadata/v1/` down: `/` responds without the flavor header, so it only lists. */

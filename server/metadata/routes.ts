@@ -62,7 +62,7 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
       query,
       flavored: headers.get('metadata-flavor') === 'Google',
       forwarded: headers.get('x-forwarded-for') !== null,
-      metadata: headers.get('metadata'),
+      header: (name) => headers.get(name),
       foreignHost: isOurs(headers.get('host')) ? undefined : (headers.get('host') ?? undefined),
       peer,
       hold: () => {

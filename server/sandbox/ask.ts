@@ -8,7 +8,7 @@ export interface ServerResponse {
 }
 
 /**
- * GETs `path` from the metadata server on 127.0.0.1 with `address` as the source: on loopback, a client may choose
+ * Requests `path` of the metadata server on 127.0.0.1 with `address` as the source: on loopback, a client may choose
  * the address that it connects from, which `fetch` cannot do. `headers` are those of the cloud whose path it is.
  */
 export function ask(
@@ -16,6 +16,7 @@ export function ask(
   port: number,
   path: string,
   headers: Readonly<Record<string, string>> = { 'Metadata-Flavor': 'Google' },
+  method: 'GET' | 'PUT' = 'GET',
 ): Promise<ServerResponse> {
   return new Promise((resolve, reject) => {
     const options = {
@@ -23,6 +24,7 @@ export function ask(
       port,
       path,
       localAddress: address,
+      method,
       headers,
       agent: false,
     };

@@ -125,7 +125,7 @@ function kubeconfig(server: string): string {
 
 /** The settings of `serve` on the Node of this world: the defaults, except for `overrides`, and any free ports. */
 export function sandboxSettings(
-  { nodeName, projectID, provider, google, entra, azureTenantID }: SandboxWorld,
+  { nodeName, projectID, provider, google, aws, entra, azureTenantID }: SandboxWorld,
   overrides: Partial<ServeSettings> = {},
 ): ServeSettings {
   return {
@@ -146,6 +146,15 @@ export function sandboxSettings(
     universeDomain: 'googleapis.com',
     clusterName: 'sandbox',
     clusterLocation: '',
+    aws: {
+      sts: { url: aws.url, region: 'eu-central-1' },
+      region: 'eu-central-1',
+      audience: 'sts.amazonaws.com',
+      accountID: undefined,
+      partition: 'aws',
+      sessionSeconds: 3600,
+      allowVersion1: false,
+    },
     azure: { authorityHost: entra.url, tenantID: azureTenantID, audience: 'api://AzureADTokenExchange' },
     logLevel: 'info',
     logFormat: 'json',

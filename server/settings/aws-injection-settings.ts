@@ -1,7 +1,14 @@
-import { type Command, InvalidArgumentError, type OptionValues } from '@commander-js/extra-typings';
+import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { InjectionSettings } from '../admission/injection.ts';
-import { AUDIENCE, LEAST_EXPIRATION } from '../admission/injections/aws-credentials.ts';
+import { LEAST_EXPIRATION } from '../admission/injections/aws-credentials.ts';
 import { LONGEST_EXPIRATION } from '../admission/injections/token-expiration.ts';
+import {
+  awsAccountIDFlag,
+  awsAudienceFlag,
+  awsPartitionFlag,
+  awsRegionFlag,
+  parseAudience,
+} from './aws-flags.ts';
 import { flag, type Parsed } from './flags.ts';
 import { parseBoolean, parseDurationBetween, parseOptionalConfigMap } from './parsers.ts';
 
@@ -28,25 +35,9 @@ export function withAwsFlags<Args extends unknown[], Opts extends OptionValues, 
         .argParser(parseBoolean)
         .default(false),
     )
-    .addOption(
-      flag('--aws-region <region>', 'AWS_REGION', 'AWS region, for containers that do not set one')
-        .argParser(parseRegion)
-        .default(''),
-    )
-    .addOption(
-      flag(
-        '--aws-account-id <id>',
-        'AWS_ACCOUNT_ID',
-        'AWS account of roles that are annotated by their name alone',
-      )
-        .argParser(parseAccountId)
-        .default(''),
-    )
-    .addOption(
-      flag('--aws-partition <partition>', 'AWS_PARTITION', 'AWS partition of these roles')
-        .argParser(parsePartition)
-        .default('aws'),
-    )
+    .addOption(awsRegionFlag())
+    .addOption(awsAccountIDFlag())
+    .addOption(awsPartitionFlag())
     .addOption(
       flag(
         '--aws-sts-regional-endpoints <boolean>',
@@ -56,11 +47,7 @@ export function withAwsFlags<Args extends unknown[], Opts extends OptionValues, 
         .argParser(parseBoolean)
         .default(false),
     )
-    .addOption(
-      flag('--aws-audience <audience>', 'AWS_AUDIENCE', 'audience of the tokens of IRSA')
-        .argParser(parseAudience)
-        .default('sts.amazonaws.com'),
-    )
+    .addOption(awsAudienceFlag())
     .addOption(
       flag(
         '--aws-token-expiration <duration>',
@@ -129,31 +116,4 @@ export function awsInjectionSettings(
     aws: options.injectAws ? aws : undefined,
     awsPodIdentity: options.injectAwsPodIdentity ? awsPodIdentity : undefined,
   };
-}
-
-function parseRegion(value: string): string {
-  if (value !== '' && !/^[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}$/.test(value)) {
-    throw new InvalidArgumentError('Expected a region such as eu-central-1.');
-  }
-  return value;
-}
-
-function parseAccountId(value: string): string {
-  if (value !== '' && !/^[0-9]{12}$/.test(value)) {
-    throw new InvalidArgumentError('Expected an AWS account ID: 12 digits.');
-  }
-  return value;
-}
-
-function parsePartition(value: string): string {
-  if (!/^aws(?:-[a-z0-9-]{1,32})?$/.test(value)) {
-    throw new InvalidArgumentError('Expected a partition such as aws, aws-cn or aws-us-gov.');
-  }
-  return value;
-}
-
-function parseAudience(value: string): string {
-  const audience = AUDIENCE.parse(value);
-  if (audience === undefined) throw new InvalidArgumentError(`Expected ${AUDIENCE.expected}.`);
-  return audience;
 }

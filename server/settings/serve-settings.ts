@@ -1,10 +1,12 @@
 import { Command } from '@commander-js/extra-typings';
+import type { AwsSettings } from '../aws/role-credentials.ts';
 import type { AzureSettings } from '../azure/azure-tokens.ts';
 import type { ExchangeLimitsSettings } from '../credentials/exchange-limits.ts';
 import type { GoogleTokensSettings } from '../google/google-tokens.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { InstanceSettings } from '../metadata/facts.ts';
 import type { LogSettings } from '../telemetry/log.ts';
+import { awsSettingsOf, withAwsServeFlags } from './aws-serve-settings.ts';
 import { azureSettingsOf, withAzureServeFlags } from './azure-serve-settings.ts';
 import {
   defaultNodeNameFlag,
@@ -46,109 +48,113 @@ export interface ServeSettings
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;
   /** Undefined: no Pod has an Azure identity. */
   readonly azure: AzureSettings | undefined;
+  /** Undefined: no Pod has an AWS role. */
+  readonly aws: AwsSettings | undefined;
 }
 
 /** A command with the flags of `serve`: flag, variable, text, type, default. */
 export function serveCommandOf(name: string) {
   return withAzureServeFlags(
-    new Command(name)
-      .addOption(
-        flag('--node-name <name>', 'NODE_NAME', 'the Node this server runs on')
-          .argParser(parseObjectName)
-          .makeOptionMandatory(),
-      )
-      .addOption(
-        flag('--project-id <id>', 'PROJECT_ID', 'ID of the Google Cloud project that is reported to Pods')
-          .argParser(parseName)
-          .makeOptionMandatory(),
-      )
-      .addOption(
-        flag(
-          '--workload-identity-provider <name>',
-          'WORKLOAD_IDENTITY_PROVIDER',
-          'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER',
+    withAwsServeFlags(
+      new Command(name)
+        .addOption(
+          flag('--node-name <name>', 'NODE_NAME', 'the Node this server runs on')
+            .argParser(parseObjectName)
+            .makeOptionMandatory(),
         )
-          .argParser(parseProvider)
-          .makeOptionMandatory(),
-      )
-      .addOption(
-        flag('--server-port <port>', 'SERVER_PORT', 'port of the metadata API')
-          .argParser(parsePort)
-          .default(16_321),
-      )
-      .addOption(
-        flag('--health-port <port>', 'HEALTH_PORT', 'port of /healthz, /readyz and /metrics')
-          .argParser(parsePort)
-          .default(16_322),
-      )
-      .addOption(kubeconfigFlag())
-      .addOption(defaultNodeNameFlag())
-      .addOption(defaultNodeNamespaceFlag())
-      .addOption(
-        flag('--cache-tokens <boolean>', 'CACHE_TOKENS', 'cache tokens and refresh them before expiry')
-          .argParser(parseBoolean)
-          .default(true),
-      )
-      .addOption(
-        flag(
-          '--cache-tokens-per-pod <boolean>',
-          'CACHE_TOKENS_PER_POD',
-          'cache tokens per Pod instead of per ServiceAccount',
+        .addOption(
+          flag('--project-id <id>', 'PROJECT_ID', 'ID of the Google Cloud project that is reported to Pods')
+            .argParser(parseName)
+            .makeOptionMandatory(),
         )
-          .argParser(parseBoolean)
-          .default(false),
-      )
-      // a token is served only with 5 minutes left, so it needs 10; Google refuses more than 12 hours
-      .addOption(
-        flag(
-          '--cache-max-token-duration <duration>',
-          'CACHE_MAX_TOKEN_DURATION',
-          'maximum lifetime of a token, 10m to 12h',
+        .addOption(
+          flag(
+            '--workload-identity-provider <name>',
+            'WORKLOAD_IDENTITY_PROVIDER',
+            'projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER',
+          )
+            .argParser(parseProvider)
+            .makeOptionMandatory(),
         )
-          .argParser(parseDurationBetween(600, 43_200))
-          .default(3600, '1h'),
-      )
-      .addOption(
-        flag(
-          '--pod-exchanges-per-minute <number>',
-          'POD_EXCHANGES_PER_MINUTE',
-          'new tokens per minute for one Pod; half as many in a burst',
+        .addOption(
+          flag('--server-port <port>', 'SERVER_PORT', 'port of the metadata API')
+            .argParser(parsePort)
+            .default(16_321),
         )
-          .argParser(parseCount)
-          .default(60),
-      )
-      .addOption(
-        flag(
-          '--node-exchanges-per-minute <number>',
-          'NODE_EXCHANGES_PER_MINUTE',
-          'new tokens per minute for all Pods of the Node; half as many in a burst',
+        .addOption(
+          flag('--health-port <port>', 'HEALTH_PORT', 'port of /healthz, /readyz and /metrics')
+            .argParser(parsePort)
+            .default(16_322),
         )
-          .argParser(parseCount)
-          .default(600),
-      )
-      .addOption(stsEndpointFlag())
-      .addOption(iamCredentialsEndpointFlag())
-      .addOption(universeDomainFlag())
-      .addOption(
-        flag(
-          '--cluster-name <name>',
-          'CLUSTER_NAME',
-          "instance/attributes/cluster-name (default: the provider's ID, the last part of its name)",
+        .addOption(kubeconfigFlag())
+        .addOption(defaultNodeNameFlag())
+        .addOption(defaultNodeNamespaceFlag())
+        .addOption(
+          flag('--cache-tokens <boolean>', 'CACHE_TOKENS', 'cache tokens and refresh them before expiry')
+            .argParser(parseBoolean)
+            .default(true),
         )
-          .argParser(parseOptionalName)
-          .default(''),
-      )
-      .addOption(
-        flag(
-          '--cluster-location <location>',
-          'CLUSTER_LOCATION',
-          "zone or region (default: the Node's topology labels)",
+        .addOption(
+          flag(
+            '--cache-tokens-per-pod <boolean>',
+            'CACHE_TOKENS_PER_POD',
+            'cache tokens per Pod instead of per ServiceAccount',
+          )
+            .argParser(parseBoolean)
+            .default(false),
         )
-          .argParser(parseOptionalName)
-          .default(''),
-      )
-      .addOption(logLevelFlag())
-      .addOption(logFormatFlag()),
+        // a token is served only with 5 minutes left, so it needs 10; Google refuses more than 12 hours
+        .addOption(
+          flag(
+            '--cache-max-token-duration <duration>',
+            'CACHE_MAX_TOKEN_DURATION',
+            'maximum lifetime of a token, 10m to 12h',
+          )
+            .argParser(parseDurationBetween(600, 43_200))
+            .default(3600, '1h'),
+        )
+        .addOption(
+          flag(
+            '--pod-exchanges-per-minute <number>',
+            'POD_EXCHANGES_PER_MINUTE',
+            'new tokens per minute for one Pod; half as many in a burst',
+          )
+            .argParser(parseCount)
+            .default(60),
+        )
+        .addOption(
+          flag(
+            '--node-exchanges-per-minute <number>',
+            'NODE_EXCHANGES_PER_MINUTE',
+            'new tokens per minute for all Pods of the Node; half as many in a burst',
+          )
+            .argParser(parseCount)
+            .default(600),
+        )
+        .addOption(stsEndpointFlag())
+        .addOption(iamCredentialsEndpointFlag())
+        .addOption(universeDomainFlag())
+        .addOption(
+          flag(
+            '--cluster-name <name>',
+            'CLUSTER_NAME',
+            "instance/attributes/cluster-name (default: the provider's ID, the last part of its name)",
+          )
+            .argParser(parseOptionalName)
+            .default(''),
+        )
+        .addOption(
+          flag(
+            '--cluster-location <location>',
+            'CLUSTER_LOCATION',
+            "zone or region (default: the Node's topology labels)",
+          )
+            .argParser(parseOptionalName)
+            .default(''),
+        )
+        .addOption(logLevelFlag())
+        .addOption(logFormatFlag()),
+    ),
   );
 }
 
@@ -176,6 +182,7 @@ export function serveSettings(command: Parsed<ServeValues>): ServeSettings {
     universeDomain: options.universeDomain,
     clusterName: options.clusterName || options.workloadIdentityProvider.provider,
     clusterLocation: options.clusterLocation,
+    aws: awsSettingsOf(options),
     azure: azureSettingsOf(options),
     logLevel: options.logLevel,
     logFormat: options.logFormat,

@@ -1,10 +1,10 @@
 /** A token exchange, as the metrics count it. */
-export type ExchangeKind = 'token-request' | 'sts' | 'access-token' | 'id-token' | 'entra';
+export type ExchangeKind = 'token-request' | 'sts' | 'access-token' | 'id-token' | 'entra' | 'aws-sts';
 
 /** `refused` is permanent (4xx), `unavailable` is transient (no response, 429, 5xx). */
 export type ExchangeResult = 'ok' | 'refused' | 'unavailable';
 
-export type CachedKind = 'federated-token' | 'access-token' | 'id-token' | 'azure-token';
+export type CachedKind = 'federated-token' | 'access-token' | 'id-token' | 'azure-token' | 'aws-credentials';
 
 /**
  * Why an exchange was not started: the Pod's rate, the rate of all Pods of the Node, too many in progress, or the

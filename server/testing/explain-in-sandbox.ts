@@ -25,7 +25,13 @@ export function explainIn(
   const effects = impatientEffects();
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
   const server = new ApiServer(cluster, effects);
-  const settings = sandboxSettings(world, { serverPort: 16_321, healthPort, azure: undefined, ...changed });
+  const settings = sandboxSettings(world, {
+    serverPort: 16_321,
+    healthPort,
+    aws: undefined,
+    azure: undefined,
+    ...changed,
+  });
   return explain({ namespace, name }, settings, {
     kubernetes: new RestClient(server, effects),
     getPod: (...of) => getPodDetails(server, ...of),

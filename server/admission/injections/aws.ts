@@ -1,3 +1,4 @@
+import { parseRoleArn, type RoleArn } from '../../aws/aws-role.ts';
 import { type IdentityContext, type IdentityInjection, InjectionRefused } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import { annotatedServiceAccount, type Form, parseAs, readAnnotation } from './annotations.ts';
@@ -13,7 +14,6 @@ import {
   usesRegionalSts,
 } from './aws-credentials.ts';
 import { hasPodIdentity } from './aws-pod-identity.ts';
-import { parseRoleArn, type RoleArn } from './aws-role.ts';
 import { readConfig } from './config-maps.ts';
 import { isExpiration } from './token-expiration.ts';
 

@@ -1,3 +1,4 @@
+import { parseRoleArn, ROLE_ARN_EXPECTED, type RoleArn, sessionName } from '../../aws/aws-role.ts';
 import { escaped } from '../../core/printable.ts';
 import {
   GOOGLE_ACCOUNT_ANNOTATION,
@@ -5,17 +6,11 @@ import {
   parseGoogleServiceAccountEmail,
 } from '../../google/google-account.ts';
 import type { ServiceAccount } from '../../kubernetes/objects.ts';
-import {
-  type IdentityContext,
-  type IdentityInjection,
-  type InjectionContext,
-  InjectionRefused,
-} from '../injection.ts';
+import { type IdentityInjection, type InjectionContext, InjectionRefused } from '../injection.ts';
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import { fieldVariable } from '../pod-manifest.ts';
 import { annotatedServiceAccount, type Form, readAnnotation } from './annotations.ts';
 import { addRegion, IRSA_VARIABLES, POD_IDENTITY_VARIABLES, REGIONAL_VARIABLE } from './aws-credentials.ts';
-import { parseRoleArn, ROLE_ARN_EXPECTED, type RoleArn } from './aws-role.ts';
 import { addedResources } from './init-network-resources.ts';
 import { containersOfThePod } from './own-containers.ts';
 import { restricted } from './security-context.ts';
@@ -43,7 +38,6 @@ const SIZE_LIMIT = '1Mi';
 
 const [ROLE, TOKEN_FILE] = IRSA_VARIABLES;
 const SESSION_NAME = 'AWS_ROLE_SESSION_NAME';
-const LONGEST_SESSION_NAME = 64;
 
 /**
  * An AWS role by a Google ID token, for Pods with the label of token-injector: an init container gets the token of the
@@ -177,11 +171,3 @@ const GOOGLE_ACCOUNT: Form<GoogleServiceAccountEmail> = {
   expected:
     'the email of the Google service account that the role trusts, NAME@PROJECT.iam.gserviceaccount.com',
 };
-
-/** `NAMESPACE.SERVICEACCOUNT`, which CloudTrail shows; cut, with a digest of the whole, if STS would refuse its length. */
-function sessionName({ namespace, name }: IdentityContext['serviceAccount']): string {
-  const whole = `${namespace}.${name}`;
-  if (whole.length <= LONGEST_SESSION_NAME) return whole;
-  const digest = new Bun.CryptoHasher('sha256').update(whole).digest('hex').slice(0, 8);
-  return `${whole.slice(0, LONGEST_SESSION_NAME - digest.length - 1)}-${digest}`;
-}

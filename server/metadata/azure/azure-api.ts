@@ -9,6 +9,7 @@ import type { MetadataResponse } from '../response.ts';
 
 /** A request under `/metadata`, whose path is decoded. */
 interface AzureRequest {
+  readonly method: string;
   readonly path: string;
   readonly query: string;
   /** The value of its header `Metadata`; null without one. */
@@ -54,7 +55,7 @@ export class AzureApi {
 
   /** For a path that {@link isAzurePath}. Never throws. */
   async respond(
-    { path, query, metadata }: AzureRequest,
+    { method, path, query, metadata }: AzureRequest,
     identify: () => Promise<Caller>,
   ): Promise<AzureOutcome> {
     const lower = path.toLowerCase();
@@ -64,6 +65,7 @@ export class AzureApi {
         : lower.startsWith('/metadata/identity')
           ? '/metadata/identity'
           : '/metadata/instance';
+    if (method !== 'GET' && method !== 'HEAD') return { response: METHOD_NOT_ALLOWED, template };
     if (metadata?.toLowerCase() !== 'true') {
       return { response: invalid('Required metadata header not specified'), template };
     }
@@ -123,6 +125,13 @@ export class AzureApi {
     return body;
   }
 }
+
+const METHOD_NOT_ALLOWED: MetadataResponse = {
+  status: 405,
+  contentType: 'application/text',
+  body: 'Method Not Allowed\n',
+  headers: { Allow: 'GET, HEAD' },
+};
 
 const IDENTITY_NOT_FOUND = 'Identity not found';
 
