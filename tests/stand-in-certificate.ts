@@ -6,7 +6,7 @@ import type { TlsIdentity } from '../server/sandbox/listener.ts';
 import { makeCertificate } from './cluster/certificates.ts';
 
 /** What a stand-in shows for https, and the authority that its clients have to trust. */
-export interface StandInCertificate {
+interface StandInCertificate {
   readonly tls: TlsIdentity;
   /** PEM. */
   readonly authority: string;

@@ -11,7 +11,7 @@ export interface WebhookProcess extends Program {
   readonly port: number;
 }
 
-export interface WebhookWorld {
+interface WebhookWorld {
   /** Of the server and the webhook. */
   readonly namespace: string;
   /** The content of a kubeconfig. */

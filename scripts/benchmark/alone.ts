@@ -8,7 +8,7 @@ import { median } from './statistics.ts';
 const [TOKEN] = CASES;
 const SETTLE_MILLISECONDS = 30_000;
 
-export interface MemoryFigures {
+interface MemoryFigures {
   readonly requests: number;
   /** Ready, nobody has asked yet. */
   readonly started: ResidentMemory;
@@ -25,7 +25,7 @@ export interface MemoryFigures {
   readonly peak: number;
 }
 
-export interface NewScopeFigures {
+interface NewScopeFigures {
   /** Medians in milliseconds. */
   readonly answer: number;
   readonly googleCall: number;
@@ -35,7 +35,7 @@ export interface NewScopeFigures {
   readonly googleCalls: number;
 }
 
-export interface RestFigures {
+interface RestFigures {
   readonly seconds: number;
   /** Requests to the API server, `verb resource` each. */
   readonly requests: readonly string[];

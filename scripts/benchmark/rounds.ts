@@ -13,7 +13,7 @@ interface Runs {
 }
 
 /** One server in one case: medians over the rounds. */
-export interface ContenderFigures {
+interface ContenderFigures {
   readonly name: ContenderName;
   readonly requestsPerSecond: number;
   /** Server CPU a request, user and system. */
@@ -37,7 +37,7 @@ export interface CaseFigures {
   readonly contenders: readonly ContenderFigures[];
 }
 
-export interface RoundOptions {
+interface RoundOptions {
   readonly rounds: number;
   /** Of each run. */
   readonly seconds: number;

@@ -7,7 +7,7 @@ export type ToStandIns =
   | { readonly do: 'tell-calls' };
 
 /** The response to everything but the start. */
-export interface SeenCalls {
+interface SeenCalls {
   readonly kind: 'calls';
   readonly google: number;
   /** `watch pods`, `get serviceaccounts`, … in order. */

@@ -11,7 +11,7 @@ const JSON_TYPES = ['application/json', 'application/jwk-set+json'];
 /** Longer than anybody wants to wait in a rotation. */
 const LONG_CACHED_SECONDS = 600;
 
-export interface Comparison {
+interface Comparison {
   /** Each a reason for a cloud to refuse a token of the cluster. */
   readonly differences: readonly string[];
   /** Worth knowing, and harmless. */

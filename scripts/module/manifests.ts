@@ -17,7 +17,7 @@ const variables: Readonly<Record<string, Variable>> = {
   },
 };
 
-export interface ManifestOptions {
+interface ManifestOptions {
   readonly instance: Instance;
   /** Whether the Namespace is one of the objects. */
   readonly createNamespace: boolean;

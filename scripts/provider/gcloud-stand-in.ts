@@ -1,7 +1,7 @@
 import type { Finished } from '../run.ts';
 
 /** As for the real one: the address of the IAM API, and whose token is sent. */
-export interface GcloudEnvironment {
+interface GcloudEnvironment {
   readonly CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM?: string | undefined;
   readonly CLOUDSDK_AUTH_ACCESS_TOKEN_FILE?: string | undefined;
 }

@@ -14,7 +14,7 @@ export interface ReleaseSource {
   readonly url: string;
 }
 
-export const VERSION_ANNOTATION = 'org.opencontainers.image.version';
+const VERSION_ANNOTATION = 'org.opencontainers.image.version';
 
 /** By the names of the OCI Image Specification, which registries and Flux show. */
 export function artifactAnnotations(
@@ -32,7 +32,7 @@ export function artifactAnnotations(
   };
 }
 
-export interface ArtifactContent {
+interface ArtifactContent {
   readonly config: { readonly mediaType: string; readonly content: object };
   readonly layers: readonly {
     readonly mediaType: string;

@@ -4,7 +4,7 @@ import type { Descriptor } from '../image/oci-layout.ts';
 import { IMAGE_INDEX } from '../image/oci-layout.ts';
 
 /** The manifest of an artifact, or of an image for one platform. */
-export interface LayoutManifest {
+interface LayoutManifest {
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
   readonly annotations?: Readonly<Record<string, string>>;

@@ -68,7 +68,7 @@ export async function writeReleaseFiles(
 }
 
 /** One version of the module in a registry. */
-export interface ReleasedModule {
+interface ReleasedModule {
   /** `HOST/PATH`, without tag and digest. */
   readonly repository: string;
   readonly version: string;

@@ -23,7 +23,7 @@ export function isReleaseVersion(version: string): boolean {
   return new RegExp(`^${number}\\.${number}\\.${number}(-${identifier}(\\.${identifier})*)?$`).test(version);
 }
 
-export function isPrerelease(version: string): boolean {
+function isPrerelease(version: string): boolean {
   return version.includes('-');
 }
 

@@ -16,7 +16,7 @@ export function cacheFolder(): string {
 }
 
 /** Something that the cache lacks could not be made. */
-export class NotMade extends Error {
+class NotMade extends Error {
   override readonly name = 'NotMade';
 
   constructor(what: string, cause: unknown) {

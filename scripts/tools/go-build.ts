@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ProgramMissing, runOrThrow } from '../run.ts';
 import { type Cache, type Report, seconds } from './cache.ts';
 
-export interface GoBuild {
+interface GoBuild {
   /** Of their folder in the cache, to which a digest of what they are built from is added. */
   readonly name: string;
   /** The folder of the go.mod and go.sum that pin what they are built from, and of their own sources. */

@@ -14,7 +14,7 @@ import { type CloudAnnotations, type KeptServiceAccount, ServiceAccounts } from 
 
 const NOT_REPORTED_LOG_MILLISECONDS = 30_000;
 
-export interface NodeCallersOptions {
+interface NodeCallersOptions {
   readonly client: KubernetesClient;
   readonly nodeName: string;
   readonly defaultNodeServiceAccount: ServiceAccountName | undefined;

@@ -3,7 +3,7 @@ import { serviceAccountOfNode } from '../kubernetes/node-service-account.ts';
 import type { Node, ServiceAccountName } from '../kubernetes/objects.ts';
 import type { Identified, Store } from '../kubernetes/reflector.ts';
 
-export interface OwnNodeEvents {
+interface OwnNodeEvents {
   /** A connection from this address is the Node's now. */
   gained(address: IPAddress): void;
   /** The Node is another or has changed: what its processes may be is to be asked again. */

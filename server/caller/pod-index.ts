@@ -2,7 +2,7 @@ import { familyOf, type IPAddress, socketSpellings } from '../kubernetes/ip-addr
 import type { Node, Pod } from '../kubernetes/objects.ts';
 import type { Identified, Store } from '../kubernetes/reflector.ts';
 
-export interface PodIndexEvents {
+interface PodIndexEvents {
   /** A Pod has come to own this address. */
   gained(address: IPAddress): void;
   /** This Pod is gone. */

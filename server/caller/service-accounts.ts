@@ -21,7 +21,7 @@ export interface CloudAnnotations {
   readonly areComplete: (serviceAccount: ServiceAccount) => boolean;
 }
 
-export interface ServiceAccountsOptions {
+interface ServiceAccountsOptions {
   readonly client: Pick<KubernetesClient, 'getServiceAccount'>;
   readonly clouds: readonly CloudAnnotations[];
   readonly effects: Pick<Effects, 'now' | 'sleep' | 'random'>;

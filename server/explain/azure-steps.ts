@@ -10,7 +10,7 @@ import { NotNeeded, type Told } from './steps.ts';
 const RESOURCE = 'https://management.azure.com/';
 
 /** Who a caller is in Azure. */
-export interface AzureTarget {
+interface AzureTarget {
   readonly caller: Caller;
   readonly identity: AzureIdentity;
 }

@@ -20,7 +20,7 @@ import { identified, knownByAddress, notFinished, onThisNode, podFound, serverRe
 import { routeOf } from './route.ts';
 import { Steps } from './steps.ts';
 
-export interface ExplainDependencies {
+interface ExplainDependencies {
   readonly kubernetes: KubernetesClient;
   /** Undefined if there is none. Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
   readonly getPod: (namespace: string, name: string) => Promise<PodDetails | undefined>;

@@ -82,7 +82,7 @@ export class RecordedTokens {
 type Outcome = { readonly token: ExpiringToken } | { readonly error: unknown };
 
 /** What became of both requests, and of the steps to them. */
-export interface AskedTokens {
+interface AskedTokens {
   readonly access: Outcome;
   readonly id: Outcome;
   /** The steps of this kind, in the order in which they were taken. */

@@ -1,4 +1,4 @@
-export type InitNetworkErrorCode = 'redirect-failed' | 'server-not-ready';
+type InitNetworkErrorCode = 'redirect-failed' | 'server-not-ready';
 
 /** Why the Pod's network is not ready; `remedy` says what a person should look at. */
 export class InitNetworkError extends Error {

@@ -16,7 +16,7 @@ export interface Redirect {
 type Argv = readonly string[];
 
 /** `run` is due if `unless` fails, or does not print what `prints` says; so a second time nothing is changed. */
-export interface RedirectStep {
+interface RedirectStep {
   readonly unless: Argv;
   readonly prints?: string;
   readonly run: readonly Argv[];

@@ -26,7 +26,7 @@ const BACKENDS: readonly Backend[] = ['nft', 'legacy'];
 const MOST_LOGGED = 10;
 const LONGEST_LOGGED = 200;
 
-export interface RedirectDependencies {
+interface RedirectDependencies {
   readonly exec: Exec;
   readonly log: Log;
 }

@@ -10,7 +10,7 @@ import {
 } from 'jose';
 
 /** What can be wrong with a token's signature, or with the keys to check it. */
-export type SignatureProblem = 'unpublished' | 'unreachable' | 'unknown key' | 'invalid';
+type SignatureProblem = 'unpublished' | 'unreachable' | 'unknown key' | 'invalid';
 
 /** The keys that issuers publish, as a cloud finds them through `ISSUER/.well-known/openid-configuration`. */
 export class IssuerKeys {

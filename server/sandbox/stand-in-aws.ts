@@ -9,7 +9,7 @@ import { type Call, Journal } from './journal.ts';
 import { FaultSwitch, Listener, RESET, type TlsIdentity } from './listener.ts';
 
 /** A request to the stand-in STS, without tokens and credentials. */
-export interface AwsCall extends Call {
+interface AwsCall extends Call {
   /** As the caller writes it; undefined if it names none. */
   readonly action: string | undefined;
   readonly roleArn: string | undefined;

@@ -7,7 +7,7 @@ import { type Call, Journal } from './journal.ts';
 import { FaultSwitch, Listener, RESET, type TlsIdentity } from './listener.ts';
 
 /** A request to the stand-in Entra, without assertions and tokens. */
-export interface EntraCall extends Call {
+interface EntraCall extends Call {
   /** `other`: a path that the stand-in does not have. */
   readonly operation: Operation | 'other';
   /** As in the path; undefined if it names none. */

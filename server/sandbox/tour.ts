@@ -11,7 +11,7 @@ const AUDIENCE = 'https://service.example';
 const IDENTITY = `${ACCOUNTS}/default/identity?audience=${encodeURIComponent(AUDIENCE)}`;
 const CACHED_ASKS = 20;
 
-export interface TourOptions {
+interface TourOptions {
   readonly world: SandboxWorld;
   readonly serverPort: number;
   /** Milliseconds, for durations. */

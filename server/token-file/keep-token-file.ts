@@ -7,7 +7,7 @@ import { requestToken, type TokenRequest } from './request-token.ts';
 import type { TokenFile } from './token-file.ts';
 import { TokenFileError, type TokenFileErrorCode } from './token-file-error.ts';
 
-export interface TokenFileDependencies extends Effects {
+interface TokenFileDependencies extends Effects {
   readonly file: Pick<TokenFile, 'path' | 'read' | 'write'>;
   readonly log: Log;
 }

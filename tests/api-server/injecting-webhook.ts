@@ -6,7 +6,7 @@ import { ClusterWorld } from './cluster-world.ts';
 import { RegisteredWebhook } from './registered-webhook.ts';
 
 /** A Pod as the API server would store it, as far as the tests look at it. */
-export interface CreatedPod {
+interface CreatedPod {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
   readonly status?: { readonly qosClass?: string };
   readonly spec: {

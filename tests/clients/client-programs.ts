@@ -79,7 +79,7 @@ const NODE_VERSIONS = [7, 8, 9, 10, 11];
 const FIRST_PATIENT_VERSION = 10;
 
 /** A version of google-auth-library, and how its programs are run: with the name of the library first. */
-export interface NodeLibrary {
+interface NodeLibrary {
   readonly name: string;
   /** Whether it waits for the address after the name could not be resolved, and shows the text of a refusal. */
   readonly patient: boolean;

@@ -10,7 +10,7 @@ export interface AnyCluster extends AsyncDisposable {
 }
 
 /** The variable that names a cluster for the tests. It is their own: KUBECONFIG is a person's, and no test reads it. */
-export const TEST_KUBECONFIG = 'TEST_KUBECONFIG';
+const TEST_KUBECONFIG = 'TEST_KUBECONFIG';
 
 /**
  * The cluster that {@link TEST_KUBECONFIG} names, else one of the test's own. Throws {@link Unavailable} if the
@@ -55,7 +55,7 @@ interface List {
  * Only reads. Throws {@link Unavailable} unless the cluster is empty: it has no Namespace but those of Kubernetes
  * itself, and no Pod outside kube-system and its like.
  */
-export async function requireEmptyCluster(api: ApiClient): Promise<void> {
+async function requireEmptyCluster(api: ApiClient): Promise<void> {
   const namespaces = (await api.json<List>('GET', '/api/v1/namespaces')).items
     .filter(({ metadata: { name, deletionTimestamp } }) => !(deletionTimestamp && TESTED.test(name)))
     .map(({ metadata: { name } }) => name);

@@ -12,7 +12,7 @@ export class ApiError extends Error {
   }
 }
 
-export interface ApiRequest {
+interface ApiRequest {
   readonly body?: unknown;
   /** `application/json` by default; a patch names its kind, such as `application/merge-patch+json`. */
   readonly contentType?: string;

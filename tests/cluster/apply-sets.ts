@@ -2,7 +2,7 @@ import type { KubernetesObject, ObjectSet } from '../../scripts/module/render.ts
 import { type ApiClient, ApiError } from './api-client.ts';
 import { describe, type ObjectReference, Objects, untilAll, untilHealthy, workloadKinds } from './objects.ts';
 
-export interface ApplyOptions {
+interface ApplyOptions {
   /** The instance of the sets: objects applied earlier under the same name and Namespace are pruned. */
   readonly name: string;
   readonly namespace: string;
@@ -12,7 +12,7 @@ export interface ApplyOptions {
   readonly patience?: number;
 }
 
-export interface Applied {
+interface Applied {
   /** Of the API server about any of the objects, each once. */
   readonly warnings: readonly string[];
   /** What was applied before and no longer is there, such as `ConfigMap default/one`. */

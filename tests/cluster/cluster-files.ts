@@ -53,7 +53,7 @@ async function nodeFiles(cache: Cache): Promise<{ root: string; images: string[]
 
 const certManagerSource = join(import.meta.dir, '../../scripts/tools/cert-manager');
 
-export interface CertManagerFiles {
+interface CertManagerFiles {
   /** Its controllers for self-signed and CA issuers, and its CA injector, in one program. */
   readonly program: string;
   /** The folder of its CustomResourceDefinitions. */

@@ -5,7 +5,7 @@ import { end, isRunning, type ProcessIdentity, startDaemon } from './daemon.ts';
 import type { NodeMachine } from './node-machine.ts';
 import { importImage, registryHosts } from './node-services.ts';
 
-export interface ClusterParts {
+interface ClusterParts {
   readonly folder: string;
   readonly record: ClusterRecord;
   readonly apiServer: readonly string[];
@@ -14,7 +14,7 @@ export interface ClusterParts {
 }
 
 /** A manifest for the kubelet itself. */
-export interface StaticPod {
+interface StaticPod {
   readonly apiVersion: 'v1';
   readonly kind: 'Pod';
   readonly metadata: { readonly name: string; readonly namespace: string; readonly labels?: object };

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Certificates } from './certificates.ts';
 
-export const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local';
+const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local';
 
 /** What every Pod and Service of a cluster may get; no other cluster sees these addresses. */
-export const serviceNetworks = { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' };
+const serviceNetworks = { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' };
 
 /** The addresses of the Service `kubernetes`: the first of each network. */
 export const kubernetesServiceAddresses = ['10.96.0.1', 'fd00:10:96::1'];
@@ -81,7 +81,7 @@ function networks(dualStack: boolean): string {
 }
 
 /** Who may do what in a cluster of its own; each is known by a token in the API server's token file. */
-export interface ClusterUser {
+interface ClusterUser {
   readonly name: string;
   readonly groups: readonly string[];
   readonly token: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrThrow } from '../../scripts/run.ts';
 
-export interface ImageContents {
+interface ImageContents {
   /** The folder that becomes the image's only layer; owners become root, times the epoch. */
   readonly rootfs: string;
   /** Repository and tag, as a Pod's `image` names it. */

@@ -25,7 +25,7 @@ function nodeNetwork(number: number, dualStack: boolean): NodeNetwork {
   };
 }
 
-export interface MachineFiles {
+interface MachineFiles {
   /** A Debian root, shared and left unchanged. */
   readonly root: string;
   /** Becomes /usr/local/bin. */
@@ -216,7 +216,7 @@ async function hierarchies(): Promise<string[]> {
 }
 
 /** The groups of that name beneath which the kubelet makes its own. */
-export async function makeControlGroups(name: string): Promise<void> {
+async function makeControlGroups(name: string): Promise<void> {
   await delegateControllers();
   for (const hierarchy of await hierarchies()) await mkdir(join(hierarchy, name), { recursive: true });
 }
@@ -231,7 +231,7 @@ async function delegateControllers(): Promise<void> {
 }
 
 /** Removes them with all beneath once their processes, which must be ending, have left. Throws after half a minute. */
-export async function removeControlGroups(name: string): Promise<void> {
+async function removeControlGroups(name: string): Promise<void> {
   const deadline = performance.now() + 30_000;
   for (const hierarchy of await hierarchies()) {
     const folder = join(hierarchy, name);

@@ -27,7 +27,7 @@ export async function imageParts(folder: string, cache: Cache): Promise<Platform
   return parts;
 }
 
-export interface ImageConfig {
+interface ImageConfig {
   readonly architecture: string;
   readonly created: string;
   readonly config: {
@@ -38,7 +38,7 @@ export interface ImageConfig {
 }
 
 /** One file of an image, as `tar --verbose` lists it. */
-export interface ImageFile {
+interface ImageFile {
   /** As `ls` shows it: `-rwxr-xr-x`. */
   readonly mode: string;
   /** `UID/GID`. */

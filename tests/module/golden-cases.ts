@@ -19,13 +19,13 @@ export interface GoldenCase {
 }
 
 /** A folder of testdata/objects: values.yaml, objects.yaml, and instance.yaml for another instance. */
-export interface ObjectsCase extends GoldenCase {
+interface ObjectsCase extends GoldenCase {
   /** The path of one of its files. */
   file(name: string): string;
 }
 
 /** An element of testdata/refused.yaml. */
-export interface RefusedCase extends GoldenCase {
+interface RefusedCase extends GoldenCase {
   /** What the module says, a line for each mistake. */
   readonly error: string;
 }
@@ -117,7 +117,7 @@ export function unusedFiles(): readonly string[] {
 }
 
 /** What is expected of a case, in order; a set is an element of a list, as a mapping has no order. */
-export interface ExpectedSet {
+interface ExpectedSet {
   readonly set: string;
   readonly objects: ObjectSet['objects'];
 }

@@ -1,4 +1,4 @@
-export interface GrafanaVariables {
+interface GrafanaVariables {
   readonly namespace: string;
   readonly node: string;
   /** Seconds between two scrapes, as configured in the data source. */

@@ -9,7 +9,7 @@ interface Relabeling {
 }
 
 /** A PodMonitor, as far as ours go: the CRD's schema has checked it when it was rendered. */
-export interface PodMonitor {
+interface PodMonitor {
   readonly metadata: { readonly name: string; readonly namespace: string };
   readonly spec: {
     readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };

@@ -18,7 +18,7 @@ export async function prepareMonitoringTools(cache: Cache): Promise<MonitoringTo
   return { prometheus: join(root, 'usr/bin/prometheus'), promtool: join(root, 'usr/bin/promtool') };
 }
 
-export interface PrometheusOptions {
+interface PrometheusOptions {
   /** Seconds between two scrapes, and two evaluations. */
   readonly interval: number;
   /** Each an entry of `scrape_configs`. */
@@ -28,13 +28,13 @@ export interface PrometheusOptions {
 }
 
 /** One series of a response to an instant query. */
-export interface Series {
+interface Series {
   readonly labels: Readonly<Record<string, string>>;
   /** Seconds since the epoch, and the value. */
   readonly samples: readonly (readonly [number, number])[];
 }
 
-export interface Alert {
+interface Alert {
   readonly state: 'pending' | 'firing';
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;

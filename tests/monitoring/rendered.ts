@@ -1,7 +1,7 @@
 import type { KubernetesObject, ModuleRenderer, ModuleValues } from '../../scripts/module/render.ts';
 
 /** One alert of the PrometheusRule. */
-export interface AlertRule {
+interface AlertRule {
   readonly alert: string;
   readonly expr: string;
   /** Minutes or hours: 5m, 1h. */
@@ -10,7 +10,7 @@ export interface AlertRule {
   readonly annotations: { readonly summary: string; readonly description: string };
 }
 
-export interface RuleGroup {
+interface RuleGroup {
   readonly name: string;
   readonly rules: readonly AlertRule[];
 }

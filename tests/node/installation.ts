@@ -19,7 +19,7 @@ export const SYSTEM = 'gke-metadata-server';
 /** The API server's path of the server's DaemonSet. */
 export const SERVER = `/apis/apps/v1/namespaces/${SYSTEM}/daemonsets/${NAME}`;
 
-export interface Product {
+interface Product {
   readonly projectID: string;
   readonly provider: WorkloadIdentityProvider;
   readonly googleURL: string;

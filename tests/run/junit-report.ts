@@ -1,4 +1,4 @@
-export interface Counts {
+interface Counts {
   readonly passed: number;
   readonly failed: number;
 }

@@ -39,7 +39,7 @@ export interface AwsPodSettings {
 }
 
 /** How SDKs find credentials: a pair of variables, of which one leads to a token in a file. */
-export interface AwsCredentials {
+interface AwsCredentials {
   /** For people. */
   readonly title: string;
   readonly variable: { readonly name: string; readonly value: string };

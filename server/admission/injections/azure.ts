@@ -16,7 +16,7 @@ import { containersNotSkipped } from './listed-containers.ts';
 
 // names, paths and rules of https://github.com/Azure/azure-workload-identity, pkg/webhook, v1.6.0
 const PREFIX = 'azure.workload.identity';
-export const AZURE_OPT_IN_LABEL = `${PREFIX}/use`;
+const AZURE_OPT_IN_LABEL = `${PREFIX}/use`;
 const EXPIRATION_ANNOTATION = `${PREFIX}/service-account-token-expiration`;
 const SKIP_ANNOTATION = `${PREFIX}/skip-containers`;
 const PROXY_ANNOTATION = `${PREFIX}/inject-proxy-sidecar`;

@@ -4,7 +4,7 @@ import type { PodEditor } from '../pod-editor.ts';
 import { amountOf } from '../quantity.ts';
 import { type Form, readPodAnnotation } from './annotations.ts';
 
-export const RESOURCES_ANNOTATION = 'gke-metadata-server.matheuscscp.io/init-network-resources';
+const RESOURCES_ANNOTATION = 'gke-metadata-server.matheuscscp.io/init-network-resources';
 export const RESOURCES_EXPECTED =
   'auto, none, or JSON such as {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi"}}';
 

@@ -17,7 +17,7 @@ interface AzureRequest {
 }
 
 /** The response to a request under `/metadata`. */
-export interface AzureOutcome {
+interface AzureOutcome {
   readonly response: MetadataResponse;
   /** The route in metrics. */
   readonly template: string;

@@ -21,7 +21,7 @@ const STATUSES = {
   ValidationError: 400,
 } as const;
 
-export type AwsErrorCode = keyof typeof STATUSES;
+type AwsErrorCode = keyof typeof STATUSES;
 
 /** A refusal, thrown to the one place that responds. */
 export class AwsRefusal extends Error {

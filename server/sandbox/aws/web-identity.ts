@@ -9,7 +9,7 @@ const GOOGLE = 'accounts.google.com';
 const GOOGLE_ISSUERS = [`https://${GOOGLE}`, GOOGLE];
 
 /** A token that STS believes, as trust policies see it. */
-export interface WebIdentity {
+interface WebIdentity {
   readonly subject: string;
   readonly audience: string;
   /** As `Provider` in the response: the provider's ARN, or `accounts.google.com`. */

@@ -22,7 +22,7 @@ export interface FederatedCredential {
   readonly audience?: string;
 }
 
-export interface Tenant extends TenantOptions {
+interface Tenant extends TenantOptions {
   readonly identities: Map<string, Identity>;
 }
 
