@@ -96,6 +96,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const args = ['sandbox', `--server-port=${serverPort}`, `--health-port=${healthPort}`];
       await using child = Bun.spawn([...PROGRAM, ...args], { env: {}, stdout: 'pipe' });
       await written(child.stdout, 'Ctrl-C ends it');
+      // also one that was started at the same time gets no half of the requests
+      for (const port of [serverPort, healthPort]) {
+        const shared = { hostname: '::', port, reusePort: true, fetch: () => new Response() };
+        expect(() => Bun.serve(shared)).toThrow('in use');
+      }
       child.kill(signal);
       expect([await child.exited, child.signalCode]).toEqual([0, null]);
     },

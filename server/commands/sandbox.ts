@@ -36,7 +36,7 @@ export function sandboxCommand() {
   });
 }
 
-/** The server shares its port for updates without downtime; two sandboxes would each get half of the requests. */
+/** Before all that takes time. The sandbox shares no port: two would each get half of the requests. */
 function requireFree(port: number, flag: string): void {
   try {
     void Bun.serve({ port, reusePort: false, fetch: () => new Response() }).stop(true);
@@ -53,7 +53,10 @@ async function runSandbox(once: boolean, settings: SandboxSettings, effects: Eff
   await using world = await startSandboxWorld();
   const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
   const cluster = { server: world.kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
-  await using serving = await startServing(sandboxSettings(world, settings), { cluster, effects, log });
+  await using serving = await startServing(sandboxSettings(world, settings), {
+    ...{ cluster, effects, log },
+    sharesPorts: false,
+  });
   const print = (line: string) => process.stdout.write(`${line}\n`);
   await tour({ world, serverPort: serving.serverPort, clock: () => performance.now(), print });
   if (once) return;

@@ -35,6 +35,8 @@ interface ServingDependencies {
   readonly cluster: Cluster;
   readonly effects: Effects;
   readonly log: Log;
+  /** Whether the next version may listen on the ports before this one ends; by default it may. */
+  readonly sharesPorts?: boolean;
 }
 
 /** A metadata server that listens; disposing of it drains it and ends everything it started. */
@@ -51,7 +53,7 @@ export interface Serving extends AsyncDisposable {
  */
 export async function startServing(
   settings: ServeSettings,
-  { cluster, effects, log }: ServingDependencies,
+  { cluster, effects, log, sharesPorts = true }: ServingDependencies,
 ): Promise<Serving> {
   const metrics = new Metrics(version);
   const apiServer = new ApiServer(cluster, effects);
@@ -111,6 +113,13 @@ export async function startServing(
     if (draining.signal.aborted) return ['ending'];
     return callers.inSync() ? [] : [`the Pods of Node ${nodeName} are not known yet`];
   };
+  const listenOn = (app: App, port: number, flag: string) => {
+    try {
+      return listen(app, port, sharesPorts);
+    } catch (cause) {
+      throw cannotListen(port, flag, cause);
+    }
+  };
   const server = listenOn(metadata, settings.serverPort, '--server-port');
   const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
 
@@ -129,12 +138,4 @@ export async function startServing(
       await health.stop(true);
     },
   };
-}
-
-function listenOn(app: App, port: number, flag: string): ReturnType<typeof listen> {
-  try {
-    return listen(app, port);
-  } catch (cause) {
-    throw cannotListen(port, flag, cause);
-  }
 }

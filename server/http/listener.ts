@@ -29,12 +29,12 @@ const LONGEST_STOP = 10_000;
 
 /**
  * Listens on `port` (0: any) of all addresses, IPv4 and IPv6, or only IPv4 if the Node does not have IPv6. The port is
- * shared (`reusePort`), so the next version listens before this one ends.
+ * shared by default (`reusePort`), so the next version listens before this one ends.
  */
-export function listen(app: App, port: number): Server<unknown> {
+export function listen(app: App, port: number, reusePort = true): Server<unknown> {
   const options = {
     port,
-    reusePort: true,
+    reusePort,
     development: false,
     idleTimeout: IDLE_TIMEOUT,
     maxRequestBodySize: LARGEST_BODY,
