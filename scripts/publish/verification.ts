@@ -95,6 +95,7 @@ async function verifySubject(
   const { name, repository, digest } = subject;
   const reference = `${repository}@${digest}`;
   const { signer } = expectation;
+  let { commit: known } = expectation;
   const folder = await mkdtemp(join(tmpdir(), 'verification-'));
   try {
     const layout = join(folder, 'layout');
@@ -120,6 +121,7 @@ async function verifySubject(
       }),
       await checked(name, 'provenance', async () => {
         const { sourceURL, commit, builder } = await goodOrigin(subject, expectation, cosign);
+        known = commit;
         learnCommit(commit);
         return `${sourceURL} at ${commit}, by ${builder}`;
       }),
@@ -128,7 +130,13 @@ async function verifySubject(
     if (provenanceSigner !== undefined) {
       checks.push(
         await checked(name, 'SLSA Build L3', () =>
-          githubFinding(subject, expectation, provenanceSigner, cosign),
+          // the same commit as in the release's own statement, for the first artifact too
+          githubFinding(
+            subject,
+            { ...expectation, ...(known !== undefined && { commit: known }) },
+            provenanceSigner,
+            cosign,
+          ),
         ),
       );
     }

@@ -84,6 +84,33 @@ export function releaseChecks(report: Report): readonly Check[] {
   ];
 }
 
+/** The tests of `scripts/test`'s flags whose tools take long to make. */
+export interface Prepared {
+  readonly apiServer: boolean;
+  readonly node: boolean;
+  readonly release: boolean;
+  readonly e2e: boolean;
+}
+
+/**
+ * Makes what these tests need and the cache lacks, in the order in which they run, and runs none of them: a job with
+ * time to spare does this while it runs other tests. Throws Unavailable if the machine cannot.
+ */
+export async function prepareTests(
+  { apiServer, node, release, e2e }: Prepared,
+  report: Report,
+): Promise<void> {
+  const cache = new Cache(undefined, report);
+  if (apiServer) await prepareCluster('api', cache);
+  if (node) await prepareCluster('node', cache);
+  if (release) {
+    await prepareImage(cache);
+    await prepareReleaseTests(cache);
+    await prepareFlux(cache);
+  }
+  if (e2e) await prepareE2E(cache);
+}
+
 async function imageTests(cache: Cache): Promise<Outcome> {
   await prepareImage(cache);
   await prepareContainerfile(cache);

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from '@commander-js/extra-typings';
-import { UNAVAILABLE_STATUS } from '../../scripts/required-programs.ts';
+import { UNAVAILABLE_STATUS, Unavailable } from '../../scripts/required-programs.ts';
 import { BAD_USE, describeError } from '../../scripts/script.ts';
 import { endWithReader } from '../../server/commands/process.ts';
 import { strict } from '../../server/settings/flags.ts';
@@ -11,6 +11,7 @@ import {
   languagesCheck,
   moduleChecks,
   type Outcome,
+  prepareTests,
   releaseChecks,
 } from './checks.ts';
 
@@ -44,6 +45,11 @@ const command = new Command('scripts/test')
     '--e2e',
     'tests/e2e: a release by Flux and Timoni on a Node (Linux, root, Go), or on the cluster of kind E2E_KIND_CLUSTER',
     false,
+  )
+  .option(
+    '--prepare',
+    'only make what --api-server, --node, --release and --e2e need, beside which other tests can run',
+    false,
   );
 endWithReader(process.stdout);
 try {
@@ -74,8 +80,18 @@ async function report({ name, run }: Check): Promise<Outcome> {
   return outcome;
 }
 
-const { module, clients, release, apiServer, node, e2e } = command.opts();
+const { module, clients, release, apiServer, node, e2e, prepare } = command.opts();
 const progress = (line: string) => console.error(`  ${line}`);
+if (prepare) {
+  clearInterval(heartbeat);
+  try {
+    await prepareTests({ apiServer, node, release, e2e }, progress);
+    process.exit(0);
+  } catch (error) {
+    console.error(describeError(error));
+    process.exit(error instanceof Unavailable ? UNAVAILABLE_STATUS : 1);
+  }
+}
 const outcomes: Outcome[] = [];
 if (!module && !clients && !release && !apiServer && !node && !e2e)
   outcomes.push(...(await Promise.all(checks.map(report))));
