@@ -371,7 +371,7 @@ describe('an unknown address', () => {
     expect(other.outcome).toBe('waiting');
   });
 
-  test('strangers are told so, and make ever fewer questions', async () => {
+  test('unknown callers get 404, and cause ever fewer requests', async () => {
     await start();
     for (let second = 0; second < 300; second++) {
       const request = watched(callers.identify(`10.9.0.${second % 200}`));

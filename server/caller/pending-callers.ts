@@ -10,7 +10,7 @@ const LONGEST_WAIT_MILLISECONDS = 2_500;
 /** More requests than the Pods of a Node that start at once make, and than the containers of one Pod make. */
 const MOST_WAITING = 512;
 const MOST_WAITING_OF_ONE = 64;
-/** Between questions to the API server, longer the more of them found nothing: strangers make no load. */
+/** Between requests to the API server, longer the more of them found nothing: unknown callers cause no load. */
 const FIRST_INTERVAL_MILLISECONDS = 1_000;
 const LONGEST_INTERVAL_MILLISECONDS = 30_000;
 

@@ -178,6 +178,6 @@ test('tokens are bound to the Pod as it is now', async () => {
 
 test('credentials that the API server does not know', async () => {
   const cluster = { server: kubernetes.url, authenticate: async () => ({ headers: {}, tls: {} }) };
-  const stranger = new RestClient(new ApiServer(cluster, systemEffects), systemEffects);
-  expect(await codeOf(stranger.getServiceAccount('default', 'web'))).toBe('kubernetes-unavailable');
+  const anonymous = new RestClient(new ApiServer(cluster, systemEffects), systemEffects);
+  expect(await codeOf(anonymous.getServiceAccount('default', 'web'))).toBe('kubernetes-unavailable');
 });

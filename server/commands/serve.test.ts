@@ -325,7 +325,7 @@ describe('a rolling update', () => {
 });
 
 /** A process of this user that shares a port with whoever else does, and answers all requests so. */
-async function stranger(answer: string): Promise<{ port: number } & AsyncDisposable> {
+async function otherProgram(answer: string): Promise<{ port: number } & AsyncDisposable> {
   const program = `
     const server = Bun.serve({ port: 0, hostname: '::', reusePort: true, fetch: () => ${answer} });
     console.log(server.port);`;
@@ -378,7 +378,7 @@ describe('a port that somebody of the same user listens on already', () => {
   ])(
     'another program (%s): refused',
     async (answer) => {
-      await using other = await stranger(answer);
+      await using other = await otherProgram(answer);
       const failure = await failureOf(start({ serverPort: other.port }));
       expect(failure).toMatchObject({ code: 'setting-invalid' });
       expect(String(failure)).toContain(`cannot listen on port ${other.port}: `);

@@ -4,7 +4,7 @@ import { type AwsFaultCode, type AzureFaultCode, Fault, type FaultCode } from '.
 import { Throttled } from '../credentials/exchange-limits.ts';
 import { GoogleFault } from '../google/google-fault.ts';
 import { annotated, EMAIL, fault } from '../testing/fake-metadata.ts';
-import { failureResponse, isTransient } from './faults.ts';
+import { failureResponse, isRetryable } from './faults.ts';
 
 const CALLER: Caller = {
   serviceAccount: { namespace: 'shop', name: 'checkout', uid: 'sa-1', annotations: annotated(EMAIL) },
@@ -49,7 +49,7 @@ test.each(CODES)('%s: its status, Retry-After if it is transient, and no interna
   const { status, body, headers, contentType } = failureResponse(fault(code), CALLER);
   expect(status).toBe(STATUS[code]);
   expect(headers?.['Retry-After'] !== undefined).toBe(status === 503);
-  expect(isTransient(fault(code))).toBe(status === 503);
+  expect(isRetryable(fault(code))).toBe(status === 503);
   expect(contentType).toBe('application/text');
   if (code !== 'parameter-invalid') expect(body).not.toContain('an inside message');
 });

@@ -191,8 +191,8 @@ function secondsOf(retryAfter: number | ((fault: Fault) => number), fault: Fault
   return typeof retryAfter === 'number' ? retryAfter : retryAfter(fault);
 }
 
-/** Whether the same request may be answered when it is made again. */
-export function isTransient(error: unknown): boolean {
+/** Whether the same request may succeed later, which a 503 says. */
+export function isRetryable(error: unknown): boolean {
   return rowOf(error)?.retryAfter !== undefined;
 }
 

@@ -12,7 +12,7 @@ import { Ec2Api, type Ec2Dependencies, isEc2Path } from './aws/ec2-api.ts';
 import { AzureApi, isAzurePath } from './azure/azure-api.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
-import { failureResponse, isTransient } from './faults.ts';
+import { failureResponse, isRetryable } from './faults.ts';
 import { decodePath, HOST_NAMES } from './request-target.ts';
 import {
   type Alt,
@@ -135,7 +135,7 @@ export class MetadataApi {
       return { response: await this.#respond(request, path, found, query, identify), template };
     } catch (failure) {
       this.#logUnexpected({ template, failure });
-      const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isTransient(failure);
+      const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isRetryable(failure);
       if (failedRecursion) return { response: RECURSION_FAILED, template, failure };
       return { response: failureResponse(failure, caller), template, failure };
     }

@@ -6,7 +6,7 @@ import type { Caller } from '../../caller/caller.ts';
 import type { Effects } from '../../core/effects.ts';
 import { Fault } from '../../core/fault.ts';
 import type { Node } from '../../kubernetes/objects.ts';
-import { failureResponse, isTransient } from '../faults.ts';
+import { failureResponse, isRetryable } from '../faults.ts';
 import type { MetadataResponse } from '../response.ts';
 import { LONGEST_SESSION, SessionTokens } from './session-tokens.ts';
 
@@ -234,7 +234,7 @@ function ec2FailureResponse(error: unknown): MetadataResponse {
   if (error instanceof Fault && (error.code === 'aws-role-missing' || error.code === 'aws-role-invalid')) {
     return status(404, error.message);
   }
-  if (error instanceof Fault && !isTransient(error))
+  if (error instanceof Fault && !isRetryable(error))
     return status(404, failureResponse(error, undefined).body.trim());
   const { status: code, body, headers } = failureResponse(error, undefined);
   return { ...status(code, body.trim()), ...(headers === undefined ? {} : { headers }) };
