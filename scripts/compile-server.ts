@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { BunPlugin } from 'bun';
@@ -48,6 +48,9 @@ const withoutUnusedCode: BunPlugin = {
  * with what went wrong, where that fails.
  */
 export async function compileServer(outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
+  // before the seconds that it takes
+  const inTheWay = await stat(outfile).catch(() => undefined);
+  if (inTheWay?.isDirectory()) throw new Error(`cannot write the program to ${outfile}: it is a folder`);
   const folder = await mkdtemp(join(tmpdir(), 'compile-'));
   try {
     // the file's name is in its bytes

@@ -30,7 +30,13 @@ interface Options extends ProviderNames {
 // https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools/create
 function parseID(value: string): string {
   if (/^(?!gcp-)[a-z0-9-]{4,32}$/.test(value)) return value;
-  throw new InvalidArgumentError('4 to 32 of a-z, 0-9 and -, not beginning with gcp-');
+  throw new InvalidArgumentError('It must be 4 to 32 of a-z, 0-9 and -, and not begin with gcp-.');
+}
+
+// https://cloud.google.com/resource-manager/docs/creating-managing-projects; older ones have their domain in front
+function parseProject(value: string): string {
+  if (/^([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(value)) return value;
+  throw new InvalidArgumentError('It must be the ID of a project, which is neither its number nor its name.');
 }
 
 const command = new Command('scripts/create-or-update-provider')
@@ -40,7 +46,7 @@ const command = new Command('scripts/create-or-update-provider')
       'Running it again changes nothing. It runs kubectl and gcloud, with the logins that these have.\n\n' +
       `Exit codes: 0 done, or equal; 1 failed, or different (--check); ${BAD_USE} bad use.`,
   )
-  .requiredOption('--project <id>', 'the Google Cloud project')
+  .requiredOption('--project <id>', 'the Google Cloud project', parseProject)
   .requiredOption(
     '--pool <id>',
     'the pool, one for each cluster: its name and that of a ServiceAccount are a principal',

@@ -50,9 +50,12 @@ test.each([
   ['cluster', ['up', 'both'], 'Allowed choices are api, node.'],
   ['cluster', ['--state-dir=', 'down'], 'It must not be empty.'],
   ['create-or-update-provider', [], 'missing --project, --pool'],
+  ['create-or-update-provider', ['--project=', '--pool=pool'], 'It must be the ID of a project'],
+  ['create-or-update-provider', ['--project=Mine', '--pool=pool'], 'It must be the ID of a project'],
+  ['create-or-update-provider', ['--project=my-project', '--pool=gcp-a'], 'It must be 4 to 32 of'],
   [
     'create-or-update-provider',
-    ['--project=p', '--pool=pool', '--check', '--dry-run'],
+    ['--project=my-project', '--pool=pool', '--check', '--dry-run'],
     'cannot be used with',
   ],
   ['issuer-documents', [], 'missing --issuer'],
@@ -101,6 +104,7 @@ test('a folder that holds anything else is not replaced, and nothing in it is', 
     await script('build-image', '--output=file'),
     await script('render', '--chart=project'),
     await script('render', '--chart=file'),
+    await script('build', '--outfile=project'),
     await script('cluster', '--state-dir=project', 'down'),
   ];
   expect(refusals.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual([
@@ -108,6 +112,7 @@ test('a folder that holds anything else is not replaced, and nothing in it is', 
     [1, expect.stringContaining(`cannot write an OCI layout to ${join(folder, 'file')}: `)],
     [1, expect.stringContaining(`cannot write the chart to ${project}: it holds README.md`)],
     [1, expect.stringContaining(`cannot write the chart to ${join(folder, 'file')}: `)],
+    [1, `cannot write the program to ${project}: it is a folder\n`],
     [0, `no cluster is up in ${project}\n`],
   ]);
   expect(await readdir(project)).toEqual(['README.md']);
