@@ -22,6 +22,8 @@ export interface AwsSettings {
   /** The account of roles that are annotated by their name alone, which are invalid if it is undefined. */
   readonly accountID: string | undefined;
   readonly partition: string;
+  /** Of the tokens that Pods send for container credentials, as the webhook mounts them. */
+  readonly podIdentityAudience: string;
   /** Whether requests without a session token are answered: version 1 of EC2's metadata service. */
   readonly allowVersion1: boolean;
   /** The lifetime that is asked of STS, 900 to 43,200. */

@@ -34,7 +34,8 @@ async function initNetwork(settings: InitNetworkSettings): Promise<number> {
   }
 }
 
-async function redirected({ podAddresses, hostAddresses, serverPort }: InitNetworkSettings, log: Log) {
-  const redirects = redirectsOf(podAddresses, hostAddresses, serverPort);
+async function redirected(settings: InitNetworkSettings, log: Log) {
+  const { podAddresses, hostAddresses, serverPort } = settings;
+  const redirects = redirectsOf(podAddresses, hostAddresses, serverPort, settings);
   return redirectedEndpoint(await redirect(redirects, { exec: systemExec, log }));
 }

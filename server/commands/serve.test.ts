@@ -596,6 +596,101 @@ describe('AWS', () => {
     expect((await get(serving, '/latest/user-data'))[0]).toBe(404);
   });
 
+  describe('container credentials', () => {
+    const PATH = '/v1/credentials';
+
+    /** A token of the Pod with this name, as the kubelet mounts it. */
+    async function podToken(name: string, audience = 'pods.eks.amazonaws.com'): Promise<string> {
+      const pod = world.kubernetes.get('Pod', 'default', name);
+      const url = `${world.kubernetes.url}/api/v1/namespaces/default/serviceaccounts/${name}/token`;
+      const spec = {
+        audiences: [audience],
+        expirationSeconds: 600,
+        boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name, uid: pod?.metadata.uid },
+      };
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      const { status } = (await response.json()) as { status: { token: string } };
+      return status.token;
+    }
+
+    async function credentials(serving: Serving, address: string, authorization?: string) {
+      const headers = authorization === undefined ? {} : { Authorization: authorization };
+      const { status, body } = await ask(address, serving.serverPort, PATH, headers);
+      return [status, body] as const;
+    }
+
+    test("are those of the Pod's role, for the token of that Pod at that address", async () => {
+      await using serving = await start();
+      const token = await podToken('annotated');
+      const [status, body] = await credentials(serving, ANNOTATED, token);
+      expect([status, JSON.parse(body)]).toEqual([
+        200,
+        {
+          AccessKeyId: expect.stringMatching(/^ASIA/),
+          SecretAccessKey: expect.any(String),
+          Token: expect.any(String),
+          AccountId: '111122223333',
+          Expiration: expect.stringMatching(/^20.*Z$/),
+        },
+      ]);
+      // the same as by EC2's protocol
+      const [, ec2] = await get(serving, `${ROLES}reader`);
+      expect(JSON.parse(ec2).AccessKeyId).toBe(JSON.parse(body).AccessKeyId);
+    });
+
+    test('are refused where token and address are not of one Pod, or the token is not one', async () => {
+      await using serving = await start();
+      const token = await podToken('annotated');
+      const expected: [string, string | undefined, number, string][] = [
+        [
+          DENIED,
+          token,
+          403,
+          'Access Denied. The service account token is not that of the Pod with this source IP\n',
+        ],
+        [
+          '127.0.0.1',
+          token,
+          403,
+          'Access Denied. The service account token is not that of the Pod with this source IP\n',
+        ],
+        [ANNOTATED, undefined, 400, 'Service account token cannot be empty\n'],
+        [ANNOTATED, `Bearer ${token}`, 400, 'Service account token cannot be parsed: it is not a JWT\n'],
+        [
+          ANNOTATED,
+          await podToken('annotated', 'sts.amazonaws.com'),
+          400,
+          'Service account token failed basic claim validations: unexpected "aud" claim value\n',
+        ],
+        [
+          DIRECT,
+          await podToken('direct'),
+          404,
+          '(ResourceNotFoundException): ServiceAccount default/direct has no annotation eks.amazonaws.com/role-arn, fault: client\n',
+        ],
+      ];
+      for (const [address, authorization, ...response] of expected) {
+        expect(await credentials(serving, address, authorization)).toEqual([...response]);
+      }
+      const [status, body] = await credentials(serving, DENIED, await podToken('denied'));
+      expect([status, body]).toEqual([
+        403,
+        expect.stringMatching(/^\(AccessDenied\): AWS STS responded 403/),
+      ]);
+      expect(body).not.toContain('ASIA');
+    });
+
+    test('are there only if AWS is switched on', async () => {
+      await using serving = await start({ aws: undefined });
+      expect((await credentials(serving, ANNOTATED, await podToken('annotated')))[0]).toBe(404);
+    });
+  });
+
   test('that is gone is 503, and costs the other clouds nothing', async () => {
     await using serving = await start();
     await world.aws.stop();

@@ -10,7 +10,8 @@ import { type App, cannotListen, drain, listen, requireOwnPort } from '../http/l
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { type Cluster, instanceName, loadCluster, nodeSecret } from '../kubernetes/cluster.ts';
-import { KeyRotation, readClusterKeys } from '../kubernetes/cluster-keys.ts';
+import { KeyRotation, readClusterKeys, readVerificationKeys } from '../kubernetes/cluster-keys.ts';
+import { PodTokens } from '../kubernetes/pod-tokens.ts';
 import { warnOfLocation } from '../metadata/facts.ts';
 import { metadataRoutes, socketPeer } from '../metadata/routes.ts';
 import { cloudAnnotations } from '../settings/cloud-annotations.ts';
@@ -80,6 +81,13 @@ export async function startServing(
       { ...settings, aws },
       { ...shared, googleIDToken: async (caller, audience) => tokens.idToken(caller, audience) },
     );
+  const podTokens =
+    aws &&
+    new PodTokens({
+      readKeys: () => readVerificationKeys(apiServer),
+      audience: aws.podIdentityAudience,
+      effects,
+    });
   const caches = [tokens, azureTokens, roleCredentials].filter((cache) => cache !== undefined);
   metrics.watchCacheSize(() => caches.reduce((size, cache) => size + cache.cacheSize, 0));
   const keys = new KeyRotation({
@@ -101,6 +109,7 @@ export async function startServing(
     tokens,
     azureTokens,
     ec2: aws && roleCredentials && { ...aws, credentials: roleCredentials, sessionKey },
+    containerCredentials: roleCredentials && podTokens && { credentials: roleCredentials, podTokens },
     node: () => callers.node(),
     metrics,
     instance,

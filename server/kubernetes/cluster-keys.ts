@@ -1,4 +1,4 @@
-import { calculateJwkThumbprint } from 'jose';
+import { calculateJwkThumbprint, type JSONWebKeySet } from 'jose';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { backoff } from '../core/waiting.ts';
@@ -22,6 +22,11 @@ export interface PublicKey {
   readonly thumbprint: string;
 }
 
+function membersOf(key: Field): { kty: string } & Record<string, string> {
+  const members = MEMBERS.map((name) => [name, key.at(name).textOr('')] as const);
+  return { kty: '', ...Object.fromEntries(members.filter(([, value]) => value !== '')) };
+}
+
 /** By `kid`, in the order of the sets. */
 interface KeySetDifference {
   readonly added: readonly string[];
@@ -37,9 +42,8 @@ export async function parseKeySet(keySet: Field): Promise<readonly PublicKey[]> 
 
 async function parseKey(key: Field): Promise<PublicKey> {
   const kid = key.at('kid').text();
-  const members = MEMBERS.map((name) => [name, key.at(name).textOr('')]).filter(([, value]) => value !== '');
   try {
-    return { kid, thumbprint: await calculateJwkThumbprint(Object.fromEntries(members)) };
+    return { kid, thumbprint: await calculateJwkThumbprint(membersOf(key)) };
   } catch (cause) {
     throw new Fault('kubernetes-unavailable', `cannot parse the public key ${kid}`, {
       remedy: CHECK,
@@ -68,6 +72,18 @@ export async function readClusterKeys(
   server: Pick<ApiServer, 'json'>,
   signal?: AbortSignal,
 ): Promise<readonly PublicKey[]> {
+  return parseKeySet(await readKeySet(server, signal));
+}
+
+/** The same keys as they verify signatures: a JWK Set (RFC 7517). Throws as {@link readClusterKeys}. */
+export async function readVerificationKeys(server: Pick<ApiServer, 'json'>): Promise<JSONWebKeySet> {
+  const keySet = await readKeySet(server);
+  await parseKeySet(keySet);
+  const keys = keySet.at('keys').items();
+  return { keys: keys.map((key) => ({ ...membersOf(key), kid: key.at('kid').text() })) };
+}
+
+async function readKeySet(server: Pick<ApiServer, 'json'>, signal?: AbortSignal): Promise<Field> {
   const call = {
     verb: 'get',
     resource: KEY_SET_PATH,
@@ -77,7 +93,7 @@ export async function readClusterKeys(
     longestResponseBytes: LONGEST_KEY_SET_BYTES,
   } as const;
   try {
-    return await parseKeySet(new Field(await server.json(call, signal), 'JWKS'));
+    return new Field(await server.json(call, signal), 'JWKS');
   } catch (error) {
     throw error instanceof ApiRefusal ? keySetFault(error) : error;
   }

@@ -8,6 +8,11 @@ import type { Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log, LogSettings } from '../telemetry/log.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
+import {
+  CONTAINER_CREDENTIALS_PATH,
+  ContainerCredentialsApi,
+  type ContainerCredentialsDependencies,
+} from './aws/container-credentials-api.ts';
 import { Ec2Api, type Ec2Dependencies, isEc2Path } from './aws/ec2-api.ts';
 import { AzureApi, isAzurePath } from './azure/azure-api.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
@@ -55,6 +60,7 @@ export interface MetadataDependencies {
   readonly azureTokens?: Pick<AzureTokens, 'token'> | undefined;
   /** Undefined: no Pod has an AWS role. */
   readonly ec2?: Ec2Dependencies | undefined;
+  readonly containerCredentials?: ContainerCredentialsDependencies | undefined;
   /** This Node; undefined until it is known. */
   node(): Node | undefined;
   readonly log: Log;
@@ -99,6 +105,7 @@ export class MetadataApi {
   readonly #instance: Instance;
   readonly #azure: AzureApi;
   readonly #ec2: Ec2Api | undefined;
+  readonly #containerCredentials: ContainerCredentialsApi | undefined;
   readonly #changes: Changes;
   readonly #tokenResponses: TokenResponses;
   readonly #unexpected: RepeatLimit;
@@ -109,6 +116,8 @@ export class MetadataApi {
     this.#instance = { settings, node: () => requireNode(node()) };
     this.#azure = new AzureApi(dependencies.azureTokens, effects);
     this.#ec2 = dependencies.ec2 && new Ec2Api(dependencies.ec2, node, effects);
+    const { containerCredentials } = dependencies;
+    this.#containerCredentials = containerCredentials && new ContainerCredentialsApi(containerCredentials);
     this.#changes = new Changes(effects, draining);
     this.#tokenResponses = tokenResponses;
     this.#unexpected = new RepeatLimit(log, effects.now);
@@ -149,6 +158,9 @@ export class MetadataApi {
   ): Promise<Outcome> | undefined {
     if (isAzurePath(path)) {
       return this.#azure.respond({ method, path, query, metadata: header('metadata') }, identify);
+    }
+    if (path === CONTAINER_CREDENTIALS_PATH) {
+      return this.#containerCredentials?.respond(method, header('authorization'), identify);
     }
     if (this.#ec2 === undefined || !isEc2Path(path)) return undefined;
     const tokenSeconds = header('x-aws-ec2-metadata-token-ttl-seconds');

@@ -105,11 +105,12 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     return saved.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line.startsWith('-A'));
   }
 
-  const redirects = (port: number) =>
+  const redirects = (port: number, containerCredentials = false) =>
     redirectsOf(
       [pod.IPv4, pod.IPv6].map(parseIPAddress).filter((address) => address !== undefined),
       [host.IPv4, host.IPv6].map(parseIPAddress).filter((address) => address !== undefined),
       port,
+      { containerCredentials },
     );
 
   for (const backend of ['nft', 'legacy'] as const) {
@@ -139,6 +140,24 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     expect(await rules()).toEqual(written);
     expect(await get('http://169.254.169.254/')).toBe(`you are ::ffff:${pod.IPv4}`);
     expect(await get('http://[fd20:ce::254]/')).toBe(`you are ${pod.IPv6}`);
+  });
+
+  test("the addresses of AWS's container credentials too, and no other of their ranges", async () => {
+    const port = server.port ?? 0;
+    await redirect(redirects(port, true), { exec: inPod, log: silent });
+    const rules = async () => [...(await nat('nft')), ...(await nat('legacy'))];
+    const written = await rules();
+    for (const address of ['169.254.169.254', '169.254.170.23']) {
+      expect(await get(`http://${address}/`)).toBe(`you are ::ffff:${pod.IPv4}`);
+    }
+    for (const address of ['fd20:ce::254', 'fd00:ec2::23']) {
+      expect(await get(`http://[${address}]/`)).toBe(`you are ${pod.IPv6}`);
+    }
+    const dnat = written.filter((rule) => rule.includes('DNAT'));
+    expect(dnat).toHaveLength(8);
+    expect(dnat.every((rule) => / -d \S+\/(32|128) /.test(rule))).toBe(true);
+    await redirect(redirects(port, true), { exec: inPod, log: silent });
+    expect(await rules()).toEqual(written);
   });
 
   test('a rule with an old target is replaced, and a mesh that takes everything comes after', async () => {

@@ -1,4 +1,3 @@
-import { METADATA_ADDRESS } from '../core/metadata-address.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 
 export type Family = 'IPv4' | 'IPv6';
@@ -6,8 +5,10 @@ export type Family = 'IPv4' | 'IPv6';
 /** Which of the kernel's two packet filters a program of the iptables family writes to. */
 export type Backend = 'nft' | 'legacy';
 
-/** What redirects one family: connections to the metadata address, port 80, go to the Node's server. */
+/** What redirects one family: connections to these addresses, port 80, go to the Node's server. */
 export interface Redirect {
+  /** The metadata address, and that of container credentials if AWS is on. */
+  readonly from: readonly string[];
   readonly family: Family;
   readonly target: IPAddress;
   readonly port: number;
@@ -26,6 +27,8 @@ const CHAIN = 'GKE-METADATA-SERVER';
 const JUMP = `-j ${CHAIN}`;
 const PROGRAM: Readonly<Record<Family, string>> = { IPv4: 'iptables', IPv6: 'ip6tables' };
 const PREFIX_LENGTH: Readonly<Record<Family, number>> = { IPv4: 32, IPv6: 128 };
+/** What all addresses of a family that are redirected lie in: link-local, and unique local. */
+const RANGE: Readonly<Record<Family, string>> = { IPv4: '169.254.0.0/16', IPv6: 'fc00::/7' };
 
 /** Seconds to wait for whoever else is writing rules in this network namespace. */
 const LOCK_SECONDS = '5';
@@ -47,20 +50,24 @@ export function targetOf({ target, port }: Redirect): string {
  * another program has inserted a rule before it since, it is inserted again.
  */
 export function redirectSteps(redirect: Redirect, backend: Backend): RedirectStep[] {
-  const { family } = redirect;
+  const { family, from } = redirect;
   const nat = natProgram(family, backend);
-  const destination = `${METADATA_ADDRESS[family]}/${PREFIX_LENGTH[family]}`;
-  const match = ['-d', destination, '-p', 'tcp', '--dport', '80'];
-  const rule = [CHAIN, ...match, '-j', 'DNAT', '--to-destination', targetOf(redirect)];
-  const jump = [...match, '-j', CHAIN];
+  const destinations = from.map((address) => `${address}/${PREFIX_LENGTH[family]}`);
+  const matchOf = (destination: string) => ['-d', destination, '-p', 'tcp', '--dport', '80'];
+  const rules = destinations.map((destination) => [
+    CHAIN,
+    ...matchOf(destination),
+    ...['-j', 'DNAT', '--to-destination', targetOf(redirect)],
+  ]);
+  // they are appended in this order after a flush, so the last one is there if all are
+  const last = rules.at(-1) ?? [];
+  const [only, ...more] = destinations;
+  const jump = [...matchOf(only === undefined || more.length > 0 ? RANGE[family] : only), '-j', CHAIN];
   return [
     { unless: [...nat, '-S', CHAIN], run: [[...nat, '-N', CHAIN]] },
     {
-      unless: [...nat, '-C', ...rule],
-      run: [
-        [...nat, '-F', CHAIN],
-        [...nat, '-A', ...rule],
-      ],
+      unless: [...nat, '-C', ...last],
+      run: [[...nat, '-F', CHAIN], ...rules.map((rule) => [...nat, '-A', ...rule])],
     },
     {
       unless: [...nat, '-S', 'OUTPUT', '1'],

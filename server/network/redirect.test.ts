@@ -29,14 +29,22 @@ const fresh = (line: string) => (/ -[SC] /.test(line) ? 1 : 0);
 
 describe('redirectsOf', () => {
   test('takes the families that the Pod and its Node share', () => {
-    expect(DUAL).toEqual([
-      { family: 'IPv4', target: '10.0.0.5', port: 16_321 },
-      { family: 'IPv6', target: 'fd00::5', port: 16_321 },
-    ] as typeof DUAL);
+    expect<unknown>(DUAL).toEqual([
+      { family: 'IPv4', from: ['169.254.169.254'], target: '10.0.0.5', port: 16_321 },
+      { family: 'IPv6', from: ['fd20:ce::254'], target: 'fd00::5', port: 16_321 },
+    ]);
     expect(redirectsOf(ips('10.1.0.7'), ips('fd00::5', '10.0.0.5'), 1).map((one) => one.family)).toEqual([
       'IPv4',
     ]);
     expect(redirectsOf(ips('fd01::7'), ips('10.0.0.5'), 1)).toEqual([]);
+  });
+
+  test("takes the addresses of AWS's container credentials if asked for", () => {
+    const [pod, host] = [ips('10.1.0.7', 'fd01::7'), ips('10.0.0.5', 'fd00::5')];
+    expect(redirectsOf(pod, host, 1, { containerCredentials: true }).map(({ from }) => from)).toEqual([
+      ['169.254.169.254', '169.254.170.23'],
+      ['fd20:ce::254', 'fd00:ec2::23'],
+    ]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { CONTAINER_CREDENTIALS_ADDRESS, METADATA_ADDRESS } from '../core/metadata-address.ts';
 import type { IPAddress } from '../kubernetes/ip-address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { InitNetworkError } from './init-network-error.ts';
@@ -35,17 +36,25 @@ function familyOf(address: IPAddress): Family {
   return isIPv6(address) ? 'IPv6' : 'IPv4';
 }
 
-/** What to redirect in a Pod: each family that both it and its Node have, IPv4 first. */
+/**
+ * What to redirect in a Pod: each family that both it and its Node have, IPv4 first; the address of AWS's container
+ * credentials too if asked for.
+ */
 export function redirectsOf(
   podAddresses: readonly IPAddress[],
   hostAddresses: readonly IPAddress[],
   port: number,
+  { containerCredentials = false }: { readonly containerCredentials?: boolean } = {},
 ): Redirect[] {
   const redirects: Redirect[] = [];
   for (const family of ['IPv4', 'IPv6'] as const) {
     const target = hostAddresses.find((address) => familyOf(address) === family);
     const usable = podAddresses.some((address) => familyOf(address) === family);
-    if (target !== undefined && usable) redirects.push({ family, target, port });
+    const from = [
+      METADATA_ADDRESS[family],
+      ...(containerCredentials ? [CONTAINER_CREDENTIALS_ADDRESS[family]] : []),
+    ];
+    if (target !== undefined && usable) redirects.push({ family, from, target, port });
   }
   return redirects;
 }

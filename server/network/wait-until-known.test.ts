@@ -10,8 +10,8 @@ const TIMEOUT_SECONDS = 30;
 const UID = '5e4c9d0a-6f0e-4d0b-9f6b-2f6a3f0d9c11';
 // literals in canonical spelling
 const address = (literal: string) => literal as IPAddress;
-const IPV4 = redirectedEndpoint({ family: 'IPv4', target: address('10.0.0.5'), port: 16_321 });
-const IPV6 = redirectedEndpoint({ family: 'IPv6', target: address('fd00::5'), port: 16_321 });
+const IPV4 = redirectedEndpoint({ family: 'IPv4', from: [], target: address('10.0.0.5'), port: 16_321 });
+const IPV6 = redirectedEndpoint({ family: 'IPv6', from: [], target: address('fd00::5'), port: 16_321 });
 const wait = (dependencies: WaitDependencies, endpoint = IPV4) =>
   waitUntilKnown(endpoint, UID, TIMEOUT_SECONDS, dependencies);
 

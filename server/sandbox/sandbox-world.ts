@@ -152,6 +152,7 @@ export function sandboxSettings(
       audience: 'sts.amazonaws.com',
       accountID: undefined,
       partition: 'aws',
+      podIdentityAudience: 'pods.eks.amazonaws.com',
       sessionSeconds: 3600,
       allowVersion1: false,
     },

@@ -32,6 +32,16 @@ export function awsAudienceFlag() {
     .default(AWS_AUDIENCE);
 }
 
+export function awsPodIdentityAudienceFlag() {
+  return flag(
+    '--aws-pod-identity-audience <audience>',
+    'AWS_POD_IDENTITY_AUDIENCE',
+    'audience of the tokens of EKS Pod Identity',
+  )
+    .argParser(parseAudience)
+    .default('pods.eks.amazonaws.com');
+}
+
 function parseRegion(value: string): string {
   if (value !== '' && !/^[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}$/.test(value)) {
     throw new InvalidArgumentError('Expected a region such as eu-central-1.');
@@ -53,7 +63,7 @@ function parsePartition(value: string): string {
   return value;
 }
 
-export function parseAudience(value: string): string {
+function parseAudience(value: string): string {
   const audience = AUDIENCE.parse(value);
   if (audience === undefined) throw new InvalidArgumentError(`Expected ${AUDIENCE.expected}.`);
   return audience;

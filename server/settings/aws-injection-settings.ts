@@ -6,8 +6,8 @@ import {
   awsAccountIDFlag,
   awsAudienceFlag,
   awsPartitionFlag,
+  awsPodIdentityAudienceFlag,
   awsRegionFlag,
-  parseAudience,
 } from './aws-flags.ts';
 import { flag, type Parsed } from './flags.ts';
 import { parseBoolean, parseDurationBetween, parseOptionalConfigMap } from './parsers.ts';
@@ -66,15 +66,7 @@ export function withAwsFlags<Args extends unknown[], Opts extends OptionValues, 
         .argParser(parseOptionalConfigMap)
         .default(''),
     )
-    .addOption(
-      flag(
-        '--aws-pod-identity-audience <audience>',
-        'AWS_POD_IDENTITY_AUDIENCE',
-        'audience of the tokens of EKS Pod Identity',
-      )
-        .argParser(parseAudience)
-        .default('pods.eks.amazonaws.com'),
-    )
+    .addOption(awsPodIdentityAudienceFlag())
     .addOption(
       flag(
         '--aws-pod-identity-config-map <name>',

@@ -1,6 +1,12 @@
 import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { AwsSettings } from '../aws/role-credentials.ts';
-import { awsAccountIDFlag, awsAudienceFlag, awsPartitionFlag, awsRegionFlag } from './aws-flags.ts';
+import {
+  awsAccountIDFlag,
+  awsAudienceFlag,
+  awsPartitionFlag,
+  awsPodIdentityAudienceFlag,
+  awsRegionFlag,
+} from './aws-flags.ts';
 import { flag } from './flags.ts';
 import { parseBaseUrl, parseBoolean, parseDurationBetween } from './parsers.ts';
 
@@ -37,6 +43,7 @@ export function withAwsServeFlags<
     .addOption(awsAccountIDFlag())
     .addOption(awsPartitionFlag())
     .addOption(awsAudienceFlag())
+    .addOption(awsPodIdentityAudienceFlag())
     .addOption(
       flag(
         '--aws-sts-endpoint <url>',
@@ -79,6 +86,7 @@ export function awsSettingsOf(options: AwsServeValues): AwsSettings | undefined 
     audience: options.awsAudience,
     accountID: options.awsAccountId || undefined,
     partition: options.awsPartition,
+    podIdentityAudience: options.awsPodIdentityAudience,
     sessionSeconds: options.awsSessionDuration,
     allowVersion1: options.awsImdsV1,
   };

@@ -15,6 +15,7 @@ describe('init-network settings', () => {
       podUID: '1d2e',
       serverPort: 16_321,
       redirects: true,
+      containerCredentials: false,
       timeoutSeconds: 180,
       logLevel: 'info',
       logFormat: 'json',

@@ -15,6 +15,8 @@ export interface InitNetworkSettings extends LogSettings {
   readonly serverPort: number;
   /** Whether it redirects the metadata addresses, or only waits. */
   readonly redirects: boolean;
+  /** Whether the address of AWS's container credentials is redirected too. */
+  readonly containerCredentials: boolean;
   readonly timeoutSeconds: number;
 }
 
@@ -43,6 +45,15 @@ export function initNetworkCommandOf(name: string) {
           .argParser(parseBoolean)
           .default(true),
       )
+      .addOption(
+        flag(
+          '--container-credentials <boolean>',
+          'CONTAINER_CREDENTIALS',
+          "redirect the address of AWS's container credentials (EKS Pod Identity) too",
+        )
+          .argParser(parseBoolean)
+          .default(false),
+      )
       // a new Node pulls the server's image while its first Pods start
       .addOption(
         flag('--timeout <duration>', 'TIMEOUT', 'how long to wait for the server, 1s to 1h')
@@ -65,6 +76,7 @@ export function initNetworkSettings(command: Parsed<InitNetworkValues>): InitNet
     podUID: options.podUid,
     serverPort: options.serverPort,
     redirects: options.redirect,
+    containerCredentials: options.containerCredentials,
     timeoutSeconds: options.timeout,
     logLevel: options.logLevel,
     logFormat: options.logFormat,
