@@ -35,19 +35,19 @@ const REST_SECONDS = 70;
 
 const command = new Command('scripts/bench')
   .description(
-    'Measures the released build against stand-ins of Kubernetes and Google, in turns with a bare Bun server (the ' +
-      'floor) and nginx that answer the same bytes. Each server has one core, the load another. Linux only; as root ' +
-      'on Debian it installs the programs it needs. What it prints is explained in docs/performance.md.',
+    'Measures the released build against stand-ins for Kubernetes and Google, in turn with a bare Bun server (the ' +
+      'floor) and nginx that return the same bytes. Each server has one core, the load another. Linux only; as root ' +
+      'on Debian it installs the programs it needs. docs/performance.md explains the output.',
   )
-  .option('--rounds <number>', 'how often each server has its turn', parsePositive, 7)
+  .option('--rounds <number>', 'turns of each server', parsePositive, 7)
   .option('--seconds <number>', 'length of a turn', parsePositive, 3)
   .addOption(
     new Option(
       '--only <part>',
-      'requests (throughput and latency), or alone (memory, a new scope, rest)',
+      'requests (throughput and latency) or alone (memory, an uncached scope, idle)',
     ).choices(['requests', 'alone']),
   )
-  .option('--json <file>', 'write the figures into a file, too', callerPath)
+  .option('--json <file>', 'also write the figures to this file', callerPath)
   // the parsers and choices above are the proof of the type
   .action(async (options: Options) => {
     process.exitCode = isInside() ? await measure(options) : await prepare();

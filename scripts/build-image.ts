@@ -37,7 +37,7 @@ const command = new Command('scripts/build-image')
       "the image is said to be made at: the commit's.",
   )
   .option('--platform <list>', 'platforms of the image', parsePlatforms, ['amd64', 'arm64'] as const)
-  .option('--output <folder>', 'what becomes the layout', callerPath, 'dist/image')
+  .option('--output <folder>', 'folder of the layout', callerPath, 'dist/image')
   .option('--version <version>', 'the version in its labels (default: that of package.json)', parseVersion)
   .option('--source <url>', 'the repository in its labels', parseSource)
   .option(

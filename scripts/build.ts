@@ -19,7 +19,7 @@ const command = new Command('scripts/build')
   .addOption(
     new Option('--target <target>', 'platform of the program (default: this machine)').choices(TARGETS),
   )
-  .option('--outfile <file>', 'where to put it', callerPath, 'dist/gke-metadata-server')
+  .option('--outfile <file>', 'file to write', callerPath, 'dist/gke-metadata-server')
   .option(
     '--record-used-functions',
     'write scripts/used-functions.txt again instead, if a test reports that it no longer fits',

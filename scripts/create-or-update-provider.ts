@@ -42,14 +42,14 @@ function parseProject(value: string): string {
 const command = new Command('scripts/create-or-update-provider')
   .description(
     'Makes the workload identity pool and its provider for a cluster, or brings them up to date: the issuer, the ' +
-      "public keys and the mapping of a token's claims. The cluster's keys are uploaded, so Google needs no way to it. " +
+      "public keys and the mapping of a token's claims. The cluster's keys are uploaded, so Google does not have to reach it. " +
       'Running it again changes nothing. It runs kubectl and gcloud, with the logins that these have.\n\n' +
       `Exit codes: 0 done, or equal; 1 failed, or different (--check); ${BAD_USE} bad use.`,
   )
   .requiredOption('--project <id>', 'the Google Cloud project', parseProject)
   .requiredOption(
     '--pool <id>',
-    'the pool, one for each cluster: its name and that of a ServiceAccount are a principal',
+    'the pool, one for each cluster: pool and ServiceAccount identify a principal',
     parseID,
   )
   .option('--provider <id>', 'the provider in that pool', parseID, 'cluster')

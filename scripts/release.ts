@@ -22,11 +22,11 @@ const command = releaseCommand('scripts/release')
   .description(
     'Publishes a release: the image for both platforms, the Timoni module, manifests for Flux and the Helm chart. ' +
       'Each is pushed by its digest, attested (bill of materials, provenance), signed and verified as a user would; ' +
-      'only when all are good they get their tags, VERSION and latest. Where anything fails before, nothing is tagged; ' +
-      'the same command again continues where it stopped. An existing version is never replaced. Digests, checksums ' +
-      'and what people download are left in dist/release/VERSION.\n\n' +
-      'Log in to the registry first: crane and cosign take what Docker and Podman keep. Signing is keyless by default, ' +
-      'by the identity of the workflow that this runs in. The password of a key comes by COSIGN_PASSWORD; secrets are ' +
+      'if all are good, they get their tags, VERSION and latest. If anything fails before that, nothing is tagged, and ' +
+      'the same command continues where it stopped. An existing version is never replaced. Digests, checksums and ' +
+      'downloads are written to dist/release/VERSION.\n\n' +
+      'Log in to the registry first: crane and cosign use the logins of Docker and Podman. Signing is keyless by ' +
+      'default, with the identity of the workflow that runs this. COSIGN_PASSWORD is the password of a key; secrets are ' +
       'never arguments. It needs Linux, Go and mmdebstrap; tools are compiled once and kept in the cache folder.',
   )
   .requiredOption('--registry <host/path>', 'where to publish', parseRegistry)

@@ -26,7 +26,11 @@ const program = new Command('scripts/render')
       `\${PROJECT_ID} and \${WORKLOAD_IDENTITY_PROVIDER} for the postBuild.substitute of a Flux Kustomization.\n\n` +
       `Exit codes: 0 done, 1 failed, ${BAD_USE} bad use.`,
   )
-  .option('--values <file>', "YAML as Helm's values: what the module's README lists", callerPath)
+  .option(
+    '--values <file>',
+    "values as YAML, in the form of Helm's; the module's README lists them",
+    callerPath,
+  )
   .option('--name <name>', 'of the instance', 'gke-metadata-server')
   .option('--namespace <namespace>', 'of the instance', 'gke-metadata-server')
   .option('--create-namespace', 'the Namespace too, allowing host-network Pods', false)
@@ -37,7 +41,7 @@ const program = new Command('scripts/render')
     '0.0.0-devel',
   )
   .option('--output <file>', 'file to write instead of standard output', callerPath)
-  .option('--chart <folder>', 'writes the Helm chart into this folder, and no manifests', callerPath)
+  .option('--chart <folder>', 'write the Helm chart to this folder instead of manifests', callerPath)
   .action(async (options: Options, command: Command) => {
     const ofManifests = ['values', 'name', 'namespace', 'createNamespace', 'output'] as const;
     const given = ofManifests.filter((name) => command.getOptionValueSource(name) === 'cli');

@@ -6,7 +6,7 @@ import { Registry } from './registry.ts';
 import { isReleaseVersion, releaseIdentity } from './release-names.ts';
 import type { VerificationTools } from './verification.ts';
 
-/** What `scripts/release` and `scripts/verify-release` are both told about who must have signed. */
+/** The options of `scripts/release` and `scripts/verify-release` about the signer. */
 export interface SignerOptions {
   readonly key?: string;
   readonly source: string;
@@ -20,15 +20,12 @@ export const KEY_OPTION = '--key <key>';
 export function releaseCommand(name: string) {
   return new Command(name)
     .argument('<version>', 'such as 1.2.3, without v', parseVersion)
-    .requiredOption('--source <url>', 'the repository that it is built from', parseSource)
+    .requiredOption('--source <url>', 'URL of the source repository', parseSource)
     .option(
       '--certificate-identity <identity>',
-      "without --key: who must have signed (default: the source's release.yml, at the tag of the version)",
+      "without --key: identity of the signer (default: the source's release.yml at the tag of the version)",
     )
-    .option(
-      '--certificate-oidc-issuer <url>',
-      'without --key: who vouches for that identity (default: GitHub)',
-    );
+    .option('--certificate-oidc-issuer <url>', 'without --key: issuer of that identity (default: GitHub)');
 }
 
 /** Who must have signed without a key. */

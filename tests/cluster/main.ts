@@ -54,14 +54,14 @@ program
 
 program
   .command('down')
-  .description('ends all that `up` started, and nothing else')
+  .description('stops everything that `up` started, and nothing else')
   .action(async () => {
     report((await stopCluster(folder())) ? 'the cluster is down' : `no cluster is up in ${folder()}`);
   });
 
 program
   .command('status')
-  .description('which of its processes run')
+  .description('shows which of its processes run')
   .action(async () => {
     const record = await readRecord(folder());
     if (!record) throw new Error(`no cluster is up in ${folder()}`);
@@ -73,7 +73,7 @@ program
 
 program
   .command('prepare')
-  .description('makes what `up` needs and the cache lacks, minutes at the first time')
+  .description('builds what `up` needs and the cache lacks: minutes, the first time')
   .addArgument(mode())
   .action(async (chosen: 'api' | 'node') => {
     await prepareCluster(chosen, new Cache(undefined, report));

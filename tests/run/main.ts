@@ -21,9 +21,9 @@ const command = new Command('scripts/test')
   .description(
     'Runs every check that this machine can run: types, style, shell scripts, all tests, ' +
       "and Google's own clients against the server. As root on Linux each Pod of these is a " +
-      'network namespace; else they are sent to the server by GCE_METADATA_HOST.\n\n' +
-      'With a flag, only the tests that need more, which is made first and kept in the cache folder ' +
-      '(XDG_CACHE_HOME): the tools that the Timoni module is judged by, or a real cluster. TEST_KUBECONFIG names ' +
+      'network namespace; elsewhere they find the server by GCE_METADATA_HOST.\n\n' +
+      'With a flag, only the tests that need more, which is built first and kept in the cache folder ' +
+      '(XDG_CACHE_HOME): the tools that check the Timoni module, or a real cluster. TEST_KUBECONFIG names ' +
       'an empty cluster made for tests, which some tests of --api-server then use; KUBECONFIG is never read.\n\n' +
       'The last line is "N passed, N failed"; the exit code is 0 if nothing failed, and ' +
       `${UNAVAILABLE_STATUS} if this machine cannot run what a flag asks for.`,
@@ -43,12 +43,12 @@ const command = new Command('scripts/test')
   .option('--node', 'tests/node: on a Node with all of Kubernetes (Linux, root)', false)
   .option(
     '--e2e',
-    'tests/e2e: a release by Flux and Timoni on a Node (Linux, root, Go), or on the cluster of kind E2E_KIND_CLUSTER',
+    'tests/e2e: a release by Flux and Timoni on a Node (Linux, root, Go), or on the kind cluster E2E_KIND_CLUSTER',
     false,
   )
   .option(
     '--prepare',
-    'only make what --api-server, --node, --release and --e2e need, beside which other tests can run',
+    'only build what --api-server, --node, --release and --e2e need, while other tests run',
     false,
   );
 endWithReader(process.stdout);
