@@ -17,14 +17,11 @@ export const pauseImage = 'gke-metadata-server.test/pause:1';
 export const toolsImage = 'gke-metadata-server.test/tools:1';
 /** The tools, and Python with google-auth and requests. */
 export const clientsImage = 'gke-metadata-server.test/clients:1';
-/** The same with AWS's and Azure's libraries in place of Google's. */
-export const otherCloudsImage = 'gke-metadata-server.test/other-clouds:1';
 /** The server's own image. */
 export const serverImage = 'gke-metadata-server.test/gke-metadata-server:1';
 
 const tools = ['busybox-static', 'curl', 'iptables'];
-const googleRequirements = join(import.meta.dir, '../clients/python/requirements.txt');
-const otherRequirements = join(import.meta.dir, '../clients/others/python/requirements.txt');
+const requirements = join(import.meta.dir, '../clients/python/requirements.txt');
 
 /** The Debian root of these packages, from the cache. Read it, don't write to it. */
 export async function debianRoot(name: string, packages: readonly string[], cache: Cache): Promise<string> {
@@ -56,34 +53,26 @@ export async function toolsArchive(cache: Cache): Promise<string> {
   );
 }
 
-/** The docker-archive of {@link clientsImage}; its Python packages are those of tests/clients, by their hashes. */
-export function clientsArchive(cache: Cache): Promise<string> {
-  return pythonArchive(cache, 'clients', clientsImage, googleRequirements);
-}
-
-/** The docker-archive of {@link otherCloudsImage}; its Python packages are those of tests/clients/others. */
-export function otherCloudsArchive(cache: Cache): Promise<string> {
-  return pythonArchive(cache, 'other-clouds', otherCloudsImage, otherRequirements);
-}
-
-async function pythonArchive(
-  cache: Cache,
-  name: string,
-  image: string,
-  requirements: string,
-): Promise<string> {
+/** The docker-archive of {@link clientsImage}; its Python packages are those of tests/clients. */
+export async function clientsArchive(cache: Cache): Promise<string> {
   const root = await debianRoot('clients', [...tools, 'python3'], cache);
-  return archive(cache, name, [root, await Bun.file(requirements).text()], async (folder, file) => {
+  return archive(cache, 'clients', [root, await Bun.file(requirements).text()], async (folder, file) => {
     await cp(root, folder, { recursive: true, verbatimSymlinks: true });
-    const [python] = (await readdir(join(folder, 'usr/lib'))).filter((name) => /^python3\.\d+$/.test(name));
-    if (python === undefined) throw new Error('the python3 package brought no /usr/lib/python3.N');
-    await runOrThrow([
-      ...['python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'],
-      ...['--require-hashes', '--only-binary=:all:', '--python-version', python.slice('python'.length)],
-      ...['--requirement', requirements, '--target', join(folder, 'usr/lib/python3/dist-packages')],
-    ]);
-    await writeImageArchive(file, { rootfs: folder, name: image, command: ['/bin/sh'] });
+    await installPython(folder, requirements);
+    await writeImageArchive(file, { rootfs: folder, name: clientsImage, command: ['/bin/sh'] });
   });
+}
+
+/** Installs the packages of a lock file, by their hashes, for the Python of a Debian root. */
+export async function installPython(root: string, lock: string): Promise<void> {
+  const libraries = await readdir(join(root, 'usr/lib'));
+  const python = libraries.find((name) => /^python3\.\d+$/.test(name));
+  if (python === undefined) throw new Error('the python3 package brought no /usr/lib/python3.N');
+  await runOrThrow([
+    ...['python3', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'],
+    ...['--require-hashes', '--only-binary=:all:', '--python-version', python.slice('python'.length)],
+    ...['--requirement', lock, '--target', join(root, 'usr/lib/python3/dist-packages')],
+  ]);
 }
 
 /** What the server's image has beside the program, from the cache. Read it, don't write to it. */

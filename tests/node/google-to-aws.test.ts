@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { Cache } from '../../scripts/tools/cache.ts';
 import type { TrustPolicy } from '../../server/sandbox/aws/trust-policy.ts';
 import { StandInAws } from '../../server/sandbox/stand-in-aws.ts';
-import { otherCloudsArchive, otherCloudsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
+import { otherCloudsArchive, otherCloudsImage } from './other-clouds-image.ts';
 import { type Pod, Pods, podTemplate } from './pods.ts';
 
 setDefaultTimeout(280_000);
