@@ -55,8 +55,9 @@ beforeAll(async () => {
   cluster = await startCluster({ mode: 'api', certManager: true });
   const name = `gms-${crypto.randomUUID().slice(0, 8)}`;
   injecting = await InjectingWebhook.start(cluster, {
-    // any Pod may have a ServiceAccount with a role: the API server asks about all
-    values: { webhook: { optIn: 'All' } },
+    values: {
+      aws: { enabled: true, configMap: { namespace: name, name: ROLES }, podIdentity: { enabled: true } },
+    },
     flags: [
       '--inject-aws=true',
       '--inject-aws-pod-identity=true',
@@ -66,7 +67,8 @@ beforeAll(async () => {
   });
   const { api } = injecting.world;
   await api.text('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
-  await injecting.world.apply(...readingOf(injecting));
+  const { world } = injecting;
+  await world.apply(...world.module.objects('webhook-aws', 'Role', 'RoleBinding'));
   await setRoles(name, {});
   rolesNamespace = name;
   await injecting.register();
@@ -83,28 +85,6 @@ afterAll(async () => {
 });
 
 let rolesNamespace: string;
-
-/** What the webhook may read besides what it always may. */
-function readingOf({ world }: InjectingWebhook) {
-  const name = `${world.namespace}-aws`;
-  const metadata = { name };
-  const apiGroup = 'rbac.authorization.k8s.io';
-  return [
-    {
-      apiVersion: `${apiGroup}/v1`,
-      kind: 'ClusterRole',
-      metadata,
-      rules: [{ apiGroups: [''], resources: ['serviceaccounts', 'configmaps'], verbs: ['get'] }],
-    },
-    {
-      apiVersion: `${apiGroup}/v1`,
-      kind: 'ClusterRoleBinding',
-      metadata,
-      roleRef: { apiGroup, kind: 'ClusterRole', name },
-      subjects: [{ kind: 'ServiceAccount', name: world.module.webhookAccount, namespace: world.namespace }],
-    },
-  ];
-}
 
 /** Makes the ConfigMap of roles, or changes it. */
 async function setRoles(namespace: string, roles: object): Promise<void> {

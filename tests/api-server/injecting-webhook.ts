@@ -20,6 +20,11 @@ interface CreatedPod {
   };
 }
 
+interface ServiceAccountMetadata {
+  readonly name: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 export interface Creation {
   readonly status: number;
   /** Of a refusal. */
@@ -69,7 +74,7 @@ export class InjectingWebhook implements AsyncDisposable {
       labels?: Readonly<Record<string, string>>;
       annotations?: Readonly<Record<string, string>>;
     } = {},
-    serviceAccounts: readonly string[] = [],
+    serviceAccounts: readonly ServiceAccountMetadata[] = [],
   ): Promise<string> {
     const { api } = this.world;
     const name = `${this.world.namespace}-${crypto.randomUUID().slice(0, 8)}`;
@@ -78,9 +83,10 @@ export class InjectingWebhook implements AsyncDisposable {
       await api.fetch('DELETE', `/api/v1/namespaces/${name}`);
     });
     // a cluster with controllers makes the first itself
-    for (const account of new Set(['default', ...serviceAccounts])) {
+    const accounts = [...serviceAccounts, { name: 'default' }];
+    for (const { name: account, annotations = {} } of accounts) {
       const path = `/api/v1/namespaces/${name}/serviceaccounts`;
-      await api.fetch('POST', path, { body: { metadata: { name: account } } });
+      await api.fetch('POST', path, { body: { metadata: { name: account, annotations } } });
     }
     return name;
   }
