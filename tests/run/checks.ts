@@ -274,7 +274,7 @@ async function bunTest(
 
 /** Clients that take minutes to install, gcloud, and the libraries of other clouds that look at the same address. */
 export const languagesCheck: Check = {
-  name: 'tests/clients/{core-dns,gcloud,languages,others}',
+  name: 'tests/clients/{core-dns,gcloud,ipv6-only,languages,others}',
   run: languageTests,
 };
 

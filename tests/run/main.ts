@@ -35,7 +35,7 @@ const command = new Command('scripts/test')
   )
   .option(
     '--clients',
-    "tests/clients/*/: gcloud, clients in Java, Rust and Ruby, and Azure's, AWS's and OpenTelemetry's libraries",
+    "tests/clients/*/: gcloud, Pods with no IPv4, clients in Java, Rust and Ruby, and Azure's, AWS's and OpenTelemetry's libraries",
     false,
   )
   .option('--release', 'tests/{image,release,flux}: what is published, signed and pulled (Linux, Go)', false)

@@ -1,7 +1,7 @@
 import { setDefaultTimeout, test } from 'bun:test';
-import { installClients } from './client-programs.ts';
-import { sandboxPods, TIMEOUT, testClients } from './client-suite.ts';
-import { choosePodNetwork } from './pod-network.ts';
+import { installClients } from '../client-programs.ts';
+import { sandboxPods, TIMEOUT, testClients } from '../client-suite.ts';
+import { choosePodNetwork } from '../pod-network.ts';
 
 setDefaultTimeout(TIMEOUT);
 
