@@ -45,7 +45,7 @@ const withoutUnusedCode: BunPlugin = {
 /**
  * Compiles the released program; the same sources give the same bytes, wherever they are and whatever `outfile` is
  * called. The functions of {@link USED_FUNCTIONS} lie side by side in it, which keeps 2 MB fewer resident. Throws,
- * with what went wrong, where that fails.
+ * with what went wrong, if that fails.
  */
 export async function compileServer(outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
   // before the seconds that it takes

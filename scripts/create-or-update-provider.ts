@@ -99,7 +99,7 @@ async function stateForDryRun(gcloud: Gcloud, wanted: Wanted): Promise<GoogleSta
     return await readEnabledState(gcloud, wanted);
   } catch (error) {
     if (!(error instanceof GcloudRefused || error instanceof NotInstalled)) throw error;
-    tell(`cannot ask Google what is there, so these commands create everything: ${error.message}`);
+    tell(`cannot ask Google what exists, so these commands create everything: ${error.message}`);
     return { pool: undefined, provider: undefined };
   }
 }

@@ -147,7 +147,7 @@ test.each(PAGES)('%s.md: its commands are those of a shell', async (name) => {
     await shell(`sh -n <<'BLOCK_OF_THE_PAGE'\n${block}\nBLOCK_OF_THE_PAGE`);
 });
 
-/** Texts of SDKs and clouds that the stand-ins do not say, and where they are from. */
+/** Texts of SDKs and clouds that the stand-ins do not have, and their sources. */
 const OF_OTHERS = [
   // issues of aws-actions/configure-aws-credentials, and of alphagov/gsp
   "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",

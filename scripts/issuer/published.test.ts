@@ -100,7 +100,7 @@ test.each([
   expect(differences).toEqual([expect.stringContaining(text)]);
 });
 
-test('the keys are read where the document says', async () => {
+test('the keys are read from the URL in the document', async () => {
   const elsewhere = 'https://keys.example.com/keys.json';
   const served = {
     [DISCOVERY]: () => Response.json({ ...discovery, jwks_uri: elsewhere }),

@@ -118,7 +118,7 @@ interface Monitoring {
   readonly script: string;
 }
 
-/** The module's texts, with marks where an instance's own are. */
+/** The module's texts, with placeholders for those of an instance. */
 async function monitoringOf(renderer: ModuleRenderer, values: ModuleValues): Promise<Monitoring> {
   const sets = await renderer.render({ ...marked, ...values }, instance);
   const objects = sets.flatMap((set) => set.objects);

@@ -40,7 +40,7 @@ export class Gcloud {
   }
 
   #finished(args: readonly string[]) {
-    // it would wait for a response where an API is not enabled
+    // it would wait for an answer at the terminal if an API is not enabled
     const command = ['gcloud', ...args, '--quiet'];
     return runInstalled(
       this.run,

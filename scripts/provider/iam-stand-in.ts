@@ -178,7 +178,7 @@ function checkProvider(fields: { readonly oidc?: unknown; readonly attributeMapp
   const { issuerUri, jwksJson } = record(fields.oidc);
   const mapping = record(fields.attributeMapping);
   const complaint =
-    (!String(issuerUri).startsWith('https://') && 'the issuer is no https URL') ||
+    (!String(issuerUri).startsWith('https://') && 'the issuer is not an https URL') ||
     (mapping['google.subject'] === undefined && 'google.subject is not mapped') ||
     (Object.keys(mapping).some(
       (key) => !/^(?:google\.(?:subject|groups)|attribute\.[a-z0-9_]{1,90})$/.test(key),

@@ -37,7 +37,7 @@ const MAPPING =
   "attribute.service_account_name=assertion['kubernetes.io']['serviceaccount']['name']";
 
 describe('nothing', () => {
-  test('where all is as wanted', () => expect(steps({})).toEqual([]));
+  test('nothing if all is as desired', () => expect(steps({})).toEqual([]));
   test('of the attributes that somebody has added', () => {
     expect(changed({ attributeMapping: { ...ATTRIBUTE_MAPPING, 'attribute.own': 'x' } })).toEqual([]);
   });

@@ -21,7 +21,7 @@ export interface Subject {
 export interface Check {
   readonly artifact: ArtifactName;
   readonly what: 'tag' | 'content' | 'signature' | 'SBOM' | 'provenance' | 'SLSA Build L3' | 'image';
-  /** What was found where all is well, else what is wrong. */
+  /** What was found if all is well, else what is wrong. */
   readonly finding: string;
   readonly isGood: boolean;
 }

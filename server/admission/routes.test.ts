@@ -61,7 +61,7 @@ async function counts(metrics: AdmissionMetrics, name: string): Promise<Readonly
 }
 
 describe('a review', () => {
-  test('is handed over with its object as it came, and answered with its uid', async () => {
+  test('is passed on with its object unchanged, and the response has its uid', async () => {
     const seen: unknown[] = [];
     const { post } = webhook(async (request) => {
       seen.push({ ...request, extra: [...request.extra] });
@@ -168,7 +168,7 @@ describe('a review', () => {
   });
 });
 
-describe('what is no review', () => {
+describe('what is not a review', () => {
   test.each<[string, unknown, string]>([
     ['no JSON', undefined, 'expected an AdmissionReview in JSON'],
     ['a list', [], 'expected an object of kind AdmissionReview'],

@@ -21,7 +21,7 @@ const NODE_NAME_EXTRA = 'authentication.kubernetes.io/node-name';
 /** A UUID from an API server; other implementations may differ. */
 const UID = /^[-\w]{1,128}$/;
 
-/** Token requests of others than the server are allowed unchecked. */
+/** Token requests by anybody but the server are allowed unchecked. */
 export async function guardTokenRequest(
   request: AdmissionRequest,
   options: TokenRequestGuardOptions,

@@ -3,7 +3,7 @@ declare const brand: unique symbol;
 /** The ARN of an IAM role. */
 export type RoleArn = string & { readonly [brand]: 'RoleArn' };
 
-/** As a person is told. */
+/** As errors show it. */
 export const ROLE_ARN_EXPECTED =
   'arn:aws:iam::ACCOUNT:role/NAME (or another partition), ACCOUNT being 12 digits';
 

@@ -174,7 +174,7 @@ describe('a Pod', () => {
     expect(looks.length).toBe(1);
   });
 
-  test('that has no ServiceAccount, as the mirror of a static Pod, is told so, and nobody is asked', async () => {
+  test('that has no ServiceAccount, as the mirror of a static Pod, gets that error, without a request', async () => {
     pods.answer = () => ({
       items: [{ ...pod('a', '10.0.0.1'), serviceAccountName: '' }],
       resourceVersion: '1',
@@ -212,7 +212,7 @@ describe('a Pod', () => {
     expect(looks.length).toBe(2);
   });
 
-  test('gone: unknown at once, and its ServiceAccount asked for anew by a successor', async () => {
+  test('gone: unknown at once, and a successor requests its ServiceAccount again', async () => {
     await start();
     await callers.identify('10.0.0.1');
     await removed(pod('a'));
@@ -223,7 +223,7 @@ describe('a Pod', () => {
     expect(looks.length).toBe(2);
   });
 
-  test('gone, but another of the same ServiceAccount stays: nothing is asked for anew', async () => {
+  test('gone, but another of the same ServiceAccount stays: no new request', async () => {
     await start();
     put({ ...pod('b', '10.0.0.2'), serviceAccountName: 'sa-a' });
     await settled();
@@ -233,7 +233,7 @@ describe('a Pod', () => {
     expect(looks.length).toBe(1);
   });
 
-  test('whose address passes to another while its ServiceAccount is looked up is not taken for it', async () => {
+  test('whose address passes to another during the look-up of its ServiceAccount is not mistaken for it', async () => {
     await start();
     const answer = Promise.withResolvers<Annotations>();
     look = (key) => (key === 'default/sa-a' ? answer.promise : {});
@@ -325,7 +325,7 @@ describe('an unknown address', () => {
     expect(pods.lists).toBe(2);
   });
 
-  test("that may be a Pod's waits on, and is told to retry, never that it is unknown; the log names it once", async () => {
+  test("that may be a Pod's waits on, and gets retry, never unknown; the log names it once", async () => {
     await start();
     const request = watched(callers.identify('10.0.0.9'));
     const others = Array.from({ length: 9 }, () => watched(callers.identify('10.0.0.9')));
@@ -420,7 +420,7 @@ describe('an unknown address', () => {
     expect(request.outcome).toBe('stores-not-in-sync');
   });
 
-  test('is not called unknown where the API server cannot be asked', async () => {
+  test('is not called unknown if the API server cannot be asked', async () => {
     await start();
     pods.answer = unavailable;
     const first = watched(callers.identify('10.0.0.9'));

@@ -118,7 +118,7 @@ describe('PodIndex', () => {
     expect(['10.0.0.1', '10.0.0.2'].map(ownerOf)).toEqual([undefined, 'a']);
   });
 
-  test('a Pod made anew under its name is another: the event of the old one does not remove it', () => {
+  test('a Pod recreated under its name is another: the event of the old one does not remove it', () => {
     index.put(pod({ uid: 'old', name: 'web-0', startedAt: 1000 }));
     index.put(pod({ uid: 'new', name: 'web-0', startedAt: 2000 }));
     index.remove(pod({ uid: 'old', name: 'web-0' }));

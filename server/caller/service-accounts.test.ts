@@ -188,7 +188,7 @@ describe('with the API server gone', () => {
     expect(looks).toBeLessThan(2 + 8);
   });
 
-  test('a known one is served after a second where the API server hangs', async () => {
+  test('a known one is served after a second if the API server hangs', async () => {
     answer = () => account();
     const first = await kept.resolve();
     answer = () => new Promise(() => {});
@@ -199,7 +199,7 @@ describe('with the API server gone', () => {
     expect(clock.sleepers).toBe(0);
   });
 
-  test('one never seen cannot be served: the failure is told again without a request until the next look', async () => {
+  test('one never seen cannot be served: the failure is repeated without a request until the next look', async () => {
     answer = fails;
     for (let caller = 0; caller < 10; caller++)
       expect(await codeOf(kept.resolve())).toBe('kubernetes-unavailable');

@@ -423,7 +423,7 @@ describe('Azure', () => {
     expect(azureCalls()).toHaveLength(1);
   });
 
-  test("is refused in Entra's words, and one without annotation is told so, with no call", async () => {
+  test("is refused in Entra's words, and one without annotation gets that error, with no call", async () => {
     await using serving = await start();
     const denied = await ask(DENIED, serving.serverPort, AZURE_TOKEN, IMDS);
     expect([denied.status, JSON.parse(denied.body)]).toEqual([

@@ -11,7 +11,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The credential itself. Call it only where it goes on the wire. */
+  /** The credential itself. Call it only to send it. */
   reveal(): string {
     return this.#value;
   }

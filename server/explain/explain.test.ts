@@ -100,7 +100,7 @@ describe('a Pod that gets its tokens', () => {
     expect(stepOf(explanation, 'token-request').facts).not.toHaveProperty('pod');
   });
 
-  test('has an ID token by the account itself where its role gives access tokens only', async () => {
+  test('has an ID token by the account itself if its role gives access tokens only', async () => {
     world.google.serviceAccounts.workloadIdentityUserGrantsIdTokens = false;
     world.google.serviceAccounts.bind(
       READER,
@@ -112,7 +112,7 @@ describe('a Pod that gets its tokens', () => {
   });
 });
 
-describe('no token is told', () => {
+describe('no token is shown', () => {
   test.each(['default/annotated', 'default/direct', 'default/denied', 'kube-system/node'])(
     'of %s',
     async (name) => {
@@ -405,7 +405,7 @@ describe('AWS, if it is switched on', () => {
     expect(JSON.stringify(credentials)).not.toContain('ASIA');
   });
 
-  test('a role by the Google account is told as such', async () => {
+  test('a role by the Google account is reported as such', async () => {
     const annotations = {
       'iam.gke.io/gcp-service-account': READER,
       'amazonaws.com/role-arn': `${ROLE}/reader`,

@@ -89,7 +89,7 @@ describe('a route', () => {
     expect(failure.remedy).toContain(remedy);
   });
 
-  test('names who came after init-network and may have inserted rules ahead of it', () => {
+  test('names the containers after init-network, which may have inserted rules before it', () => {
     const mesh = { variables: [], args: [], state: 'succeeded', reason: '', failure: undefined } as const;
     const later = [
       { ...mesh, name: 'mesh-init', mayChangeNetwork: true },

@@ -93,7 +93,7 @@ function notReady(
   );
 }
 
-/** The names of the containers that tell their clients where the server is, and of those that do not. */
+/** The names of the containers whose variables have the server's address, and of those without. */
 function byVariables(containers: readonly ContainerDetails[]): [string[], string[]] {
   const given = ({ variables }: ContainerDetails) =>
     METADATA_VARIABLES.some((name) => variables.includes(name));

@@ -117,7 +117,7 @@ describe('PodTokens', () => {
     expect(cluster.reads).toBe(2);
   });
 
-  test('forgets a token at its end', async () => {
+  test('forgets a token when it expires', async () => {
     const { tokens, time } = setUp();
     const token = await sign(CLAIMS);
     await tokens.verify(token);

@@ -131,7 +131,7 @@ describe.skipIf(missing.length > 0)(TITLE, () => {
     });
   }
 
-  test('nft and legacy together lead where each does alone, and a second run changes nothing', async () => {
+  test('nft and legacy together have the effect of each alone, and a second run changes nothing', async () => {
     const rules = async () => [...(await nat('nft')), ...(await nat('legacy'))];
     await redirect(redirects(server.port ?? 0), { exec: inPod, log: silent });
     const written = await rules();

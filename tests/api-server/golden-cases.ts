@@ -43,7 +43,7 @@ function lacksServiceAccount(name: string): boolean {
 
 function settingsOf(name: string): Partial<InjectionSettings> | undefined {
   if (!readdirSync(join(TESTDATA, name)).includes('settings.yaml')) return undefined;
-  // the cases of server/admission/pod-mutation.test.ts, which fails where they have another shape
+  // the cases of server/admission/pod-mutation.test.ts, which fails if they have another shape
   return parsed(name, 'settings.yaml') as Partial<InjectionSettings>;
 }
 

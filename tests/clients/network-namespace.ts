@@ -34,7 +34,7 @@ export const INJECTED: PodNames = {
 /** What differs between a Pod with an IPv4 address alone and one with an IPv6 address alone. */
 interface FamilyNetwork {
   readonly metadataAddress: string;
-  /** Of /etc/hosts: where the webhook says the metadata server is, in a cluster of this family. */
+  /** For /etc/hosts: the metadata server's address by the webhook, in a cluster of this family. */
   readonly hosts: readonly string[];
   readonly iptables: string;
   readonly prefixLength: number;

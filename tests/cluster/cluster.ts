@@ -45,7 +45,7 @@ export class Cluster implements AsyncDisposable {
     return this.#node.name;
   }
 
-  /** The host, as the Node and its Pods reach it: IPv4, then IPv6 where the cluster has it. */
+  /** The host, as the Node and its Pods reach it: IPv4, then IPv6 if the cluster has it. */
   get hostAddresses(): readonly string[] {
     return this.#node.machine.network.host;
   }

@@ -19,7 +19,7 @@ export async function prepareContainerfile(cache: Cache): Promise<void> {
 }
 
 /**
- * A Debian with the CA certificates of this machine, as the archive of its root: with Bun added, it stands for the
+ * A Debian with the CA certificates of this machine, as the archive of its root: with Bun added, it replaces the
  * Containerfile's builder.
  */
 export function builderArchive(cache: Cache): Promise<string> {

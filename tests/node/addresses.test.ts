@@ -91,7 +91,7 @@ test('nor do they while the API server is away, and the server cannot know whose
   expect([...new Set(reports.of('after'))]).toEqual([accounts.get('two')]);
 });
 
-test('a static Pod, which has no ServiceAccount, is told so; on the host network it has the identity of the Node', async () => {
+test('a static Pod, which has no ServiceAccount, gets that error; on the host network it has the identity of the Node', async () => {
   await world.setNodeServiceAccount('one');
   const [node = ''] = world.cluster.nodeAddresses;
   const url = `http://${node}:16321/computeMetadata/v1/instance/service-accounts/default`;

@@ -80,7 +80,7 @@ async function documentedTrustPolicy(uniqueID: string): Promise<TrustPolicy> {
   return JSON.parse(policy.replaceAll('UNIQUE_ID', uniqueID));
 }
 
-/** What `main` is beside its image: the program, and where its AWS is. */
+/** What `main` is beside its image: the program, and the address of its AWS. */
 function main(...args: string[]) {
   return {
     name: 'main',

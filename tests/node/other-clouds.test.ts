@@ -65,7 +65,7 @@ async function addAccount(name: string, annotations: Readonly<Record<string, str
   await world.api.text('POST', ACCOUNTS, { body: { metadata: { name, annotations } } });
 }
 
-/** A Pod that only knows where its clouds are in this test. */
+/** A Pod that only knows the addresses of its clouds in this test. */
 function podOf(serviceAccountName: string): Omit<PodOptions, 'name' | 'command'> {
   return { serviceAccountName, image: otherCloudsImage, labels: AZURE, ...world.clouds.reach };
 }

@@ -29,7 +29,7 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 interface SlowPod {
   readonly name: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** What its first container runs; `$REPORT/…` is told to the test. */
+  /** What its first container runs; `$REPORT/…` reports to the test. */
   readonly script: string;
   readonly lifecycle?: object;
 }

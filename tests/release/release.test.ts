@@ -215,7 +215,7 @@ describe('a version', () => {
   });
 });
 
-test('a registry that does not respond is not taken for one without the version', async () => {
+test('a registry that does not respond is not mistaken for one without the version', async () => {
   local.refuse = () => true;
   try {
     await expect(registry.digestOf(join(local.host, 'anything'), '1.0.0')).rejects.toThrow(RegistryError);

@@ -88,7 +88,7 @@ test("the image's bill of materials has its contents, and no development tools",
   expect(text).not.toContain('pkg:npm/typescript@');
 });
 
-test('the module runs the signed image where its user names none, and refuses half an image', async () => {
+test('the module runs the signed image if its user names none, and refuses half an image', async () => {
   const module = await pulledModule();
   const cue = await goProgram('cue', new Cache());
   const render = async (values: object) => {
@@ -165,7 +165,7 @@ test.skipIf(Bun.which('timoni') === null)(
   },
 );
 
-test('the chart from the registry runs the signed image where its user names none, and refuses half an image', async () => {
+test('the chart from the registry runs the signed image if its user names none, and refuses half an image', async () => {
   const helm = await goProgram('helm', new Cache());
   const { repository, digest } = artifact('chart');
   const file = join(folder.path, 'values.yaml');

@@ -88,7 +88,7 @@ export function usesRegionalSts({ serviceAccount }: IdentityContext, otherwise: 
 
 /**
  * Gives the containers of the Pod these credentials, as aws/amazon-eks-pod-identity-webhook does: variables at the end,
- * the volume first, and what is set already kept, where either variable of a pair stands for both. Other than by that
+ * the volume first, and what is set already kept, where either variable of a pair counts for both. Other than by that
  * webhook, a container with variables of the other kind gets none of this kind.
  */
 export function addAwsCredentials(
@@ -131,13 +131,13 @@ function addTo(
   container.addVolumeMount({ name: volume, mountPath, readOnly: true });
 }
 
-/** Sets the region for SDKs: either variable that a container sets stands for both. */
+/** Sets the region for SDKs: either variable that a container sets counts for both. */
 export function addRegion(container: ContainerEditor, region: string | undefined): void {
   if (region === undefined || REGION_VARIABLES.some((name) => container.hasVariable(name))) return;
   for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
 }
 
-/** If the token is not where the variable says. */
+/** If the token is not at the path in the variable. */
 function warnOfMount(
   pod: PodEditor,
   container: ContainerEditor,

@@ -20,7 +20,7 @@ import { isExpiration } from './token-expiration.ts';
 const ROLE_ANNOTATION = `${AWS_PREFIX}/role-arn`;
 const AUDIENCE_ANNOTATION = `${AWS_PREFIX}/audience`;
 
-/** In which a ConfigMap's key stands for every Namespace. */
+/** The key of a ConfigMap that means every Namespace. */
 const ANY_NAMESPACE = '*';
 
 /** The settings of {@link awsInjection}. */

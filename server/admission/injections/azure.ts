@@ -164,7 +164,7 @@ function variablesOf(
   endpoint: CustomTokenEndpoint | undefined,
 ): ReadonlyMap<string, string> {
   const account = annotatedServiceAccount(serviceAccount);
-  // set but empty, it is no tenant rather than the default
+  // set but empty means no tenant, not the default
   const namesTenant = account.annotation(AZURE_TENANT_ID_ANNOTATION) !== undefined;
   const tenantID = readAnnotation(account, AZURE_TENANT_ID_ANNOTATION, TENANT_ID);
   return new Map([

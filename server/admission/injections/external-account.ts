@@ -121,7 +121,7 @@ function addTo(pod: PodEditor, container: ContainerEditor, { email }: ExternalAc
   }
   const isSet = (name: string) => container.hasVariable(name);
   const isOurs = (name: string) => container.valueOf(name) === CREDENTIALS_PATH;
-  // either stands for both
+  // either counts for both
   if (CREDENTIALS_VARIABLES.some((name) => isSet(name) && !isOurs(name))) return false;
   for (const name of CREDENTIALS_VARIABLES) container.addVariable({ name, value: CREDENTIALS_PATH });
   addGcloudDirectory(pod, container);

@@ -47,7 +47,7 @@ test.each([
   ['StringLike', 'system:serviceaccount:ns:*', true],
   ['StringLike', 'system:serviceaccount:??:robot', true],
   ['StringLike', 'system:serviceaccount:?:robot', false],
-  // a dot stands for itself
+  // a dot is literal
   ['StringLike', 'system.serviceaccount.*', false],
   ['StringNotLike', 'system:serviceaccount:kube-system:*', true],
   ['ForAnyValue:StringEquals', 'system:serviceaccount:ns:robot', true],

@@ -99,7 +99,7 @@ function parseOperator(operator: string) {
   return { ...known, set, ifExists: ifExists !== undefined };
 }
 
-/** `*` stands for any characters, `?` for one. */
+/** `*` matches any characters, `?` one. */
 function isLike(value: string, pattern: string): boolean {
   const source = pattern
     .replace(/[\\^$.|+()[\]{}]/g, '\\$&')

@@ -74,7 +74,7 @@ export class WebIdentities {
         `Token expired: current date/time ${now} must be before the expiration date/time${exp}`,
       );
     }
-    // a clock may run ahead of AWS's for some minutes
+    // a clock may be some minutes fast
     if (iat > now + 300)
       throw invalid('The web identity token that was passed could not be validated by AWS.');
   }

@@ -3,7 +3,7 @@ import { EntraRefusal } from './error.ts';
 interface TenantOptions {
   readonly id: string;
   readonly name: string;
-  /** Names that stand for the ID in URLs. */
+  /** Names that URLs may have instead of the ID. */
   readonly domains?: readonly string[];
 }
 

@@ -31,7 +31,7 @@ const DELEGATE = /^projects\/-\/serviceAccounts\/(?<email>[^/]+)$/;
 
 /** Google's IAM Service Account Credentials API: tokens of Google service accounts for those who may have them. */
 export class IamCredentials {
-  /** 43,200 where an organisation policy extends lifetimes. */
+  /** 43,200 if an organization policy extends lifetimes. */
   maxLifetimeSeconds = 3600;
   /** Of ID tokens, which last an hour at Google; less to see them renewed. */
   idTokenSeconds = 3600;

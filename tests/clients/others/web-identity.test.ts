@@ -121,7 +121,7 @@ describe.skipIf(Bun.which('openssl') === null)('a token of the cluster in a file
         ]);
       });
 
-      test('AWS: the SDK asks again where it is throttled', async () => {
+      test('AWS: the SDK retries if it is throttled', async () => {
         world.aws.faults.sts.failWith(429, 1);
         const seen = await look(program, 'aws-caller', await awsVariables(inhabitant('annotated')));
         expect(seen.arn).toMatch(ASSUMED);
