@@ -93,11 +93,21 @@ test(
   SLOW_MACHINE,
 );
 
-test.each([[[]], [['web']], [['a/b/c']], [['default/']], [['A/b']]])(
-  'explain %p is bad use',
-  async (args) => {
-    const { exitCode, stdout, stderr } = await explain(...args);
-    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-    expect(stderr).toContain('namespace/pod');
+test(
+  'explain without a Pod lists the Pods of the Node, with what the running server says',
+  async () => {
+    const { exitCode, stdout, stderr } = await explain();
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toStartWith('Node sandbox-node, 4 Pods\n\nPod default/annotated, ServiceAccount ');
+    const listed = await explain('--json');
+    const { node, ok, pods } = JSON.parse(listed.stdout);
+    expect({ node, ok, pods: pods.length }).toEqual({ node: 'sandbox-node', ok: true, pods: 4 });
   },
+  SLOW_MACHINE,
 );
+
+test.each([[['web']], [['a/b/c']], [['default/']], [['A/b']]])('explain %p is bad use', async (args) => {
+  const { exitCode, stdout, stderr } = await explain(...args);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  expect(stderr).toContain('namespace/pod');
+});

@@ -5,7 +5,8 @@ import { kubectlProgram } from '../scripts/tools/kubectl.ts';
 /** The real kubectl, as a person has it, as the user of a kubeconfig. */
 export class Kubectl {
   private constructor(
-    private readonly program: string,
+    /** Its path. */
+    readonly program: string,
     private readonly kubeconfig: string,
   ) {}
 

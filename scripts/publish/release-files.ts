@@ -1,5 +1,5 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { blobPath, digestOf } from '../image/layer.ts';
 import { MANIFESTS_FILE } from './artifacts.ts';
 import { LayoutReader } from './layout-reader.ts';
@@ -7,6 +7,7 @@ import type { PublishedArtifact } from './release.ts';
 import type { ArtifactName } from './release-names.ts';
 
 const BUNDLES = join(import.meta.dir, '../../timoni/bundles');
+const KUBECTL_PLUGIN = join(import.meta.dir, '../kubectl-gke_metadata');
 
 /** One line each, `HOST/PATH@DIGEST`: what cosign verifies, for those without a tool that reads digests.json. */
 const DIGEST_FILES = {
@@ -58,6 +59,8 @@ export async function writeReleaseFiles(
     await Bun.write(join(folder, file), releasedBundle(bundle, { ...module, version: facts.version }));
     names.push(file);
   }
+  await copyFile(KUBECTL_PLUGIN, join(folder, basename(KUBECTL_PLUGIN)));
+  names.push(basename(KUBECTL_PLUGIN));
   const lines = names.sort().map(async (name) => {
     const digest = digestOf(await Bun.file(join(folder, name)).bytes());
     return `${digest.slice('sha256:'.length)}  ${name}\n`;

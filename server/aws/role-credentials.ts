@@ -4,6 +4,7 @@ import type { Secret } from '../core/secret.ts';
 import { AttendedExchanges, type AttendedExchangesDependencies } from '../credentials/attended-exchanges.ts';
 import { identityOf } from '../credentials/credential.ts';
 import { CredentialCache, keepRefreshed } from '../credentials/credential-cache.ts';
+import { type CredentialStatus, credentialStatus } from '../credentials/credential-status.ts';
 import { ExchangeSteps } from '../credentials/exchange-steps.ts';
 import { KubernetesTokens, SHORTEST_KUBERNETES_TOKEN_SECONDS } from '../credentials/kubernetes-tokens.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
@@ -105,6 +106,12 @@ export class RoleCredentials {
    */
   of(caller: Caller): AwsCredentials | Promise<AwsCredentials> {
     return this.#cache.peek(caller, ONLY) ?? this.#newCredentials(caller);
+  }
+
+  /** What is cached for this caller, and what last failed. */
+  status(caller: Caller): CredentialStatus {
+    const kept = [this.#cache.kept(caller)];
+    return credentialStatus(kept, this.#attending.lastFailure(caller));
   }
 
   /** The number of cached credentials and failures. */

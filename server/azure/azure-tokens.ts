@@ -5,6 +5,7 @@ import { printable } from '../core/printable.ts';
 import { AttendedExchanges, type AttendedExchangesDependencies } from '../credentials/attended-exchanges.ts';
 import { identityOf } from '../credentials/credential.ts';
 import { CredentialCache, keepRefreshed } from '../credentials/credential-cache.ts';
+import { type CredentialStatus, credentialStatus } from '../credentials/credential-status.ts';
 import { ExchangeSteps } from '../credentials/exchange-steps.ts';
 import { KubernetesTokens, SHORTEST_KUBERNETES_TOKEN_SECONDS } from '../credentials/kubernetes-tokens.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
@@ -93,6 +94,12 @@ export class AzureTokens {
    */
   token(caller: Caller, request: AzureTokenRequest): AzureToken | Promise<AzureToken> {
     return this.#cache.peek(caller, keyOf(request)) ?? this.#newToken(caller, request);
+  }
+
+  /** What is cached for this caller, and what last failed. */
+  status(caller: Caller): CredentialStatus {
+    const kept = [this.#cache.kept(caller)];
+    return credentialStatus(kept, this.#attending.lastFailure(caller));
   }
 
   /** The number of cached tokens and failures. */

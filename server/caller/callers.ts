@@ -125,6 +125,16 @@ export class NodeCallers implements Callers {
     return (await this.#callerOf(owner, () => this.#ownerOfPod(uid))) ?? this.identifyPod(uid);
   }
 
+  /** All Pods of this Node, those without an address too. */
+  pods(): Iterable<Pod> {
+    return this.#pods.pods();
+  }
+
+  /** The callers that have been identified and still exist, without a look at their ServiceAccounts. */
+  *identified(): Iterable<Caller> {
+    for (const { caller } of this.#identified.values()) yield caller;
+  }
+
   /** The Pod that owns a connection's peer address, as the socket spells it. */
   podAt(socketAddress: string): Pod | undefined {
     return this.#pods.ownerOf(socketAddress);

@@ -4,9 +4,11 @@ import { AzureTokens } from '../azure/azure-tokens.ts';
 import { NodeCallers } from '../caller/callers.ts';
 import { type Effects, systemEffects } from '../core/effects.ts';
 import { ExchangeLimits } from '../credentials/exchange-limits.ts';
+import { nodeStatus, statusSocketOf } from '../explain/node-status.ts';
 import { GoogleTokens } from '../google/google-tokens.ts';
 import { healthRoutes } from '../http/health.ts';
 import { type App, cannotListen, drain, listen, requireOwnPort } from '../http/listener.ts';
+import { servePrivately } from '../http/private-socket.ts';
 import { ApiServer } from '../kubernetes/api-server.ts';
 import { RestClient } from '../kubernetes/client.ts';
 import { type Cluster, instanceName, loadCluster, nodeSecret } from '../kubernetes/cluster.ts';
@@ -27,7 +29,10 @@ export function serveCommand() {
     const settings = serveSettings(command);
     const log = createLog(settings.logLevel, settings.logFormat, standardOutput());
     const cluster = loadCluster({ kubeconfig: settings.kubeconfig, environment: process.env });
-    await using _serving = await startServing(settings, { cluster, effects: systemEffects, log });
+    await using _serving = await startServing(settings, {
+      ...{ cluster, effects: systemEffects, log },
+      statusSocket: statusSocketOf(settings),
+    });
     log.info({ signal: await ended() }, 'ending');
   });
 }
@@ -38,6 +43,8 @@ interface ServingDependencies {
   readonly log: Log;
   /** Whether the next version may listen on the ports before this one ends; by default it may. */
   readonly sharesPorts?: boolean;
+  /** The path of a Unix socket on which `explain` is told what is cached and what last failed; by default there is none. */
+  readonly statusSocket?: string;
 }
 
 /** A metadata server that listens; disposing of it drains it and ends everything it started. */
@@ -54,7 +61,7 @@ export interface Serving extends AsyncDisposable {
  */
 export async function startServing(
   settings: ServeSettings,
-  { cluster, effects, log, sharesPorts = true }: ServingDependencies,
+  { cluster, effects, log, sharesPorts = true, statusSocket }: ServingDependencies,
 ): Promise<Serving> {
   const metrics = new Metrics(version);
   const apiServer = new ApiServer(cluster, effects);
@@ -132,6 +139,17 @@ export async function startServing(
   const server = listenOn(metadata, settings.serverPort, '--server-port');
   const health = listenOn(healthRoutes({ metrics, instance, missing }), settings.healthPort, '--health-port');
 
+  const clouds = { google: tokens, aws: roleCredentials, azure: azureTokens };
+  const status = () => JSON.stringify(nodeStatus(callers.identified(), clouds));
+  const statusServer =
+    statusSocket === undefined
+      ? undefined
+      : await servePrivately(statusSocket, status).catch((error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error);
+          log.warn({ path: statusSocket, reason }, 'cannot tell explain what is cached and what last failed');
+          return undefined;
+        });
+
   const ending = new AbortController();
   const parts = [callers, keys, ...caches];
   const warning = warnOfLocation({ settings, node: () => callers.node(), effects, log }, ending.signal);
@@ -145,6 +163,7 @@ export async function startServing(
       ending.abort();
       await running;
       await health.stop(true);
+      await statusServer?.[Symbol.asyncDispose]();
     },
   };
 }

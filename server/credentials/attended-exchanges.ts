@@ -1,9 +1,11 @@
 import type { Caller } from '../caller/caller.ts';
 import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
+import type { ServiceAccount } from '../kubernetes/objects.ts';
 import type { DomainEvents } from '../telemetry/events.ts';
 import { type Log, RepeatLimit } from '../telemetry/log.ts';
 import { BackOffs } from './back-offs.ts';
+import type { LastFailure } from './credential-status.ts';
 import type { ExchangeLimits } from './exchange-limits.ts';
 import { isOfOneCaller, isTransient, UpstreamFault } from './failure.ts';
 
@@ -34,6 +36,7 @@ export class AttendedExchanges {
   readonly #backOffs: BackOffs;
   readonly #warnings: RepeatLimit;
   readonly #reported = new WeakSet<Fault>();
+  readonly #lastFailures = new WeakMap<ServiceAccount, LastFailure>();
 
   constructor(options: AttendedExchangesOptions, dependencies: AttendedExchangesDependencies) {
     const { effects, log } = dependencies;
@@ -51,6 +54,11 @@ export class AttendedExchanges {
   /** Whether nothing is refreshed in the name of this caller for now, because the cloud fails. */
   rests(caller: Caller): boolean {
     return this.#backOffs.failureOf(caller) !== undefined;
+  }
+
+  /** The last exchange that failed for this ServiceAccount, through whichever Pod, until the ServiceAccount changes. */
+  lastFailure({ serviceAccount }: Caller): LastFailure | undefined {
+    return this.#lastFailures.get(serviceAccount);
   }
 
   /**
@@ -105,7 +113,11 @@ export class AttendedExchanges {
     if (isOfOneCaller(fault)) {
       // how the last refresh for a deleted Pod ends
       log.debug(fields, 'skipped refresh: Pod is gone');
-    } else if (!(fault instanceof UpstreamFault) || isTransient(fault)) {
+      return;
+    }
+    const at = this.#dependencies.effects.now();
+    this.#lastFailures.set(caller.serviceAccount, { code: fault.code, reason: fault.message, at });
+    if (!(fault instanceof UpstreamFault) || isTransient(fault)) {
       this.#warnings.warn(line, fields, 'failed to obtain a token');
     } else {
       this.#warnings.warn(line, fields, `${cloud} refused a token`);

@@ -47,6 +47,11 @@ export class CacheEntry<Owner, Credential extends Expiring> {
     return now < this.#endsAt ? this.#credential : undefined;
   }
 
+  /** Until when the credential may be handed out, milliseconds since the epoch; undefined if it may not be. */
+  liveUntil(now: number): number | undefined {
+    return this.live(now) === undefined ? undefined : this.#endsAt;
+  }
+
   /** The failure if it is the response. */
   failure(now: number): KeptFailure | undefined {
     return this.#failure !== undefined && now < this.#failure.until ? this.#failure : undefined;

@@ -2,6 +2,7 @@ import type { Effects } from '../core/effects.ts';
 import type { CachedKind, DomainEvents } from '../telemetry/events.ts';
 import { CacheEntry } from './cache-entry.ts';
 import type { Expiring, Identity } from './credential.ts';
+import type { KeptCredentials } from './credential-status.ts';
 import { isOfOneCaller, isTransient } from './failure.ts';
 
 /*
@@ -101,6 +102,17 @@ export class CredentialCache<Owner extends object, Credential extends Expiring> 
     if (failure !== undefined) throw failure.error;
     const leave = enter();
     return this.#start(known ?? this.#add(partition, key, owner, now)).finally(leave);
+  }
+
+  /** What may be handed out to this owner without an exchange; undefined if there is nothing. Is no use of it. */
+  kept(owner: Owner): KeptCredentials | undefined {
+    const { slot, version } = this.#options.identify(owner);
+    const partition = this.#partitions.get(slot);
+    if (partition?.version !== version) return undefined;
+    const now = this.#effects.now();
+    const ends = [...partition.entries.values()].flatMap((entry) => entry.liveUntil(now) ?? []);
+    if (ends.length === 0) return undefined;
+    return { kind: this.#options.kind, count: ends.length, until: Math.max(...ends) };
   }
 
   /** Forgets one token that turned out to be invalid. */

@@ -1,9 +1,7 @@
-import { NodeCallers } from '../caller/callers.ts';
 import type { Effects } from '../core/effects.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { PodName } from '../kubernetes/objects.ts';
 import type { PodDetails } from '../kubernetes/pod-details.ts';
-import { cloudAnnotations } from '../settings/cloud-annotations.ts';
 import type { ServeSettings } from '../settings/serve-settings.ts';
 import { awsAnnotated, awsCredentialsGiven } from './aws-steps.ts';
 import { azureAnnotated, azureTokenGiven } from './azure-steps.ts';
@@ -16,6 +14,7 @@ import {
   RecordedTokens,
   tokenRequested,
 } from './google-steps.ts';
+import { ListedCallers } from './listed-callers.ts';
 import { identified, knownByAddress, notFinished, onThisNode, podFound, serverReady } from './pod-steps.ts';
 import { routeOf } from './route.ts';
 import { Steps } from './steps.ts';
@@ -88,36 +87,4 @@ export async function explain(
   const { explained } = steps;
   const ok = explained.every(({ outcome }) => outcome !== 'failed');
   return { pod: `${namespace}/${name}`, node: nodeName, ok, steps: explained };
-}
-
-/** The callers of this Node as the server has them, from the first time that they are asked for. */
-class ListedCallers implements AsyncDisposable {
-  readonly #callers: NodeCallers;
-  readonly #ending = new AbortController();
-  #running: Promise<void> | undefined;
-  #listing: Promise<void> | undefined;
-
-  constructor(settings: ServeSettings, client: KubernetesClient, effects: Effects) {
-    this.#callers = new NodeCallers({
-      ...settings,
-      client,
-      clouds: cloudAnnotations(settings),
-      effects,
-      events: { watchRestarted() {}, objectUnreadable() {} },
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-    });
-  }
-
-  /** Throws `kubernetes-unavailable` or `kubernetes-forbidden`. */
-  async callers(): Promise<NodeCallers> {
-    this.#running ??= this.#callers.run(this.#ending.signal);
-    this.#listing ??= this.#callers.relist();
-    await this.#listing;
-    return this.#callers;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort();
-    await this.#running;
-  }
 }

@@ -92,6 +92,6 @@ function remedyLines(remedy: string): string[] {
 }
 
 /** Some of it was written by the Pod's owner: nothing in it may steer the terminal it is read on. */
-function harmless(line: string): string {
+export function harmless(line: string): string {
   return line.replace(/[\p{Cc}\p{Cf}]/gu, '?');
 }

@@ -5,6 +5,7 @@ import { printable } from '../core/printable.ts';
 import { AttendedExchanges, type AttendedExchangesDependencies } from '../credentials/attended-exchanges.ts';
 import { identityOf } from '../credentials/credential.ts';
 import { CredentialCache, keepRefreshed } from '../credentials/credential-cache.ts';
+import { type CredentialStatus, credentialStatus } from '../credentials/credential-status.ts';
 import { isTransient } from '../credentials/failure.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { ServiceAccount } from '../kubernetes/objects.ts';
@@ -107,6 +108,12 @@ export class GoogleTokens implements Tokens {
 
   idToken(caller: Caller, audience: string): ExpiringToken | Promise<ExpiringToken> {
     return this.#id.peek(caller, audience) ?? this.#newIdToken(caller, audience);
+  }
+
+  /** What is cached for this caller, and what last failed. */
+  status(caller: Caller): CredentialStatus {
+    const kept = [this.#federated, this.#access, this.#id].map((cache) => cache.kept(caller));
+    return credentialStatus(kept, this.#attending.lastFailure(caller));
   }
 
   /** The number of cached tokens and failures. */

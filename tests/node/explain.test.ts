@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import type { Finished } from '../../scripts/run.ts';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run as command, type Finished } from '../../scripts/run.ts';
 import { type Explanation, STEP_TITLES } from '../../server/explain/explanation.ts';
 import { serverImage } from '../cluster/images.ts';
 import { Kubectl } from '../kubectl.ts';
@@ -174,6 +177,93 @@ test('a Pod whose init-network may change no network has its words, from the kub
   });
   expect(failures(explanation)).toContain('route: route-not-ready');
   expect(summary(explanation, 'route')).toStartWith('init-network fails: no redirect could be set up: ');
+});
+
+describe('all Pods of the Node', () => {
+  interface Listed {
+    readonly ok: boolean;
+    readonly pods: readonly {
+      readonly pod: string;
+      readonly serviceAccount?: string;
+      readonly clouds: { readonly google?: { readonly cached?: readonly { readonly kind: string }[] } };
+    }[];
+  }
+  const listed = async (): Promise<Listed> => {
+    const { exitCode, stdout, stderr } = await run('--json');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    // what it prints is that
+    return JSON.parse(stdout) as Listed;
+  };
+  const podOf = ({ pods: all }: Listed, pod: string) => all.find((each) => each.pod === pod);
+
+  test('are listed with what the running server has cached, by its socket', async () => {
+    await running({ name: 'listed' });
+    expect(await statusOfToken('listed')).toBe('200');
+    const explanation = await listed();
+    expect(explanation.ok).toBe(true);
+    const found = podOf(explanation, 'default/listed');
+    expect(found?.serviceAccount).toBe('default/reader');
+    expect(found?.clouds.google?.cached?.map(({ kind }) => kind)).toContain('access-token');
+    const text = await run();
+    expect([text.exitCode, text.stderr]).toEqual([0, '']);
+    expect(text.stdout).toContain('\nPod default/listed, ServiceAccount default/reader\n');
+    expect(text.stdout).toMatch(/access token cached until 20/);
+  });
+
+  test('cannot reach the socket, also from the host network: each Pod has a /dev/shm of its own', async () => {
+    await running({ name: 'neighbour', spec: { hostNetwork: true } });
+    const script = 'ls -A /dev/shm; grep -c gke-metadata-server- /proc/net/unix';
+    const path = '/api/v1/namespaces/default/pods/neighbour';
+    const { stdout } = await world.api.exec(path, 'main', ['sh', '-c', script]);
+    // it sees that there is such a socket, but has no path to it
+    expect(stdout).toMatch(/^[1-9]\d*\n$/);
+    const [server] = await world.serverPods();
+    const own = await exec(SYSTEM, server?.metadata.name ?? '', 'server', ['ls', '-A', '/dev/shm']);
+    expect(own.stdout).toMatch(/^gke-metadata-server-\d+\.sock\n$/);
+  });
+
+  test('the kubectl plugin finds the server of a Pod and of a Node, and passes its exit code', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'plugin-'));
+    try {
+      await symlink(kubectl.program, join(folder, 'kubectl'));
+      await copyFile(
+        join(import.meta.dir, '../../scripts/kubectl-gke_metadata'),
+        join(folder, 'kubectl-gke_metadata'),
+      );
+      const env = {
+        PATH: `${folder}:/usr/bin:/bin`,
+        HOME: folder,
+        KUBECONFIG: world.cluster.kubeconfig,
+      };
+      const plugin = (...args: string[]) =>
+        command([join(folder, 'kubectl'), 'gke-metadata', ...args], { env });
+      await running({ name: 'plugged' });
+      const works = await plugin('explain', 'default/plugged', '--json');
+      expect(works.stderr).toBe('');
+      expect([works.exitCode, JSON.parse(works.stdout)]).toMatchObject([
+        0,
+        { pod: 'default/plugged', ok: true },
+      ]);
+      await running({ name: 'unplugged', labels: { [LABEL]: 'Skip' } });
+      const fails = await plugin('explain', 'default/unplugged');
+      expect([fails.exitCode, fails.stdout]).toEqual([1, expect.stringContaining('\nFailed: route.\n')]);
+      const { nodeName } = world.cluster;
+      const node = await plugin('explain', '--node', nodeName, '--namespace', SYSTEM);
+      expect([node.exitCode, node.stdout]).toEqual([0, expect.stringContaining(`Node ${nodeName}, `)]);
+      const absent = await plugin('explain', 'default/absent');
+      expect([absent.exitCode, absent.stderr]).toEqual([
+        1,
+        expect.stringContaining('error: cannot get Pod default/absent. '),
+      ]);
+      const elsewhere = await plugin('explain', '--node', 'elsewhere');
+      expect([elsewhere.exitCode, elsewhere.stderr]).toEqual([
+        1,
+        expect.stringContaining('error: no metadata server is running on Node elsewhere. '),
+      ]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 test('a Pod that does not exist is missing', async () => {
