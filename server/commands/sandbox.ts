@@ -12,10 +12,10 @@ interface SandboxSettings extends LogSettings {
   readonly healthPort: number;
 }
 
-/** `sandbox`: the real server against a stand-in cluster and a stand-in Google, for a person to try. */
+/** `sandbox`: the real server against a stand-in cluster and stand-in clouds, for a person to try. */
 export function sandboxCommand() {
   const command = new Command('sandbox')
-    .description('Run the server on this machine, against a stand-in cluster and a stand-in Google.')
+    .description('Run the server on this machine, against a stand-in cluster and stand-in clouds.')
     .addOption(new Option('--once', 'end after the tour').default(false))
     .addOption(
       new Option('--server-port <port>', 'port of the metadata API').argParser(parsePort).default(16_321),

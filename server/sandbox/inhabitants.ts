@@ -22,7 +22,7 @@ export const AWS_ACCOUNT_ID = '111122223333';
 export const INHABITANTS: readonly Inhabitant[] = [
   {
     name: 'annotated',
-    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may use',
+    story: 'a Pod that is somebody in all three clouds: it may use what its ServiceAccount is annotated with',
     address: '127.0.0.11',
     namespace: 'default',
     serviceAccountName: 'annotated',
@@ -42,7 +42,7 @@ export const INHABITANTS: readonly Inhabitant[] = [
   },
   {
     name: 'denied',
-    story: 'a Pod whose ServiceAccount is annotated with a Google account that it may not use',
+    story: 'a Pod whose ServiceAccount is annotated with identities that it may not use',
     address: '127.0.0.13',
     namespace: 'default',
     serviceAccountName: 'denied',

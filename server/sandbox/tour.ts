@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { ask, type ServerResponse } from './ask.ts';
+import { visitAws, visitAzure } from './cloud-visits.ts';
 import type { Inhabitant } from './inhabitants.ts';
 import type { KubernetesCall } from './kubernetes/api.ts';
 import type { SandboxWorld } from './sandbox-world.ts';
@@ -40,10 +41,11 @@ export function curlLine(inhabitant: Inhabitant, serverPort: number): string {
 
 async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void> {
   const { world, serverPort, clock, print } = options;
-  const { address, namespace, serviceAccountName, googleAccount } = inhabitant;
-  const field = (name: string, text: string) => print(`   ${name.padEnd(12)}${text}`);
+  const { address, namespace, serviceAccountName, googleAccount, awsRole, azureClientID } = inhabitant;
+  const field = (name: string, text: string) => print(`   ${name.padEnd(13)}${text}`);
   field('who', `${address} is ServiceAccount ${namespace}/${serviceAccountName}`);
-  field('annotation', googleAccount ?? 'none');
+  const annotations = [googleAccount, awsRole, azureClientID].filter((value) => value !== undefined);
+  field('annotations', annotations.join(', ') || 'none');
 
   world.kubernetes.journal.clear();
   world.google.journal.clear();
@@ -58,6 +60,7 @@ async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void
     field('asks', `…/service-accounts/default/identity?audience=${AUDIENCE}`);
     field('gets', describeIdToken(await ask(address, serverPort, IDENTITY)));
   }
+  await visitClouds(inhabitant, options, field);
   if (token.status !== 200) return;
   const cached: number[] = [];
   for (let i = 0; i < CACHED_ASKS; i++) {
@@ -66,6 +69,24 @@ async function visit(inhabitant: Inhabitant, options: TourOptions): Promise<void
     cached.push(clock() - askedAt);
   }
   field('took', `${milliseconds(cold)} the first time, ${milliseconds(median(cached))} cached`);
+}
+
+async function visitClouds(
+  inhabitant: Inhabitant,
+  { world, serverPort }: TourOptions,
+  field: (name: string, text: string) => void,
+): Promise<void> {
+  const { awsRole, azureClientID } = inhabitant;
+  for (const [identity, visitCloud] of [
+    [awsRole, visitAws],
+    [azureClientID, visitAzure],
+  ] as const) {
+    if (identity === undefined) continue;
+    const { asks, steps, gets } = await visitCloud(inhabitant, world, serverPort);
+    field('asks', asks);
+    for (const [index, step] of steps.entries()) field(`  ${index + 1}`, step);
+    field('gets', gets);
+  }
 }
 
 /** The server's calls, as Kubernetes and Google saw them. */
