@@ -14,6 +14,8 @@ const OF_OTHERS = [
   'namespaces "…" not found',
   // Google's
   'API has not been used in project',
+  // the API server's
+  'failed calling webhook',
   // the API server's, which tests/api-server/pod-resources.test.ts has it say
   'exceeded quota:',
   'must specify limits.cpu for: init-network',
