@@ -85,6 +85,9 @@ export class ClusterWorld implements AsyncDisposable {
       await world.#make('/api/v1/namespaces', { metadata: { name } });
       await world.apply(module.object('ServiceAccount', ''), ...module.objects('server', ...ACCESS));
       await world.apply(...module.objects('webhook', 'ServiceAccount', ...ACCESS));
+      await world.apply(
+        ...module.set('webhook').filter(({ kind }) => ['Role', 'RoleBinding'].includes(kind)),
+      );
       const { issuer } = await world.api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
       world.google.addProvider({
         provider: PROVIDER,

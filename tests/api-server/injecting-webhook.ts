@@ -16,6 +16,7 @@ interface CreatedPod {
       readonly name: string;
       readonly resources?: { readonly limits?: { readonly cpu?: string } };
       readonly env?: readonly { readonly name: string; readonly value?: string }[];
+      readonly volumeMounts?: readonly { readonly name: string }[];
     }[];
   };
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { KubernetesObject } from '../../scripts/module/render.ts';
+import type { KubernetesObject, ModuleValues } from '../../scripts/module/render.ts';
 import { run } from '../../scripts/run.ts';
 import { ask } from '../../server/sandbox/ask.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -62,9 +62,11 @@ async function used({ namespace }: ClusterWorld, serviceAccountName: string): Pr
   return [...new Set(calls)].sort();
 }
 
-/** What the ClusterRole of `server` or `webhook` allows, likewise. */
-function shipped(world: ClusterWorld, component: string): string[] {
-  return rulesOf(world.module.object('ClusterRole', component))
+/** What the ClusterRole of `server` or `webhook` allows, and the Roles of the webhook, likewise. */
+function shipped(world: ClusterWorld, component: 'server' | 'webhook'): string[] {
+  const roles = world.module.set(component).filter(({ kind }) => kind === 'Role');
+  return [world.module.object('ClusterRole', component), ...roles]
+    .flatMap(rulesOf)
     .flatMap(({ resources, verbs }) => resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}`)))
     .sort();
 }
@@ -118,12 +120,24 @@ test(
   longest,
 );
 
-test(
-  'the webhook uses every verb that its ClusterRole has, and no other',
-  async () => {
-    await using injecting = await InjectingWebhook.start(cluster);
+test.each<[string, ModuleValues, number]>([
+  ['', {}, 3],
+  [' with a cloud switched on', { azure: { enabled: true } }, 4],
+  [
+    ' with roles in a ConfigMap',
+    { aws: { enabled: true, configMap: { name: 'roles', namespace: 'default' } } },
+    5,
+  ],
+])(
+  'the webhook%s uses every verb that its roles have, and no other',
+  async (_, values, count) => {
+    await using injecting = await InjectingWebhook.start(cluster, { values });
     const { world } = injecting;
     await injecting.register();
+    await injecting.create(await injecting.addNamespace(), {
+      metadata: { name: 'app', labels: { 'azure.workload.identity/use': 'true' } },
+      spec: { containers: [{ name: 'main', image: 'none' }] },
+    });
     await injecting.webhook.register('ValidatingWebhookConfiguration');
     await world.addServiceAccount('reader');
     const { nodeName, uid, token } = await world.addNode('a', 'reader');
@@ -139,7 +153,9 @@ test(
     for (const boundTo of [bound, { kind: 'Node', name: nodeName, uid }]) {
       expect(await world.requestToken({ ...request, boundTo })).toMatchObject({ status: 201 });
     }
-    expect(await used(world, world.module.webhookAccount)).toEqual(shipped(world, 'webhook'));
+    const roles = shipped(world, 'webhook');
+    expect(roles).toHaveLength(count);
+    expect(await used(world, world.module.webhookAccount)).toEqual(roles);
   },
   longest,
 );

@@ -1,4 +1,6 @@
+import { containerFlags } from '../container-flags.ts';
 import { metric } from '../metrics.ts';
+import type { ModuleInstance } from '../module-instance.ts';
 import { waitUntil } from '../wait-until.ts';
 import { startWebhook, type WebhookProcess } from '../webhook-process.ts';
 import type { ClusterWorld } from './cluster-world.ts';
@@ -32,7 +34,7 @@ export class RegisteredWebhook implements AsyncDisposable {
       '--server-service-account-name': module.serverAccount,
       '--webhook-service-account-name': module.webhookAccount,
     };
-    const all = [...Object.entries(accounts).flat(), ...flags];
+    const all = [...Object.entries(accounts).flat(), ...identityFlags(module), ...flags];
     const replicas: WebhookProcess[] = [];
     while (replicas.length < count) {
       replicas.push(disposables.use(await startWebhook({ namespace, kubeconfig }, certificate, ...all)));
@@ -74,6 +76,15 @@ export class RegisteredWebhook implements AsyncDisposable {
 
 interface WebhookConfiguration {
   readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
+}
+
+/** The cloud identities of the module's own webhook, with their settings. */
+function identityFlags(module: ModuleInstance): readonly string[] {
+  const others = /^--inject-host-network=/;
+  const identities = /^--(inject|aws|azure|external-account|google|universe)-/;
+  return containerFlags(module.object('Deployment', 'webhook')).filter(
+    (flag) => identities.test(flag) && !others.test(flag),
+  );
 }
 
 /** What the controllers of a whole cluster make of a Service and its Pods. */
