@@ -40,6 +40,8 @@ export class SlowRegistry implements AsyncDisposable {
       join(await debianRoot('node', nodePackages, new Cache()), 'bin/busybox'),
       join(root, 'busybox'),
     );
+    // a Node does not pull a layer again that it has by another name
+    await Bun.write(join(root, 'unique'), crypto.randomUUID());
     const image = { architecture: hostArchitecture(), layers: [await makeLayer(root, 'busybox')] };
     await writeOciLayout(join(folder, 'layout'), [image], {
       user: '65535:65535',
