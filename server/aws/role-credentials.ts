@@ -114,6 +114,11 @@ export class RoleCredentials {
     return credentialStatus(kept, this.#attending.lastFailure(caller));
   }
 
+  /** The cached credentials; undefined if {@link of} would have to wait. */
+  cached(caller: Caller): AwsCredentials | undefined {
+    return this.#cache.peek(caller, ONLY);
+  }
+
   /** The number of cached credentials and failures. */
   get cacheSize(): number {
     return this.#cache.size;

@@ -102,6 +102,11 @@ export class AzureTokens {
     return credentialStatus(kept, this.#attending.lastFailure(caller));
   }
 
+  /** The cached token; undefined if {@link token} would have to wait. */
+  cachedToken(caller: Caller, request: AzureTokenRequest): AzureToken | undefined {
+    return this.#cache.peek(caller, keyOf(request));
+  }
+
   /** The number of cached tokens and failures. */
   get cacheSize(): number {
     return this.#cache.size;

@@ -96,8 +96,12 @@ export class GoogleTokens implements Tokens {
     );
   }
 
-  cachedAccessToken(caller: Caller): ExpiringToken | undefined {
-    return this.#access.peek(caller, DEFAULT_SCOPES);
+  cachedAccessToken(caller: Caller, scopes = DEFAULT_SCOPES): ExpiringToken | undefined {
+    return this.#access.peek(caller, scopes);
+  }
+
+  cachedIDToken(caller: Caller, audience: string): ExpiringToken | undefined {
+    return this.#id.peek(caller, audience);
   }
 
   accessToken(caller: Caller, scopes: string): ExpiringToken | Promise<ExpiringToken> {

@@ -11,8 +11,13 @@ export interface ExpiringToken extends Expiring {
  * settings say. A token is the same object for as long as it is the same token, so it can key a WeakMap.
  */
 export interface Tokens {
-  /** The cached access token for the default scopes; undefined if {@link accessToken} would have to wait. */
-  cachedAccessToken(caller: Caller): ExpiringToken | undefined;
+  /**
+   * The cached access token for scopes as {@link normaliseScopes} spells them, by default {@link DEFAULT_SCOPES};
+   * undefined if {@link accessToken} would have to wait.
+   */
+  cachedAccessToken(caller: Caller, scopes?: string): ExpiringToken | undefined;
+  /** The cached ID token; undefined if {@link idToken} would have to wait. */
+  cachedIDToken(caller: Caller, audience: string): ExpiringToken | undefined;
   /**
    * An access token of the annotated Google account, or the federated token itself if there is no annotation.
    * `scopes` is the raw comma- or space-separated list, empty for the default.

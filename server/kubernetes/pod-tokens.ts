@@ -53,14 +53,21 @@ export class PodTokens {
     this.#options = options;
   }
 
+  /** Whose token it is, if it was verified before and has not expired. */
+  known(token: string): PodToken | undefined {
+    const verified = this.#verified.get(digestOf(token));
+    return verified !== undefined && this.#options.effects.now() < verified.expiresAt
+      ? verified.token
+      : undefined;
+  }
+
   /** Throws {@link TokenRejected}, and what reading the keys throws. */
   async verify(token: string): Promise<PodToken> {
     if (token.length > LONGEST_TOKEN) throw new TokenRejected('unparsable', 'it is too long');
-    const digest = createHash('sha256').update(token).digest('base64');
-    const known = this.#verified.get(digest);
-    if (known !== undefined && this.#options.effects.now() < known.expiresAt) return known.token;
+    const known = this.known(token);
+    if (known !== undefined) return known;
     const verified = await this.#verifyAnew(token);
-    this.#remember(digest, verified);
+    this.#remember(digestOf(token), verified);
     return verified.token;
   }
 
@@ -109,6 +116,10 @@ export class PodTokens {
     const [oldest] = this.#verified.keys();
     if (this.#verified.size > MOST_REMEMBERED && oldest !== undefined) this.#verified.delete(oldest);
   }
+}
+
+function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
 }
 
 /** Claims of a token that is bound to a Pod: pkg/serviceaccount/claims.go of Kubernetes. */

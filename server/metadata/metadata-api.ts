@@ -4,7 +4,7 @@ import type { Effects } from '../core/effects.ts';
 import { Fault } from '../core/fault.ts';
 import { printable } from '../core/printable.ts';
 import type { ExchangeSettings } from '../google/exchanges.ts';
-import type { Tokens } from '../google/tokens.ts';
+import { normaliseScopes, type Tokens } from '../google/tokens.ts';
 import type { Node } from '../kubernetes/objects.ts';
 import type { Log, LogSettings } from '../telemetry/log.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
@@ -18,6 +18,7 @@ import { AzureApi, isAzurePath } from './azure/azure-api.ts';
 import { Changes, isTrue, parseWait, type Wait } from './changes.ts';
 import { type Account, accountOf, type Instance, type InstanceSettings } from './facts.ts';
 import { failureResponse, isRetryable } from './faults.ts';
+import { type Again, type ReadyResponse, readyOf, type TokenResponses } from './ready-responses.ts';
 import { decodePath, HOST_NAMES } from './request-target.ts';
 import {
   type Alt,
@@ -27,7 +28,6 @@ import {
   renderValue,
   resolveValue,
 } from './response.ts';
-import type { TokenResponses } from './token-fast-path.ts';
 import { type Found, find, isOfCaller, type Row, V1 } from './tree.ts';
 
 /** A request of the metadata API, without the server that carries it. */
@@ -57,7 +57,7 @@ export interface MetadataDependencies {
   readonly callers: Callers;
   readonly tokens: Tokens;
   /** Undefined: no Pod has an Azure identity. */
-  readonly azureTokens?: Pick<AzureTokens, 'token'> | undefined;
+  readonly azureTokens?: Pick<AzureTokens, 'token' | 'cachedToken'> | undefined;
   /** Undefined: no Pod has an AWS role. */
   readonly ec2?: Ec2Dependencies | undefined;
   readonly containerCredentials?: ContainerCredentialsDependencies | undefined;
@@ -76,6 +76,8 @@ export interface Outcome {
   readonly template: string | undefined;
   /** The cause of a refusal. */
   readonly failure?: unknown;
+  /** For a success that the same request of the same caller can have again. */
+  readonly again?: Again | undefined;
 }
 
 /** Whoever waits from the Node's own addresses, if the Node has no ServiceAccount. */
@@ -141,13 +143,48 @@ export class MetadataApi {
         this.#logUnexpected(outcome);
         return outcome;
       }
-      return { response: await this.#respond(request, path, found, query, identify), template };
+      const response = await this.#respond(request, path, found, query, identify);
+      return { response, template, again: this.#again(request, found, query, caller, response) };
     } catch (failure) {
       this.#logUnexpected({ template, failure });
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isRetryable(failure);
       if (failedRecursion) return { response: RECURSION_FAILED, template, failure };
       return { response: failureResponse(failure, caller), template, failure };
     }
+  }
+
+  /** Values depend on the caller, the Node and the settings alone; tokens on what is cached. */
+  #again(
+    { method, flavored }: MetadataRequest,
+    found: Found | undefined,
+    query: URLSearchParams,
+    caller: Caller | undefined,
+    response: MetadataResponse,
+  ): Again | undefined {
+    const isOnce = found === undefined || response.status !== 200 || method !== 'GET' || !flavored;
+    if (isOnce || parseWait(query) !== undefined) return undefined;
+    const { node, tokens } = this.#dependencies;
+    const ifFlavored =
+      (look: () => ReadyResponse | undefined): Again =>
+      (header) =>
+        header('metadata-flavor') === 'Google' ? look() : undefined;
+    const { kind } = found.row;
+    if (kind === 'access-token' && caller !== undefined) {
+      const scopes = normaliseScopes(query.getAll('scopes').join(','));
+      return ifFlavored(() => {
+        const token = tokens.cachedAccessToken(caller, scopes);
+        return token && this.#tokenResponses.of(token);
+      });
+    }
+    if (kind === 'identity-token' && caller !== undefined) {
+      const audience = query.get('audience') ?? '';
+      return ifFlavored(() => {
+        const token = tokens.cachedIDToken(caller, audience);
+        return token && this.#tokenResponses.ofIDToken(token);
+      });
+    }
+    const [nodeThen, ready] = [node(), readyOf(response)];
+    return ifFlavored(() => (node() === nodeThen ? ready : undefined));
   }
 
   /** Undefined if the path is not another cloud's. */

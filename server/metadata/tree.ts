@@ -30,9 +30,6 @@ const PRINCIPAL = 'principal://';
 /** The UID of the Pod that the server identified as the caller; GKE has no such path. */
 const POD_UID_PATH = `${INSTANCE}pod-uid`;
 
-/** The path of nearly every request. */
-export const DEFAULT_TOKEN_PATH = `${ACCOUNTS}default/token`;
-
 /** All paths of the metadata API, in the order of listings. */
 export const TREE: readonly Row[] = [
   { path: '/', kind: 'directory' },

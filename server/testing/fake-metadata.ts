@@ -145,6 +145,7 @@ export class FakeMetadata {
     };
     return {
       cachedAccessToken: () => cached(this.token),
+      cachedIDToken: (_, audience) => (audience === 'warm' ? cached(this.idToken) : undefined),
       accessToken: (_, scopes) => {
         const known = scopes === '' ? cached(this.token) : undefined;
         if (known !== undefined) return known;

@@ -4,14 +4,15 @@ import type { RoleCredentials } from '../../aws/role-credentials.ts';
 import type { AwsCredentials } from '../../aws/sts.ts';
 import type { Caller } from '../../caller/caller.ts';
 import { Fault } from '../../core/fault.ts';
-import { type PodTokens, TokenRejected } from '../../kubernetes/pod-tokens.ts';
+import { type PodToken, type PodTokens, TokenRejected } from '../../kubernetes/pod-tokens.ts';
 import { failureResponse } from '../faults.ts';
+import { type Again, type ReadyResponse, readyOf } from '../ready-responses.ts';
 import type { MetadataResponse } from '../response.ts';
 
 export interface ContainerCredentialsDependencies {
-  readonly credentials: Pick<RoleCredentials, 'of'>;
+  readonly credentials: Pick<RoleCredentials, 'of' | 'cached'>;
   /** Verifies the tokens that the webhook mounts for EKS Pod Identity. */
-  readonly podTokens: Pick<PodTokens, 'verify'>;
+  readonly podTokens: Pick<PodTokens, 'verify' | 'known'>;
 }
 
 /** What a request is answered. */
@@ -21,6 +22,7 @@ interface ContainerCredentialsOutcome {
   readonly template: string;
   /** The cause of a refusal. */
   readonly failure?: unknown;
+  readonly again?: Again;
 }
 
 /** Where the agent of EKS Pod Identity answers. */
@@ -35,7 +37,7 @@ class Disagreement extends Error {}
  * must agree: so a token that was stolen is good for nothing in another Pod.
  */
 export class ContainerCredentialsApi {
-  readonly #bodies = new WeakMap<AwsCredentials, string>();
+  readonly #ready = new WeakMap<AwsCredentials, ReadyResponse>();
 
   constructor(private readonly dependencies: ContainerCredentialsDependencies) {}
 
@@ -49,10 +51,11 @@ export class ContainerCredentialsApi {
     if (method !== 'GET' && method !== 'HEAD') return { response: text(405, 'Method Not Allowed'), template };
     try {
       const caller = await this.#callerOf(authorization ?? '', identify);
-      const credentials = await this.dependencies.credentials.of(caller);
+      const { body } = this.#readyOf(await this.dependencies.credentials.of(caller));
       return {
-        response: { status: 200, contentType: 'application/json', body: this.#bodyOf(credentials) },
+        response: { status: 200, contentType: CONTENT_TYPE, body },
         template,
+        again: this.#again(caller),
       };
     } catch (failure) {
       const isForeseen = failure instanceof TokenRejected || failure instanceof Disagreement;
@@ -66,18 +69,22 @@ export class ContainerCredentialsApi {
       this.dependencies.podTokens.verify(authorization),
       identify(),
     ]);
-    const { serviceAccount, boundTo } = caller;
-    const agrees =
-      boundTo.kind === 'Pod' &&
-      boundTo.uid === token.podUID &&
-      serviceAccount.namespace === token.namespace &&
-      serviceAccount.name === token.serviceAccountName;
-    if (!agrees) throw new Disagreement();
+    if (!isOf(token, caller)) throw new Disagreement();
     return caller;
   }
 
-  #bodyOf(credentials: AwsCredentials): string {
-    const known = this.#bodies.get(credentials);
+  #again(caller: Caller): Again {
+    const { credentials, podTokens } = this.dependencies;
+    return (header) => {
+      const token = podTokens.known(header('authorization') ?? '');
+      if (token === undefined || !isOf(token, caller)) return undefined;
+      const cached = credentials.cached(caller);
+      return cached && this.#readyOf(cached);
+    };
+  }
+
+  #readyOf(credentials: AwsCredentials): ReadyResponse {
+    const known = this.#ready.get(credentials);
     if (known !== undefined) return known;
     const body = JSON.stringify({
       AccessKeyId: credentials.accessKeyID,
@@ -86,9 +93,22 @@ export class ContainerCredentialsApi {
       AccountId: partsOf(credentials.role).accountID,
       Expiration: new Date(credentials.expiresAt).toISOString(),
     });
-    this.#bodies.set(credentials, body);
-    return body;
+    const made = readyOf({ contentType: CONTENT_TYPE, body });
+    this.#ready.set(credentials, made);
+    return made;
   }
+}
+
+const CONTENT_TYPE = 'application/json';
+
+/** Whether the token is that of the Pod that asks. */
+function isOf(token: PodToken, { serviceAccount, boundTo }: Caller): boolean {
+  return (
+    boundTo.kind === 'Pod' &&
+    boundTo.uid === token.podUID &&
+    serviceAccount.namespace === token.namespace &&
+    serviceAccount.name === token.serviceAccountName
+  );
 }
 
 /** In the agent's words, as text: SDKs show it. */

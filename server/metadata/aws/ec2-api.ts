@@ -3,16 +3,17 @@ import { partsOf, type RoleArn } from '../../aws/aws-role.ts';
 import type { RoleCredentials } from '../../aws/role-credentials.ts';
 import type { AwsCredentials } from '../../aws/sts.ts';
 import type { Caller } from '../../caller/caller.ts';
-import type { Effects } from '../../core/effects.ts';
+import type { Effects, Now } from '../../core/effects.ts';
 import { Fault } from '../../core/fault.ts';
 import type { Node } from '../../kubernetes/objects.ts';
 import { failureResponse, isRetryable } from '../faults.ts';
+import { type Again, type ReadyResponse, readyOf } from '../ready-responses.ts';
 import type { MetadataResponse } from '../response.ts';
 import { LONGEST_SESSION, SessionTokens } from './session-tokens.ts';
 
 /** What EC2's metadata service answers with. */
 export interface Ec2Dependencies {
-  readonly credentials: Pick<RoleCredentials, 'of' | 'roleOf'>;
+  readonly credentials: Pick<RoleCredentials, 'of' | 'cached' | 'roleOf'>;
   /** Of session tokens: the same in every server of this Node, and unknown to Pods. */
   readonly sessionKey: Uint8Array;
   /** Whether requests without a session token are answered too: version 1. */
@@ -38,8 +39,10 @@ interface Ec2Outcome {
   readonly template: string;
   /** The cause of a refusal. */
   readonly failure?: unknown;
+  readonly again?: Again;
 }
 
+const TOKEN_HEADER = 'x-aws-ec2-metadata-token';
 const TOKEN = '/latest/api/token';
 const CREDENTIALS = '/latest/meta-data/iam/security-credentials/';
 /** Newer SDKs ask here first: the response names the account too. */
@@ -60,22 +63,25 @@ export function isEc2Path(path: string): boolean {
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
  */
 export class Ec2Api {
+  private readonly now: Now;
   readonly #sessions: SessionTokens;
-  readonly #bodies = new WeakMap<AwsCredentials, string>();
+  readonly #ready = new WeakMap<AwsCredentials, ReadyResponse>();
+  readonly #readyExtended = new WeakMap<AwsCredentials, ReadyResponse>();
 
   constructor(
     private readonly dependencies: Ec2Dependencies,
     private readonly node: () => Node | undefined,
-    effects: Pick<Effects, 'now'>,
+    { now }: Pick<Effects, 'now'>,
   ) {
-    this.#sessions = new SessionTokens(dependencies.sessionKey, effects.now);
+    this.now = now;
+    this.#sessions = new SessionTokens(dependencies.sessionKey, now);
   }
 
   /** For a path that {@link isEc2Path}. Never throws. */
   async respond(request: Ec2Request, identify: () => Promise<Caller>): Promise<Ec2Outcome> {
     const template = templateOf(request.path);
     try {
-      return { response: await this.#respond(request, template, identify), template };
+      return { ...(await this.#respond(request, template, identify)), template };
     } catch (failure) {
       return { response: ec2FailureResponse(failure), template, failure };
     }
@@ -85,23 +91,44 @@ export class Ec2Api {
     { method, path, tokenSeconds, token }: Ec2Request,
     template: string,
     identify: () => Promise<Caller>,
-  ): Promise<MetadataResponse> {
+  ): Promise<Pick<Ec2Outcome, 'response' | 'again'>> {
     if (template === TOKEN) {
-      if (method !== 'PUT') return METHOD_NOT_ALLOWED;
+      if (method !== 'PUT') return { response: METHOD_NOT_ALLOWED };
       const seconds = /^\d{1,5}$/.test(tokenSeconds ?? '') ? Number(tokenSeconds) : 0;
-      if (seconds < 1 || seconds > LONGEST_SESSION) return BAD_REQUEST;
+      if (seconds < 1 || seconds > LONGEST_SESSION) return { response: BAD_REQUEST };
       const { boundTo } = await identify();
-      return {
-        ...text(this.#sessions.issue(boundTo.uid, seconds)),
-        headers: { 'X-Aws-Ec2-Metadata-Token-Ttl-Seconds': `${seconds}` },
-      };
+      const issued = text(this.#sessions.issue(boundTo.uid, seconds));
+      return { response: { ...issued, headers: { 'X-Aws-Ec2-Metadata-Token-Ttl-Seconds': `${seconds}` } } };
     }
-    if (method !== 'GET' && method !== 'HEAD') return METHOD_NOT_ALLOWED;
+    if (method !== 'GET' && method !== 'HEAD') return { response: METHOD_NOT_ALLOWED };
     const caller = await identify();
-    const isAllowed =
-      token === null ? this.dependencies.allowVersion1 : this.#sessions.isValid(token, caller.boundTo.uid);
-    if (!isAllowed) return UNAUTHORIZED;
-    return this.#value(caller, path, template);
+    const isAllowed = this.#admission(caller);
+    if (!isAllowed(token)) return { response: UNAUTHORIZED };
+    const response = await this.#value(caller, path, template);
+    const isCredentials = template === CREDENTIALS || template === EXTENDED;
+    const isOnce = !isCredentials || path.length <= template.length || response.status !== 200;
+    if (isOnce || method !== 'GET') return { response };
+    return {
+      response,
+      again: (header) => {
+        const cached = this.dependencies.credentials.cached(caller);
+        if (cached === undefined || !isAllowed(header(TOKEN_HEADER))) return undefined;
+        return this.#readyOf(cached, template === EXTENDED);
+      },
+    };
+  }
+
+  /** Whether a session token, or its absence, is good for a caller. The last one that was is known by its text. */
+  #admission(caller: Caller): (token: string | null) => boolean {
+    const { allowVersion1 } = this.dependencies;
+    let last: { readonly token: string; readonly expiresAt: number } | undefined;
+    return (token) => {
+      if (token === null) return allowVersion1;
+      if (last?.token === token) return this.now() < last.expiresAt;
+      const expiresAt = this.#sessions.expiryOf(token, caller.boundTo.uid);
+      if (expiresAt !== undefined) last = { token, expiresAt };
+      return expiresAt !== undefined;
+    };
   }
 
   async #value(caller: Caller, path: string, template: string): Promise<MetadataResponse> {
@@ -139,12 +166,16 @@ export class Ec2Api {
       if (!(error instanceof AwsFault) || error.transient) throw error;
       return json({ Code: 'AssumeRoleUnauthorizedAccess', Message: error.message });
     }
-    if (isExtended) return json(render(found, true));
-    const known = this.#bodies.get(found);
-    if (known !== undefined) return jsonText(known);
-    const body = JSON.stringify(render(found, false));
-    this.#bodies.set(found, body);
-    return jsonText(body);
+    return { status: 200, contentType: 'application/json', body: this.#readyOf(found, isExtended).body };
+  }
+
+  #readyOf(found: AwsCredentials, isExtended: boolean): ReadyResponse {
+    const kept = isExtended ? this.#readyExtended : this.#ready;
+    const known = kept.get(found);
+    if (known !== undefined) return known;
+    const made = readyOf(json(render(found, isExtended)));
+    kept.set(found, made);
+    return made;
   }
 
   /** Of the Node's labels, if it is one of the region. */
@@ -216,11 +247,7 @@ function text(body: string): MetadataResponse {
 }
 
 function json(value: object): MetadataResponse {
-  return jsonText(JSON.stringify(value));
-}
-
-function jsonText(body: string): MetadataResponse {
-  return { status: 200, contentType: 'application/json', body };
+  return { status: 200, contentType: 'application/json', body: JSON.stringify(value) };
 }
 
 /**

@@ -24,13 +24,17 @@ export class SessionTokens {
     return Buffer.concat([expiry, this.#digest(expiry, uid)]).toString('base64url');
   }
 
-  /** Whether it was issued to the caller with this UID, and has not expired. */
-  isValid(token: string, uid: string): boolean {
+  /**
+   * When a token expires that was issued to the caller with this UID, milliseconds since the epoch; undefined if it was
+   * not, or has expired.
+   */
+  expiryOf(token: string, uid: string): number | undefined {
     const bytes = Buffer.from(token, 'base64url');
-    if (bytes.length !== EXPIRY_BYTES + DIGEST_BYTES) return false;
+    if (bytes.length !== EXPIRY_BYTES + DIGEST_BYTES) return undefined;
     const expiry = bytes.subarray(0, EXPIRY_BYTES);
-    if (!timingSafeEqual(bytes.subarray(EXPIRY_BYTES), this.#digest(expiry, uid))) return false;
-    return Number(expiry.readBigUInt64BE()) * 1000 > this.now();
+    if (!timingSafeEqual(bytes.subarray(EXPIRY_BYTES), this.#digest(expiry, uid))) return undefined;
+    const expiresAt = Number(expiry.readBigUInt64BE()) * 1000;
+    return expiresAt > this.now() ? expiresAt : undefined;
   }
 
   #digest(expiry: Uint8Array, uid: string): Buffer {

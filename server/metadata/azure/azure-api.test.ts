@@ -88,7 +88,7 @@ describe('with Azure tokens', () => {
         return token;
       },
     };
-    const app = metadata.app({}, { azureTokens });
+    const app = metadata.app({}, { azureTokens: { ...azureTokens, cachedToken: () => undefined } });
     const get = (path: string, headers: Record<string, string> = AZURE.headers) =>
       app.handle(new Request(`http://169.254.169.254${path}`, { headers }));
     return { metadata, get, asked };

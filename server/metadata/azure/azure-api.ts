@@ -5,6 +5,7 @@ import type { Caller } from '../../caller/caller.ts';
 import type { Effects } from '../../core/effects.ts';
 import { Fault } from '../../core/fault.ts';
 import { failureResponse } from '../faults.ts';
+import { type Again, type ReadyResponse, readyOf } from '../ready-responses.ts';
 import type { MetadataResponse } from '../response.ts';
 
 /** A request under `/metadata`, whose path is decoded. */
@@ -23,6 +24,13 @@ interface AzureOutcome {
   readonly template: string;
   /** The cause of a refusal. */
   readonly failure?: unknown;
+  readonly again?: Again;
+}
+
+/** The response for the second that it is valid for. */
+interface Kept extends ReadyResponse {
+  body: string;
+  seconds: number;
 }
 
 const TOKEN_PATH = '/metadata/identity/oauth2/token';
@@ -45,11 +53,11 @@ export function isAzurePath(path: string): boolean {
  * for 16 to 24 seconds.
  */
 export class AzureApi {
-  readonly #bodies = new WeakMap<AzureToken, { readonly seconds: number; readonly body: string }>();
+  readonly #kept = new WeakMap<AzureToken, Kept>();
 
   /** Without tokens no Pod has an identity. */
   constructor(
-    private readonly tokens: Pick<AzureTokens, 'token'> | undefined,
+    private readonly tokens: Pick<AzureTokens, 'token' | 'cachedToken'> | undefined,
     private readonly effects: Pick<Effects, 'now'>,
   ) {}
 
@@ -75,42 +83,47 @@ export class AzureApi {
       return { response: invalid(IDENTITY_NOT_FOUND), template };
     }
     try {
-      return { response: await this.#token(this.tokens, new URLSearchParams(query), identify), template };
+      return { ...(await this.#token(this.tokens, new URLSearchParams(query), identify)), template };
     } catch (failure) {
       return { response: azureFailureResponse(failure), template, failure };
     }
   }
 
   async #token(
-    tokens: Pick<AzureTokens, 'token'>,
+    tokens: Pick<AzureTokens, 'token' | 'cachedToken'>,
     query: URLSearchParams,
     identify: () => Promise<Caller>,
-  ): Promise<MetadataResponse> {
+  ): Promise<Pick<AzureOutcome, 'response' | 'again'>> {
     for (const required of ['api-version', 'resource']) {
       if ((query.get(required) ?? '') === '')
-        return invalid(`Required query variable '${required}' is missing`);
+        return { response: invalid(`Required query variable '${required}' is missing`) };
     }
     if (OF_VIRTUAL_MACHINES.some((name) => query.has(name))) {
-      return invalid(
-        `${IDENTITY_NOT_FOUND}: a Pod's identity is named by client_id, or by its ServiceAccount`,
-      );
+      return {
+        response: invalid(
+          `${IDENTITY_NOT_FOUND}: a Pod's identity is named by client_id, or by its ServiceAccount`,
+        ),
+      };
     }
     const caller = await identify();
-    const token = await tokens.token(caller, {
-      resource: query.get('resource') ?? '',
-      clientID: query.get('client_id') || undefined,
-    });
-    const body = this.#bodyOf(token);
-    if (body !== undefined) return { status: 200, contentType: 'application/json; charset=utf-8', body };
+    const asked = { resource: query.get('resource') ?? '', clientID: query.get('client_id') || undefined };
+    const token = await tokens.token(caller, asked);
+    const again: Again = (header) => {
+      if (header('metadata')?.toLowerCase() !== 'true') return undefined;
+      const cached = tokens.cachedToken(caller, asked);
+      return cached && this.#readyOf(cached);
+    };
+    const body = this.#readyOf(token)?.body;
+    if (body !== undefined) return { response: { status: 200, contentType: CONTENT_TYPE, body }, again };
     throw new AzureFault('entra-unavailable', { description: 'the access token has expired already' });
   }
 
   /** All values are strings, as SDKs expect. Undefined if less than a second is left. */
-  #bodyOf(token: AzureToken): string | undefined {
+  #readyOf(token: AzureToken): ReadyResponse | undefined {
     const seconds = Math.floor((token.expiresAt - this.effects.now()) / 1000);
     if (seconds < 1) return undefined;
-    const known = this.#bodies.get(token);
-    if (known?.seconds === seconds) return known.body;
+    const known = this.#kept.get(token);
+    if (known?.seconds === seconds) return known;
     const body = JSON.stringify({
       access_token: token.token.reveal(),
       client_id: token.clientID,
@@ -121,10 +134,18 @@ export class AzureApi {
       resource: token.resource,
       token_type: 'Bearer',
     });
-    this.#bodies.set(token, { seconds, body });
-    return body;
+    if (known === undefined) {
+      const made = { ...readyOf({ contentType: CONTENT_TYPE, body }), seconds };
+      this.#kept.set(token, made);
+      return made;
+    }
+    known.body = body;
+    known.seconds = seconds;
+    return known;
   }
 }
+
+const CONTENT_TYPE = 'application/json; charset=utf-8';
 
 const METHOD_NOT_ALLOWED: MetadataResponse = {
   status: 405,
