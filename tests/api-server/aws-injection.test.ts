@@ -54,21 +54,17 @@ let injecting: InjectingWebhook;
 beforeAll(async () => {
   cluster = await startCluster({ mode: 'api', certManager: true });
   const name = `gms-${crypto.randomUUID().slice(0, 8)}`;
+  await cluster.api.text('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
   injecting = await InjectingWebhook.start(cluster, {
     values: {
-      aws: { enabled: true, configMap: { namespace: name, name: ROLES }, podIdentity: { enabled: true } },
+      aws: {
+        enabled: true,
+        region: 'eu-central-1',
+        configMap: { namespace: name, name: ROLES },
+        podIdentity: { enabled: true },
+      },
     },
-    flags: [
-      '--inject-aws=true',
-      '--inject-aws-pod-identity=true',
-      '--aws-region=eu-central-1',
-      `--aws-config-map=${name}/${ROLES}`,
-    ],
   });
-  const { api } = injecting.world;
-  await api.text('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
-  const { world } = injecting;
-  await world.apply(...world.module.objects('webhook-aws', 'Role', 'RoleBinding'));
   await setRoles(name, {});
   rolesNamespace = name;
   await injecting.register();
