@@ -25,7 +25,7 @@ const OF_OTHERS = [
 ];
 /** Placeholders in the page for values in the sources. */
 const VALUE =
-  /…|NAMESPACE\/POD|NODE|ADDRESS|init-network|http:\S+|iam\.serviceAccounts\.\w+|access token;|IAM returned 404 Not Found:/;
+  /…|NAMESPACE\/POD|NODE|ADDRESS|init-network|http:\S+|iam\.serviceAccounts\.\w+|access token;|IAM returned 404 Not Found:|azure\.workload\.identity\/\w+-id/;
 
 const guide = await Bun.file(join(ROOT, 'docs/troubleshooting.md')).text();
 

@@ -13,7 +13,8 @@ import { type PodOptions, Pods } from './pods.ts';
 
 setDefaultTimeout(240_000);
 
-const ALL = Object.keys(STEP_TITLES);
+/** Those of Google: the clouds that are off have none. */
+const ALL = Object.keys(STEP_TITLES).filter((step) => !/^(aws|azure)-/.test(step));
 const SERVICE_ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
 const LABEL = 'gke-metadata-server.matheuscscp.io/webhook';
 const SLEEP = ['sleep', 'infinity'];
