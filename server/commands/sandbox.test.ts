@@ -18,7 +18,7 @@ test(
     const lines: string[] = [];
     const print = (line: string) => lines.push(line);
     await tour({ world, serverPort: serving.serverPort, clock: () => performance.now(), print });
-    const [, annotated = '', direct = '', denied = ''] = lines
+    const [, annotated = '', direct = '', denied = '', , webhook = ''] = lines
       .join('\n')
       .split('── ')
       .filter((_, i) => i % 2 === 0);
@@ -30,6 +30,14 @@ test(
     expect(direct).not.toContain('security-credentials');
     expect(denied).toContain('gets         403 ');
     expect(denied).toContain('gets         200, AssumeRoleUnauthorizedAccess: ');
+    expect(webhook).toMatch(/\n {3}google +\S+ → container init-network/);
+    expect(webhook).toMatch(/\n {3}aws +\S+ → AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE/);
+    expect(webhook).toMatch(
+      /\n {3}aws-pod-identity +gke-metadata-server\.matheuscscp\.io\/aws-pod-identity → AWS_CONTAINER_CREDENTIALS_FULL_URI, /,
+    );
+    expect(webhook).toMatch(/\n {3}azure +\S+ → AZURE_CLIENT_ID, AZURE_TENANT_ID, /);
+    expect(webhook).toMatch(/\n {3}google-to-aws +\S+ → .*AWS_ROLE_ARN/);
+    expect(webhook).toMatch(/\n {3}external-account +\S+ → .*GOOGLE_APPLICATION_CREDENTIALS/);
     expect(denied).toContain('gets         400 {"error":"invalid_client"');
   },
   SLOW_MACHINE,

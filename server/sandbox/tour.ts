@@ -5,6 +5,7 @@ import type { Inhabitant } from './inhabitants.ts';
 import type { KubernetesCall } from './kubernetes/api.ts';
 import type { SandboxWorld } from './sandbox-world.ts';
 import type { GoogleCall } from './stand-in-google.ts';
+import { webhookTour } from './webhook-tour.ts';
 
 const ACCOUNTS = '/computeMetadata/v1/instance/service-accounts';
 const TOKEN = `${ACCOUNTS}/default/token`;
@@ -32,6 +33,9 @@ export async function tour(options: TourOptions): Promise<void> {
     print(`── ${inhabitant.name} ── ${inhabitant.story}`);
     await visit(inhabitant, options);
   }
+  print('');
+  print('── webhook ── what it adds to a Pod for each label or annotation that people know');
+  for (const line of await webhookTour(world)) print(`   ${line}`);
 }
 
 /** The curl command that asks what the tour asked as `inhabitant`. */

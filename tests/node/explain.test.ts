@@ -218,9 +218,6 @@ describe('all Pods of the Node', () => {
     const { stdout } = await world.api.exec(path, 'main', ['sh', '-c', script]);
     // it sees that there is such a socket, but has no path to it
     expect(stdout).toMatch(/^[1-9]\d*\n$/);
-    const [server] = await world.serverPods();
-    const own = await exec(SYSTEM, server?.metadata.name ?? '', 'server', ['ls', '-A', '/dev/shm']);
-    expect(own.stdout).toMatch(/^gke-metadata-server-\d+\.sock\n$/);
   });
 
   test('the kubectl plugin finds the server of a Pod and of a Node, and passes its exit code', async () => {
