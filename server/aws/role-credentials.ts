@@ -49,10 +49,13 @@ interface RoleCredentialsDependencies extends AttendedExchangesDependencies {
 /** As token-injector asks for, so that the same trust policies hold. */
 const GOOGLE_AUDIENCE = 'token-injector/sts/assume-role-with-web-identity';
 /**
- * SDKs refresh up to 15 minutes before expiry (botocore, Java), and what they get must then be new. A quarter of the
- * lifetime if it is short.
+ * SDKs refresh up to 15 minutes before expiry, and what they get must then be new. botocore takes credentials that have
+ * less than 20 minutes left for those of a metadata service that fails, and postpones their expiry to as long as 20
+ * minutes from now: it asks again within 10 minutes, until when they must last.
  */
-const MINIMUM_LIFE = 16 * 60_000;
+const MINIMUM_LIFE = 21 * 60_000;
+/** Of short sessions, what is cached at all. */
+const SHORTEST_USE = 4 * 60_000;
 /** STS gives a role that another assumes no longer. */
 const LONGEST_CHAINED_SECONDS = 3600;
 const ONLY = '';
@@ -82,7 +85,7 @@ export class RoleCredentials {
     this.#cache = new CredentialCache<Caller, AwsCredentials>(
       {
         kind: 'aws-credentials',
-        minimumLife: Math.min(MINIMUM_LIFE, (aws.sessionSeconds * 1000) / 4),
+        minimumLife: Math.min(MINIMUM_LIFE, aws.sessionSeconds * 1000 - SHORTEST_USE),
         firstUseCounts: true,
         identify: (caller) => identityOf(caller, awsCredentialsVersion, cacheTokensPerPod),
         rests: (caller) => this.#attending.rests(caller),

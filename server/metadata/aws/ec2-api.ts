@@ -203,7 +203,9 @@ function templateOf(path: string): string {
   for (const list of [CREDENTIALS, EXTENDED]) {
     if (path.startsWith(list) || `${path}/` === list) return list;
   }
-  return [TOKEN, INFO, REGION, ZONE, DOCUMENT].find((known) => known === path) ?? OTHER;
+  // botocore asks for the zone with a slash at its end
+  const value = path.replace(/\/$/, '');
+  return [TOKEN, INFO, REGION, ZONE, DOCUMENT].find((known) => known === value) ?? OTHER;
 }
 
 function render(found: AwsCredentials, isExtended: boolean): object {

@@ -115,6 +115,11 @@ describe('with Azure tokens', () => {
     expect(asked).toEqual([{ resource: 'https://vault.azure.net', clientID: undefined }]);
   });
 
+  test('a slash at the end changes nothing: MSAL for Node.js adds one to the authority of a variable', async () => {
+    const { get } = setUp();
+    expect((await get(TOKEN.replace('token?', 'token/?'))).status).toBe(200);
+  });
+
   test('a client is asked for by its ID', async () => {
     const { get, asked } = setUp();
     await get(`${TOKEN}&client_id=${CLIENT}`);

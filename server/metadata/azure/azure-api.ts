@@ -66,7 +66,8 @@ export class AzureApi {
     { method, path, query, metadata }: AzureRequest,
     identify: () => Promise<Caller>,
   ): Promise<AzureOutcome> {
-    const lower = path.toLowerCase();
+    // MSAL for Node.js puts a slash at the end of a path that it makes of AZURE_POD_IDENTITY_AUTHORITY_HOST
+    const lower = path.toLowerCase().replace(/\/$/, '');
     const template =
       lower === TOKEN_PATH
         ? TOKEN_PATH
