@@ -38,13 +38,15 @@ export interface SandboxWorld extends AsyncDisposable {
 
 interface SandboxOptions {
   readonly effects?: Pick<Effects, 'now' | 'sleep'>;
+  /** Where AWS and Entra listen; this machine only by default. */
+  readonly hostname?: string;
   /** What AWS and Entra show for https; by default they speak plain http. */
   readonly tls?: TlsIdentity;
 }
 
 /** Starts the stand-ins on ports of their own and fills them. Disposing of the world stops them. */
 export async function startSandboxWorld(options: SandboxOptions = {}): Promise<SandboxWorld> {
-  const { tls, ...effects } = options;
+  const { tls, hostname, ...effects } = options;
   await using stack = new AsyncDisposableStack();
   const kubernetes = stack.use(await new StandInKubernetes(effects).start());
   const google = stack.use(await new StandInGoogle(effects).start());

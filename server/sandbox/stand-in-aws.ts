@@ -41,8 +41,9 @@ export class StandInAws {
   readonly iam = new Iam();
   /** The keys that STS finds at the issuers of tokens, Google's included. */
   readonly issuers = new IssuerKeys();
+  /** The temporary credentials that it has issued. */
+  readonly sessions: Sessions;
   readonly #effects: Pick<Effects, 'now' | 'sleep'>;
-  readonly #sessions: Sessions;
   readonly #sts: SecurityTokenService;
   readonly #listener: Listener;
   readonly #actions: ReadonlyMap<string, Action>;
@@ -50,8 +51,8 @@ export class StandInAws {
   constructor(options: StandInAwsOptions = {}) {
     this.#effects = options.effects ?? systemEffects;
     const { now } = this.#effects;
-    this.#sessions = new Sessions(now);
-    this.#sts = new SecurityTokenService(this.iam, this.#sessions, this.issuers, now);
+    this.sessions = new Sessions(now);
+    this.#sts = new SecurityTokenService(this.iam, this.sessions, this.issuers, now);
     this.#listener = new Listener({
       hostname: options.hostname ?? '127.0.0.1',
       port: options.port ?? 0,
@@ -102,7 +103,7 @@ export class StandInAws {
 
   /** Whose credentials have this access key ID; undefined if it is unknown or they have expired. */
   describe(accessKeyID: string): { readonly arn: string; readonly expiresAt: number } | undefined {
-    const session = this.#sessions.find(accessKeyID);
+    const session = this.sessions.find(accessKeyID);
     if (session === undefined || session.expiresAt <= this.#effects.now()) return undefined;
     return { arn: session.role.arn.session(session.name), expiresAt: session.expiresAt };
   }
@@ -154,7 +155,7 @@ export class StandInAws {
   }
 
   async #caller(request: Request, body: string, call: AwsCall): Promise<Session> {
-    const session = await authenticate(request, body, this.#sessions, this.#effects.now);
+    const session = await authenticate(request, body, this.sessions, this.#effects.now);
     call.principal = session.role.arn.session(session.name);
     return session;
   }

@@ -79,6 +79,11 @@ export class StandInEntra {
     return this.#listener.url;
   }
 
+  /** Of access tokens, by the kind of identity. */
+  get lifetimeSeconds(): TokenEndpoint['lifetimeSeconds'] {
+    return this.#endpoint.lifetimeSeconds;
+  }
+
   /** What tokens can be for. */
   get resources(): Set<string> {
     return this.#endpoint.resources;

@@ -19,6 +19,8 @@ const SESSION_TOKEN_BYTES = 500;
 
 /** The latest 10,000 temporary credentials issued, those that have expired too: AWS tells them from unknown ones. */
 export class Sessions {
+  /** Sessions end after this time, whatever was asked for: AWS has no such limit. */
+  longestSeconds = Number.POSITIVE_INFINITY;
   readonly #issued = new Map<string, Session>();
   readonly #now: Now;
 
@@ -37,7 +39,7 @@ export class Sessions {
       accessKeyID: `ASIA${[...randomBytes(16)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')}`,
       secretAccessKey: base64(randomBytes(30)),
       sessionToken: base64(randomBytes(SESSION_TOKEN_BYTES)),
-      expiresAt: (Math.floor(this.#now() / 1000) + durationSeconds) * 1000,
+      expiresAt: (Math.floor(this.#now() / 1000) + Math.min(durationSeconds, this.longestSeconds)) * 1000,
     };
     this.#issued.set(session.accessKeyID, session);
     return session;

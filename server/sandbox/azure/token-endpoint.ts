@@ -25,7 +25,6 @@ export interface EntraToken {
 }
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
-const LIFETIME_SECONDS = { application: 3599, 'managed identity': 86_399 };
 // MSAL for Go asks for them, too; they mean nothing to an application
 const OPENID_SCOPES = ['openid', 'offline_access', 'profile'];
 // services of Azure that every tenant has
@@ -42,6 +41,8 @@ const RESOURCES = [
 export class TokenEndpoint {
   /** What tokens can be for, each with a slash at its end or without. */
   readonly resources = new Set(RESOURCES);
+  /** Of its access tokens. */
+  readonly lifetimeSeconds = { application: 3599, 'managed identity': 86_399 };
 
   #key: Promise<SigningKey> | undefined;
 
@@ -80,7 +81,7 @@ export class TokenEndpoint {
     }
     const resource = this.#resource(scope, tenant.name);
     await checkClientAssertion(identity, assertion, this.issuers, this.now);
-    const lifetime = LIFETIME_SECONDS[identity.kind];
+    const lifetime = this.lifetimeSeconds[identity.kind];
     return {
       token_type: 'Bearer',
       expires_in: lifetime,
