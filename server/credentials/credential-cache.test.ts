@@ -526,3 +526,34 @@ describe('bounds', () => {
     expect(cache.peek(modest, 'k')).toBeDefined();
   });
 });
+
+describe('what is kept for an owner', () => {
+  test('is how many credentials it has, and until when the one that lasts longest is handed out', async () => {
+    const { cache, clock, behaviour } = setUp();
+    expect(cache.kept(owner())).toBeUndefined();
+    await cache.get(owner(), 'a');
+    behaviour.life = 30 * MINUTE;
+    await cache.get(owner(), 'b');
+    const until = clock.now() + 55 * MINUTE;
+    expect(cache.kept(owner())).toEqual({ kind: 'access-token', count: 2, until });
+    await clock.advance(26 * MINUTE);
+    expect(cache.kept(owner())).toEqual({ kind: 'access-token', count: 1, until });
+  });
+
+  test("is no other identity's, nor that of an older version", async () => {
+    const { cache } = setUp();
+    await cache.get(owner(), 'a');
+    expect(cache.kept(owner('ns/b'))).toBeUndefined();
+    expect(cache.kept(owner('ns/a', '2'))).toBeUndefined();
+    expect(cache.kept(owner())?.count).toBe(1);
+  });
+
+  test('is nothing after a failure, and asking is neither a use nor a look-up', async () => {
+    const { cache, behaviour, lookups, exchanges } = setUp();
+    behaviour.fail = denied;
+    await failureOf(cache.get(owner(), 'a'));
+    const before = lookups.length;
+    expect(cache.kept(owner())).toBeUndefined();
+    expect([lookups.length, exchanges.length]).toEqual([before, 1]);
+  });
+});
