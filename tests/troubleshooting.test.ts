@@ -34,6 +34,7 @@ async function sources(): Promise<string> {
   for await (const path of new Bun.Glob('server/**/*.ts').scan(ROOT)) {
     if (!path.endsWith('.test.ts')) texts.push(await Bun.file(join(ROOT, path)).text());
   }
+  texts.push(await Bun.file(join(ROOT, 'scripts/kubectl-gke_metadata')).text());
   return texts.join('\n').replaceAll("\\'", "'");
 }
 
