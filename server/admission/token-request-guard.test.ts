@@ -4,6 +4,8 @@ import type { Node, Pod, ServiceAccount } from '../kubernetes/objects.ts';
 import type { AdmissionRequest } from './review.ts';
 import { guardTokenRequest, type TokenRequestGuardOptions } from './token-request-guard.ts';
 
+const AWS_AUDIENCE = 'sts.amazonaws.com';
+const ROLE = 'eks.amazonaws.com/role-arn';
 const AZURE_AUDIENCE = 'api://AzureADTokenExchange';
 const CLIENT_ID = 'azure.workload.identity/client-id';
 const NODE_NAME = 'authentication.kubernetes.io/node-name';
@@ -71,7 +73,10 @@ function guard(
       getNode: async (name) => (name === node.name ? node : undefined),
       getServiceAccount: async () => serviceAccount,
     },
-    requiredAnnotations: new Map([[AZURE_AUDIENCE, CLIENT_ID]]),
+    requiredAnnotations: new Map([
+      [AWS_AUDIENCE, ROLE],
+      [AZURE_AUDIENCE, CLIENT_ID],
+    ]),
     ...more,
   });
 }
@@ -249,34 +254,36 @@ describe('a token request of the server', () => {
     });
   });
 
-  describe('with the audience of a cloud', () => {
-    const forAzure: AdmissionRequest = { ...forPod, object: tokenRequest(boundToPod, [AZURE_AUDIENCE]) };
+  describe.each([
+    ['AWS', AWS_AUDIENCE, ROLE, CLIENT_ID],
+    ['Azure', AZURE_AUDIENCE, CLIENT_ID, ROLE],
+  ])('with the audience of %s', (_, audience, own, ofAnother) => {
+    const forCloud: AdmissionRequest = { ...forPod, object: tokenRequest(boundToPod, [audience]) };
     const annotated = (annotations: Record<string, string>): Cluster => ({
       serviceAccount: { namespace: 'shop', name: 'cart', uid: 'sa', annotations },
     });
 
     test("is allowed if the ServiceAccount has that cloud's annotation", async () => {
-      expect(await guard(forAzure, annotated({ [CLIENT_ID]: 'some-guid' }))).toEqual(ALLOWED);
+      expect(await guard(forCloud, annotated({ [own]: 'some-identity' }))).toEqual(ALLOWED);
     });
 
     test.each<[string, Cluster]>([
       ['has none', annotated({})],
-      ["has another cloud's", annotated({ 'iam.gke.io/gcp-service-account': 'a@b.iam.gserviceaccount.com' })],
-      ['has an empty one', annotated({ [CLIENT_ID]: ' ' })],
+      ["has another cloud's", annotated({ [ofAnother]: 'some-identity' })],
+      ["has Google's", annotated({ 'iam.gke.io/gcp-service-account': 'a@b.iam.gserviceaccount.com' })],
+      ['has an empty one', annotated({ [own]: ' ' })],
       ['does not exist', {}],
     ])('is refused if the ServiceAccount %s, also among other audiences', async (_, cluster) => {
-      const message =
-        'ServiceAccount shop/cart has no annotation azure.workload.identity/client-id, which a token for ' +
-        'api://AzureADTokenExchange needs';
-      const among = { ...forAzure, object: tokenRequest(boundToPod, ['a', AZURE_AUDIENCE]) };
-      for (const request of [forAzure, among]) {
+      const message = `ServiceAccount shop/cart has no annotation ${own}, which a token for ${audience} needs`;
+      const among = { ...forCloud, object: tokenRequest(boundToPod, ['a', audience]) };
+      for (const request of [forCloud, among]) {
         expect(await guard(request, cluster)).toEqual({ allowed: false, code: 403, message });
       }
     });
 
     test("is refused for another Node's Pod before the ServiceAccount is read", async () => {
-      const cluster = { ...annotated({ [CLIENT_ID]: 'x' }), pod: { ...podOnA, nodeName: 'node-b' } };
-      expect(await guard(forAzure, cluster)).toMatchObject({ allowed: false, code: 403 });
+      const cluster = { ...annotated({ [own]: 'x' }), pod: { ...podOnA, nodeName: 'node-b' } };
+      expect(await guard(forCloud, cluster)).toMatchObject({ allowed: false, code: 403 });
     });
   });
 

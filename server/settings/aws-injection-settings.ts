@@ -1,6 +1,7 @@
 import type { Command, OptionValues } from '@commander-js/extra-typings';
 import type { InjectionSettings } from '../admission/injection.ts';
 import { LEAST_EXPIRATION } from '../admission/injections/aws-credentials.ts';
+import { CREDENTIALS_SOURCES } from '../admission/injections/credentials-source.ts';
 import { LONGEST_EXPIRATION } from '../admission/injections/token-expiration.ts';
 import {
   awsAccountIDFlag,
@@ -34,6 +35,15 @@ export function withAwsFlags<Args extends unknown[], Opts extends OptionValues, 
       )
         .argParser(parseBoolean)
         .default(false),
+    )
+    .addOption(
+      flag(
+        '--aws-credentials <source>',
+        'AWS_CREDENTIALS',
+        'where Pods get their credentials for AWS, unless the Pod or its Namespace sets it',
+      )
+        .choices(CREDENTIALS_SOURCES)
+        .default('TokenFile' as const),
     )
     .addOption(awsRegionFlag())
     .addOption(awsAccountIDFlag())
@@ -82,7 +92,7 @@ type AwsValues = ReturnType<
   ReturnType<typeof withAwsFlags<[], Record<never, never>, Record<never, never>>>['opts']
 >;
 
-/** What is switched on. */
+/** What is switched on. A contradiction ends the command, as bad use. */
 export function awsInjectionSettings(
   command: Parsed<AwsValues>,
 ): Pick<InjectionSettings, 'aws' | 'awsPodIdentity'> {
@@ -92,8 +102,13 @@ export function awsInjectionSettings(
     stsRegionalEndpoints: options.awsStsRegionalEndpoints,
     tokenExpirationSeconds: options.awsTokenExpiration,
   };
+  // the server reads annotations alone
+  if (options.awsCredentials === 'MetadataServer' && options.awsConfigMap !== '') {
+    command.error('error: --aws-config-map needs --aws-credentials=TokenFile');
+  }
   const aws = {
     ...shared,
+    credentials: options.awsCredentials,
     audience: options.awsAudience,
     accountId: options.awsAccountId || undefined,
     partition: options.awsPartition,

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, type OptionValues } from '@commander-js/extra-typings';
 import type { InjectionSettings } from '../admission/injection.ts';
 import {
-  type AzureCredentials,
   type CertificateAuthority,
   type CustomTokenEndpoint,
   ENDPOINT_SUFFIX,
 } from '../admission/injections/azure.ts';
+import { CREDENTIALS_SOURCES } from '../admission/injections/credentials-source.ts';
 import {
   AUTHORITY_HOSTS,
   AZURE_AUDIENCE,
@@ -16,7 +16,6 @@ import {
 import { flag, type Parsed } from './flags.ts';
 import { parseBoolean, parseLabels, parseOptionalName, parseOptionalObjectName } from './parsers.ts';
 
-const CREDENTIALS: readonly AzureCredentials[] = ['TokenFile', 'MetadataServer'];
 const NO_LABELS: Readonly<Record<string, string>> = {};
 
 /** Adds the flags of Azure to a command. */
@@ -41,7 +40,7 @@ export function withAzureFlags<
         'AZURE_CREDENTIALS',
         'where Pods get their credentials for Azure, unless the Pod or its Namespace sets it',
       )
-        .choices(CREDENTIALS)
+        .choices(CREDENTIALS_SOURCES)
         .default('TokenFile'),
     )
     .addOption(azureTenantIDFlag())

@@ -17,7 +17,10 @@ describe('webhook settings', () => {
         kubeconfig: undefined,
         serverServiceAccount: { namespace: 'gms', name: 'gke-metadata-server' },
         defaultNodeServiceAccount: undefined,
-        requiredAnnotations: new Map([['api://AzureADTokenExchange', 'azure.workload.identity/client-id']]),
+        requiredAnnotations: new Map([
+          ['sts.amazonaws.com', 'eks.amazonaws.com/role-arn'],
+          ['api://AzureADTokenExchange', 'azure.workload.identity/client-id'],
+        ]),
         injection: {
           mode: 'Redirect',
           initNetworkImage: 'ghcr.io/x/gms:1',
@@ -96,6 +99,7 @@ describe('webhook settings', () => {
     expect(settings?.injection).toMatchObject({
       aws: {
         ...shared,
+        credentials: 'TokenFile',
         audience: 'https://sts.example.com',
         accountId: '111122223333',
         partition: 'aws-us-gov',
@@ -107,6 +111,24 @@ describe('webhook settings', () => {
         configMap: 'kube-system/pod-identities',
       },
     });
+    expect(settings?.requiredAnnotations.get('https://sts.example.com')).toBe('eks.amazonaws.com/role-arn');
+  });
+
+  test('read where the credentials of AWS and Azure come from', () => {
+    const flags = ['--inject-aws=true', '--aws-credentials=MetadataServer', '--inject-azure=true'];
+    expect(parse(...REQUIRED, ...flags).settings?.injection).toMatchObject({
+      aws: { credentials: 'MetadataServer' },
+      azure: { credentials: 'TokenFile' },
+    });
+  });
+
+  test('refuse what contradicts: roles that the metadata server cannot read, and one audience for two clouds', () => {
+    const roles = ['--aws-credentials=MetadataServer', '--aws-config-map=kube-system/roles'];
+    expect(parse(...REQUIRED, ...roles).error).toContain(
+      '--aws-config-map needs --aws-credentials=TokenFile',
+    );
+    const audiences = ['--aws-audience=both', '--azure-audience=both'];
+    expect(parse(...REQUIRED, ...audiences).error).toContain('give each cloud its own');
   });
 
   test('have defaults for AWS as its own webhook has them', () => {
@@ -136,6 +158,7 @@ describe('webhook settings', () => {
     ['--init-network-resources={"limit":{}}', 'Expected auto, none, or JSON'],
     ['--default-node-service-account-name=node', 'go together'],
     ['--inject-aws=yes', 'Expected true or false'],
+    ['--aws-credentials=Metadata', 'TokenFile, MetadataServer'],
     ['--aws-region=Frankfurt', 'Expected a region'],
     ['--aws-account-id=123', 'Expected an AWS account ID'],
     ['--aws-partition=amazon', 'Expected a partition'],

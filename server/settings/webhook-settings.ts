@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import type { InjectionMode, InjectionSettings, OptIn } from '../admission/injection.ts';
+import { AWS_ROLE_ANNOTATION } from '../aws/aws-identity.ts';
 import { AZURE_CLIENT_ID_ANNOTATION } from '../azure/azure-identity.ts';
 import type { ServiceAccountName } from '../kubernetes/objects.ts';
 import type { LogSettings } from '../telemetry/log.ts';
@@ -208,6 +209,10 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
   const { namespace } = options;
   const defaultNodeServiceAccount = defaultNodeServiceAccountOf(command);
   requireDistinctPorts(command, '--webhook-port', options.webhookPort, options.healthPort);
+  // by which the guard knows the cloud that a token is for
+  if (options.awsAudience === options.azureAudience) {
+    command.error('error: --aws-audience and --azure-audience are the same: give each cloud its own');
+  }
   const serverServiceAccount = { namespace, name: options.serverServiceAccountName };
   return {
     webhookPort: options.webhookPort,
@@ -216,7 +221,10 @@ export function webhookSettings(command: Parsed<WebhookValues>): WebhookSettings
     kubeconfig: options.kubeconfig,
     serverServiceAccount,
     defaultNodeServiceAccount,
-    requiredAnnotations: new Map([[options.azureAudience, AZURE_CLIENT_ID_ANNOTATION]]),
+    requiredAnnotations: new Map([
+      [options.awsAudience, AWS_ROLE_ANNOTATION],
+      [options.azureAudience, AZURE_CLIENT_ID_ANNOTATION],
+    ]),
     injection: {
       mode: options.injectionMode,
       initNetworkImage: options.initNetworkImage,

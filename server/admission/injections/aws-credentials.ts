@@ -1,4 +1,4 @@
-import type { IdentityContext } from '../injection.ts';
+import type { IdentityContext, InjectionContext } from '../injection.ts';
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import {
   annotatedPod,
@@ -8,6 +8,7 @@ import {
   type Form,
   readAnnotation,
 } from './annotations.ts';
+import { type CloudCredentials, type CredentialsSource, credentialsSourceOf } from './credentials-source.ts';
 import { parseCsvRecord } from './csv-record.ts';
 import { listedContainers } from './listed-containers.ts';
 import { containersOfThePod } from './own-containers.ts';
@@ -56,12 +57,20 @@ interface AwsCredentials {
   readonly stsRegionalEndpoints: boolean;
 }
 
-/** SDKs prefer these to {@link POD_IDENTITY_VARIABLES}. */
-export const IRSA_VARIABLES = ['AWS_ROLE_ARN', 'AWS_WEB_IDENTITY_TOKEN_FILE'] as const;
-export const POD_IDENTITY_VARIABLES = [
-  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
-  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
-] as const;
+export const AWS: CloudCredentials = {
+  cloud: 'AWS',
+  annotation: 'gke-metadata-server.matheuscscp.io/aws-credentials',
+  value: 'aws.credentials',
+};
+
+/** Undefined if AWS is switched off, or the Pod opts out of it. Throws `InjectionRefused`. */
+export function awsCredentialsOf(
+  pod: PodEditor,
+  { namespace, settings: { aws } }: InjectionContext,
+): CredentialsSource | undefined {
+  if (aws === undefined || optsOutOfAws(pod)) return undefined;
+  return credentialsSourceOf(pod, namespace, AWS, aws.credentials);
+}
 
 /** Whether a Pod opts out of AWS credentials; the value of the label means nothing. */
 export function optsOutOfAws({ labels }: PodEditor): boolean {
@@ -135,6 +144,11 @@ function addTo(
 export function addRegion(container: ContainerEditor, region: string | undefined): void {
   if (region === undefined || REGION_VARIABLES.some((name) => container.hasVariable(name))) return;
   for (const name of REGION_VARIABLES) container.addVariable({ name, value: region });
+}
+
+/** Sets the region in the containers that the Pod's annotations do not exclude. */
+export function addAwsRegion(pod: PodEditor, { region }: AwsPodSettings): void {
+  for (const container of chosenContainers(pod)) addRegion(container, region);
 }
 
 /** If the token is not at the path in the variable. */

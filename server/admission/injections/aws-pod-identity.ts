@@ -1,3 +1,4 @@
+import { AWS_ROLE_ANNOTATION } from '../../aws/aws-identity.ts';
 import { type IdentityContext, type IdentityInjection, InjectionRefused } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import { annotatedServiceAccount, BOOLEAN, readAnnotation } from './annotations.ts';
@@ -5,12 +6,12 @@ import {
   AWS_PREFIX,
   type AwsPodSettings,
   addAwsCredentials,
-  IRSA_VARIABLES,
+  awsCredentialsOf,
   optsOutOfAws,
-  POD_IDENTITY_VARIABLES,
   tokenExpiration,
   usesRegionalSts,
 } from './aws-credentials.ts';
+import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-variables.ts';
 import { readConfig } from './config-maps.ts';
 
 /** Of a ServiceAccount, `true` or `false`; AWS has no annotation for it, as its associations are in EKS. */
@@ -44,6 +45,13 @@ export const awsPodIdentityInjection: IdentityInjection = {
   inject(pod, context) {
     const { awsPodIdentity } = context.settings;
     if (awsPodIdentity === undefined || !hasPodIdentity(context)) return false;
+    if (awsCredentialsOf(pod, context) === 'MetadataServer') {
+      pod.warn(
+        'the Pod does not get EKS Pod Identity: the metadata server gives it the role of the annotation ' +
+          `${AWS_ROLE_ANNOTATION} of its ServiceAccount`,
+      );
+      return false;
+    }
     const { audience, tokenExpirationSeconds, stsRegionalEndpoints } = awsPodIdentity;
     const [urlVariable, fileVariable] = POD_IDENTITY_VARIABLES;
     const expirationSeconds = tokenExpiration(pod, context, tokenExpirationSeconds);

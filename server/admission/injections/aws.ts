@@ -1,23 +1,26 @@
+import { AWS_ROLE_ANNOTATION } from '../../aws/aws-identity.ts';
 import { parseRoleArn, type RoleArn } from '../../aws/aws-role.ts';
 import { type IdentityContext, type IdentityInjection, InjectionRefused } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import { annotatedServiceAccount, type Form, parseAs, readAnnotation } from './annotations.ts';
 import {
   AUDIENCE,
+  AWS,
   AWS_PREFIX,
   type AwsPodSettings,
   addAwsCredentials,
-  IRSA_VARIABLES,
+  addAwsRegion,
+  awsCredentialsOf,
   optsOutOfAws,
-  POD_IDENTITY_VARIABLES,
   tokenExpiration,
   usesRegionalSts,
 } from './aws-credentials.ts';
 import { hasPodIdentity } from './aws-pod-identity.ts';
+import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-variables.ts';
 import { readConfig } from './config-maps.ts';
+import { type CredentialsSource, warnWithoutRoute } from './credentials-source.ts';
 import { isExpiration } from './token-expiration.ts';
 
-const ROLE_ANNOTATION = `${AWS_PREFIX}/role-arn`;
 const AUDIENCE_ANNOTATION = `${AWS_PREFIX}/audience`;
 
 /** The key of a ConfigMap that means every Namespace. */
@@ -25,6 +28,8 @@ const ANY_NAMESPACE = '*';
 
 /** The settings of {@link awsInjection}. */
 export interface AwsSettings extends AwsPodSettings {
+  /** If neither the Pod nor its Namespace says; with TokenFile the server has no credentials of AWS. */
+  readonly credentials: CredentialsSource;
   /** If the ServiceAccount does not say. */
   readonly audience: string;
   /** The account of roles that are annotated by their name alone, which are refused if it is undefined. */
@@ -51,6 +56,11 @@ export const awsInjection: IdentityInjection = {
     if (aws === undefined || hasPodIdentity(context)) return false;
     const role = annotatedRole(context, aws) ?? mappedRole(context, aws);
     if (role === undefined) return false;
+    if (awsCredentialsOf(pod, context) === 'MetadataServer') {
+      warnWithoutRoute(pod, AWS);
+      addAwsRegion(pod, aws);
+      return false;
+    }
     const account = annotatedServiceAccount(context.serviceAccount);
     const [roleVariable, fileVariable] = IRSA_VARIABLES;
     const credentials = {
@@ -78,7 +88,11 @@ interface Role {
 }
 
 function annotatedRole({ serviceAccount }: IdentityContext, settings: AwsSettings): Role | undefined {
-  const arn = readAnnotation(annotatedServiceAccount(serviceAccount), ROLE_ANNOTATION, roleForm(settings));
+  const arn = readAnnotation(
+    annotatedServiceAccount(serviceAccount),
+    AWS_ROLE_ANNOTATION,
+    roleForm(settings),
+  );
   return arn === undefined ? undefined : { arn };
 }
 

@@ -5,13 +5,17 @@ import type { ContainerEditor, PodEditor } from '../pod-editor.ts';
 import type { Volume } from '../pod-manifest.ts';
 import {
   type Annotated,
-  annotatedNamespace,
   annotatedPod,
   annotatedServiceAccount,
   type Form,
   readAnnotation,
 } from './annotations.ts';
-import { isRouted } from './google-addresses.ts';
+import {
+  type CloudCredentials,
+  type CredentialsSource,
+  credentialsSourceOf,
+  warnWithoutRoute,
+} from './credentials-source.ts';
 import { containersNotSkipped } from './listed-containers.ts';
 
 // names, paths and rules of https://github.com/Azure/azure-workload-identity, pkg/webhook, v1.6.0
@@ -26,7 +30,11 @@ const ENDPOINT_ANNOTATION = `${PREFIX}/use-`;
 /** What a key of an annotation may end with; its name has at most 63 characters. */
 export const ENDPOINT_SUFFIX = /^(?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])$/;
 
-const CREDENTIALS_ANNOTATION = 'gke-metadata-server.matheuscscp.io/azure-credentials';
+const AZURE: CloudCredentials = {
+  cloud: 'Azure',
+  annotation: 'gke-metadata-server.matheuscscp.io/azure-credentials',
+  value: 'azure.credentials',
+};
 
 const VOLUME_PREFIX = 'azure-workload-identity-reserved-';
 const VOLUME = /^azure-workload-identity-reserved-[0-9a-f]{30}$/;
@@ -56,12 +64,9 @@ export type CertificateAuthority =
   | { readonly data: string }
   | { readonly signerName: string; readonly labels: Readonly<Record<string, string>> };
 
-/** Where Pods get their credentials for Azure: a token file and variables, or the metadata server. */
-export type AzureCredentials = 'TokenFile' | 'MetadataServer';
-
 export interface AzureSettings {
   /** If neither the Pod nor its Namespace says; with TokenFile the server has no tokens of Entra. */
-  readonly credentials: AzureCredentials;
+  readonly credentials: CredentialsSource;
   /** If the ServiceAccount does not name one; empty: none. */
   readonly tenantID: string;
   readonly authorityHost: string;
@@ -88,7 +93,7 @@ export const azureInjection: IdentityInjection = {
     const { azure } = context.settings;
     if (azure === undefined) return false;
     if (azureCredentialsOf(pod, context) === 'MetadataServer') {
-      warnOfTokenFile(pod);
+      warnWithoutRoute(pod, AZURE);
       return false;
     }
     const endpoint = customTokenEndpointOf(pod, azure);
@@ -105,36 +110,12 @@ export const azureInjection: IdentityInjection = {
   },
 };
 
-/**
- * The annotation of the Pod, then of its Namespace, then the settings; undefined if Azure is switched off. Throws
- * {@link InjectionRefused} if it is invalid, or asks for a server that has no tokens of Entra.
- */
+/** Undefined if Azure is switched off. Throws {@link InjectionRefused}. */
 export function azureCredentialsOf(
   pod: PodEditor,
   { namespace, settings: { azure } }: InjectionContext,
-): AzureCredentials | undefined {
-  if (azure === undefined) return undefined;
-  const said =
-    readAnnotation(annotatedPod(pod), CREDENTIALS_ANNOTATION, CREDENTIALS) ??
-    readAnnotation(annotatedNamespace(namespace), CREDENTIALS_ANNOTATION, CREDENTIALS) ??
-    azure.credentials;
-  if (said === 'MetadataServer' && azure.credentials === 'TokenFile') {
-    throw new InjectionRefused(
-      `the annotation ${CREDENTIALS_ANNOTATION} of the Pod or its Namespace is MetadataServer, but the metadata server has ` +
-        'no tokens for Azure: remove it, or install with azure.credentials: MetadataServer',
-    );
-  }
-  return said;
-}
-
-/** A Pod with the label, which asks for what it does not get. */
-function warnOfTokenFile(pod: PodEditor): void {
-  if (!isRouted(pod)) {
-    pod.warn(
-      'the Pod gets its credentials of Azure from the metadata server, but has no route to it: add the label ' +
-        `gke-metadata-server.matheuscscp.io/webhook: Mutate, or the annotation ${CREDENTIALS_ANNOTATION}: TokenFile`,
-    );
-  }
+): CredentialsSource | undefined {
+  return azure && credentialsSourceOf(pod, namespace, AZURE, azure.credentials);
 }
 
 /** Returns whether the container has them now. */
@@ -259,18 +240,13 @@ function warnOfProxy(pod: PodEditor): void {
   pod.warn(
     `the annotation ${PROXY_ANNOTATION} is ignored: this webhook adds no proxy. Let the application use ` +
       'WorkloadIdentityCredential or DefaultAzureCredential, which read the variables; for ManagedIdentityCredential, ' +
-      `set the annotation ${CREDENTIALS_ANNOTATION} to MetadataServer`,
+      `set the annotation ${AZURE.annotation} to MetadataServer`,
   );
 }
 
 const SECONDS: Form<number> = {
   parse: (text) => (/^[+-]?[0-9]{1,10}$/.test(text) ? Number(text) : undefined),
   expected: `a number of seconds between ${EXPIRATION_SECONDS.least} and ${EXPIRATION_SECONDS.most}`,
-};
-
-const CREDENTIALS: Form<AzureCredentials> = {
-  parse: (text) => (['TokenFile', 'MetadataServer'] as const).find((known) => known === text.trim()),
-  expected: 'TokenFile or MetadataServer',
 };
 
 const CASELESS_BOOLEANS = new Map([

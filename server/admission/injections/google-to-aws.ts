@@ -10,7 +10,9 @@ import { type IdentityInjection, type InjectionContext, InjectionRefused } from 
 import { type ContainerEditor, isWindows, type PodEditor } from '../pod-editor.ts';
 import { fieldVariable } from '../pod-manifest.ts';
 import { annotatedServiceAccount, type Form, readAnnotation } from './annotations.ts';
-import { addRegion, IRSA_VARIABLES, POD_IDENTITY_VARIABLES, REGIONAL_VARIABLE } from './aws-credentials.ts';
+import { AWS, addRegion, awsCredentialsOf, REGIONAL_VARIABLE } from './aws-credentials.ts';
+import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-variables.ts';
+import { warnWithoutRoute } from './credentials-source.ts';
 import { addedResources } from './init-network-resources.ts';
 import { containersOfThePod } from './own-containers.ts';
 import { restricted } from './security-context.ts';
@@ -65,6 +67,12 @@ export const googleToAwsInjection: IdentityInjection = {
     }
     const role = required(serviceAccount, ROLE_ANNOTATION, ROLE_ARN);
     required(serviceAccount, GOOGLE_ACCOUNT_ANNOTATION, GOOGLE_ACCOUNT);
+    if (awsCredentialsOf(pod, context) === 'MetadataServer') {
+      // which knows these annotations too
+      warnWithoutRoute(pod, AWS);
+      for (const container of consumersIn(pod)) addRegion(container, googleToAws?.region);
+      return false;
+    }
     const variables = [
       { name: ROLE, value: role },
       { name: TOKEN_FILE, value: TOKEN_PATH },

@@ -1,6 +1,7 @@
 import type { Injection, InjectionContext, InjectionMode, InjectionSettings } from '../injection.ts';
 import { isWindows, type PodEditor } from '../pod-editor.ts';
 import { BOOLEAN, type Form, readPodAnnotation } from './annotations.ts';
+import { awsCredentialsOf } from './aws-credentials.ts';
 import { azureCredentialsOf } from './azure.ts';
 import { addMetadataHostAlias, addMetadataVariables, addRedirectedVariables } from './google-addresses.ts';
 import { addInitNetwork } from './init-network.ts';
@@ -52,14 +53,16 @@ export const googleInjection: Injection = {
       pod.warn("not injected: on the host network a Pod has its Node's identity and network");
       return false;
     }
+    const clouds = {
+      aws: awsCredentialsOf(pod, context) === 'MetadataServer',
+      azure: azureCredentialsOf(pod, context) === 'MetadataServer',
+    };
     if (modeOf(pod, context) === 'Environment') {
       if (pod.spec.hostNetwork !== true && waits(pod, context)) addInitNetwork(pod, 'wait', context);
-      addMetadataVariables(pod, settings, {
-        azure: azureCredentialsOf(pod, context) === 'MetadataServer',
-      });
+      addMetadataVariables(pod, settings, clouds);
     } else {
       addInitNetwork(pod, 'redirect', context);
-      addRedirectedVariables(pod, settings);
+      addRedirectedVariables(pod, settings, clouds);
       addMetadataHostAlias(pod, settings);
     }
     if (settings.searchGoogleInternal) pod.addDnsSearch(SEARCH_DOMAIN);
