@@ -230,7 +230,7 @@ test.each([
 ])('%s.md: it explains the annotations and labels that the webhook reads', async (name, prefix) => {
   const server = join(import.meta.dir, '../server');
   const sources = await Promise.all(
-    ['admission/injections', 'azure']
+    ['admission/injections', 'aws', 'azure']
       .flatMap((folder) => [...new Bun.Glob(`${folder}/*.ts`).scanSync(server)])
       .filter((file) => !file.endsWith('.test.ts'))
       .map((file) => Bun.file(join(server, file)).text()),
@@ -239,7 +239,9 @@ test.each([
   expect(ofPrefix).not.toBeEmpty();
   const keys = new Set(
     ofPrefix.flatMap((source) =>
-      [...source.matchAll(/(?:PREFIX\}|'azure\.workload\.identity)\/([a-z-]+)/g)].map(([, key = '']) => key),
+      [...source.matchAll(/(?:PREFIX\}|'(?:azure\.workload\.identity|eks\.amazonaws\.com))\/([a-z-]+)/g)].map(
+        ([, key = '']) => key,
+      ),
     ),
   );
   expect(keys.size).toBeGreaterThan(4);

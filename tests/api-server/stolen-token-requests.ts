@@ -68,7 +68,7 @@ export const BY_POLICY: readonly [string, Request, string, string?][] = [
       audiences: ['https://example.com'],
       boundTo: nodes.pod('reader-a'),
     }),
-    'for its workload identity provider only',
+    'for one audience, of a cloud that is switched on',
   ],
   [
     'for the provider and another audience',
@@ -77,12 +77,12 @@ export const BY_POLICY: readonly [string, Request, string, string?][] = [
       audiences: [nodes.world.provider.audience, 'https://example.com'],
       boundTo: nodes.pod('reader-a'),
     }),
-    'for its workload identity provider only',
+    'for one audience, of a cloud that is switched on',
   ],
   [
     'for the Kubernetes API',
     (nodes) => ({ serviceAccountName: 'reader', audiences: [], boundTo: nodes.pod('reader-a') }),
-    'for its workload identity provider only',
+    'for one audience, of a cloud that is switched on',
   ],
   [
     'for longer than an hour',

@@ -1,3 +1,4 @@
+import type { ModuleValues } from '../../scripts/module/render.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { ClusterWorld, type ServerNode, type TokenRequestOptions } from './cluster-world.ts';
@@ -16,8 +17,9 @@ export class TwoNodes implements AsyncDisposable {
     this.#disposables.use(world);
   }
 
-  static async start(cluster: Cluster): Promise<TwoNodes> {
-    const world = await ClusterWorld.start(cluster);
+  /** `values` beside those of all worlds. */
+  static async start(cluster: Cluster, values: ModuleValues = {}): Promise<TwoNodes> {
+    const world = await ClusterWorld.start(cluster, values);
     for (const name of ['reader', 'writer', 'node-a', 'node-b']) await world.addServiceAccount(name);
     const nodes = new TwoNodes(world, await world.addNode('a', 'node-a'), await world.addNode('b', 'node-b'));
     for (const [host, { nodeName }] of Object.entries({ a: nodes.a, b: nodes.b })) {

@@ -21,6 +21,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'image.repository': (number) => `registry.example.com/${word(number)}`,
   'settings.cacheMaxTokenDuration': (number) =>
     `${1 + (number % 9)}h${number % 60}m${Math.floor(number / 60) % 60}s`,
+  'aws.sessionDuration': (number) => `${20 + (number % 600)}m`,
   'certificates.caDuration': (number) => `${80_000 + number}h`,
   'certificates.duration': (number) => `${20_000 + number}h`,
   'certificates.renewBefore': (number) => `${10_000 + number}h`,
@@ -168,6 +169,15 @@ function together(values: ModuleValues, other: () => string): ModuleValues {
   if (valueAt(result, 'test.enabled') === true) {
     result = withValueAt(result, 'test.googleServiceAccount', `${other()}@project.iam.gserviceaccount.com`);
   }
+  for (const cloud of ['aws', 'azure']) {
+    if (valueAt(result, `${cloud}.enabled`) !== true) {
+      result = withValueAt(result, `${cloud}.credentials`, 'TokenFile');
+    }
+  }
+  if (valueAt(result, 'aws.credentials') === 'MetadataServer') result = without(result, ['aws', 'configMap']);
+  if (valueAt(result, 'aws.region') === undefined || valueAt(result, 'aws.stsEndpoint') !== undefined) {
+    result = withValueAt(result, 'aws.fips', false);
+  }
   const excluded = valueAt(result, 'webhook.excludedNamespaces');
   if (Array.isArray(excluded)) {
     result = withValueAt(result, 'webhook.excludedNamespaces', [...excluded, 'kube-system']);
@@ -196,7 +206,9 @@ function withOneAuthority({
 export function withDefaults(values: ModuleValues, fields: readonly ConfigField[]): ModuleValues {
   return fields
     .filter(
-      ({ path, default: value }) => value !== undefined && !/^(certificates\.\w+|image\.\w+)$/.test(path),
+      ({ path, default: value }) =>
+        value !== undefined &&
+        !/^(certificates\.\w+|image\.\w+|(aws|azure)\.(enabled|credentials))$/.test(path),
     )
     .filter((_, index) => index % 2 === 0)
     .reduce((kept, { path }) => without(kept, path.split('.')), values);

@@ -131,6 +131,11 @@ livenessProbe:
 {{- toYaml $all }}
 {{- end }}
 
+{{/* Whether the server gives the credentials of a cloud, .Values.aws or .Values.azure; else empty. */}}
+{{- define "gke-metadata-server.serves" -}}
+{{- if and .enabled (eq .credentials "MetadataServer") }}true{{ end }}
+{{- end }}
+
 {{/* Whether a caller is the server, in CEL. */}}
 {{- define "gke-metadata-server.isServer" -}}
 request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ .Release.Name }}'
