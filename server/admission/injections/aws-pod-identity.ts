@@ -1,4 +1,5 @@
 import { AWS_ROLE_ANNOTATION } from '../../aws/aws-identity.ts';
+import { CONTAINER_CREDENTIALS_ADDRESS } from '../../core/metadata-address.ts';
 import { type IdentityContext, type IdentityInjection, InjectionRefused } from '../injection.ts';
 import { isJsonObject } from '../json-patch.ts';
 import { annotatedServiceAccount, BOOLEAN, readAnnotation } from './annotations.ts';
@@ -13,12 +14,13 @@ import {
 } from './aws-credentials.ts';
 import { IRSA_VARIABLES, POD_IDENTITY_VARIABLES } from './aws-variables.ts';
 import { readConfig } from './config-maps.ts';
+import { redirectsContainerCredentials } from './init-network.ts';
 
 /** Of a ServiceAccount, `true` or `false`; AWS has no annotation for it, as its associations are in EKS. */
 const ANNOTATION = 'gke-metadata-server.matheuscscp.io/aws-pod-identity';
 /** By which EKS finds the Pods that have it. */
 const LABEL = `${AWS_PREFIX}/pod-identity`;
-const CREDENTIALS_URL = 'http://169.254.170.23/v1/credentials';
+const CREDENTIALS_PATH = '/v1/credentials';
 
 /** Seconds. What expires by default is drawn from this range, so that Pods that start together renew apart. */
 const DEFAULT_EXPIRATION = { least: 79_200, most: 86_400 } as const;
@@ -45,19 +47,23 @@ export const awsPodIdentityInjection: IdentityInjection = {
   inject(pod, context) {
     const { awsPodIdentity } = context.settings;
     if (awsPodIdentity === undefined || !hasPodIdentity(context)) return false;
-    if (awsCredentialsOf(pod, context) === 'MetadataServer') {
+    if (awsCredentialsOf(pod, context) === 'MetadataServer' && !redirectsContainerCredentials(pod)) {
+      // SDKs take no address of a Node for the agent
       pod.warn(
-        'the Pod does not get EKS Pod Identity: the metadata server gives it the role of the annotation ' +
-          `${AWS_ROLE_ANNOTATION} of its ServiceAccount`,
+        'the Pod does not get EKS Pod Identity, which the metadata server gives only in mode Redirect: it gives the Pod ' +
+          `the role of the annotation ${AWS_ROLE_ANNOTATION} of its ServiceAccount in another way`,
       );
       return false;
     }
     const { audience, tokenExpirationSeconds, stsRegionalEndpoints } = awsPodIdentity;
     const [urlVariable, fileVariable] = POD_IDENTITY_VARIABLES;
     const expirationSeconds = tokenExpiration(pod, context, tokenExpirationSeconds);
+    const { IPv4, IPv6 } = CONTAINER_CREDENTIALS_ADDRESS;
+    // a Pod without IPv4 cannot reach the first; EKS's agent has both
+    const host = context.settings.nodesAreIPv6 ? `[${IPv6}]` : IPv4;
     const credentials = {
       title: 'EKS Pod Identity',
-      variable: { name: urlVariable, value: CREDENTIALS_URL },
+      variable: { name: urlVariable, value: `http://${host}${CREDENTIALS_PATH}` },
       fileVariable,
       otherVariables: IRSA_VARIABLES,
       volume: 'eks-pod-identity-token',

@@ -61,7 +61,8 @@ export const googleInjection: Injection = {
       if (pod.spec.hostNetwork !== true && waits(pod, context)) addInitNetwork(pod, 'wait', context);
       addMetadataVariables(pod, settings, clouds);
     } else {
-      addInitNetwork(pod, 'redirect', context);
+      const isAgent = clouds.aws && settings.awsPodIdentity !== undefined;
+      addInitNetwork(pod, isAgent ? 'redirect-container-credentials-too' : 'redirect', context);
       addRedirectedVariables(pod, settings, clouds);
       addMetadataHostAlias(pod, settings);
     }

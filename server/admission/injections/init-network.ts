@@ -10,9 +10,10 @@ export const INIT_NETWORK_CONTAINER = 'init-network';
 const OTHER_NAME = 'gke-metadata-server-init-network';
 const COMMAND = 'init-network';
 const ONLY_WAIT = '--redirect=false';
+const CONTAINER_CREDENTIALS = '--container-credentials=true';
 
 /** What it does: redirects the metadata addresses and waits for the server, or only waits. */
-type InitNetworkTask = 'redirect' | 'wait';
+type InitNetworkTask = 'redirect' | 'redirect-container-credentials-too' | 'wait';
 
 /** Whether a container runs our command, whatever it is called. */
 export function isInitNetwork(args: readonly string[]): boolean {
@@ -22,6 +23,11 @@ export function isInitNetwork(args: readonly string[]): boolean {
 /** Whether it redirects nothing: mode Environment. */
 export function onlyWaits(args: readonly string[]): boolean {
   return args.includes(ONLY_WAIT);
+}
+
+/** Whether the Pod's requests for AWS's container credentials are redirected to the server too. */
+export function redirectsContainerCredentials(pod: PodEditor): boolean {
+  return pod.initContainers.some(({ args }) => isInitNetwork(args) && args.includes(CONTAINER_CREDENTIALS));
 }
 
 /**
@@ -41,7 +47,7 @@ export function addInitNetwork(pod: PodEditor, task: InitNetworkTask, context: I
     name: isTaken ? OTHER_NAME : INIT_NETWORK_CONTAINER,
     image: settings.initNetworkImage,
     imagePullPolicy: 'IfNotPresent',
-    args: [COMMAND, ...(task === 'wait' ? [ONLY_WAIT] : []), `--server-port=${settings.serverPort}`],
+    args: [COMMAND, ...FLAGS[task], `--server-port=${settings.serverPort}`],
     env: [
       fieldVariable('HOST_IPS', 'status.hostIPs'),
       fieldVariable('POD_IPS', 'status.podIPs'),
@@ -50,10 +56,16 @@ export function addInitNetwork(pod: PodEditor, task: InitNetworkTask, context: I
     ...addedResources(pod, context, INIT_NETWORK_CONTAINER, 'before'),
     // in case it fails without a termination message of its own
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: task === 'redirect' ? REDIRECTING : restricted(pod),
+    securityContext: task === 'wait' ? restricted(pod) : REDIRECTING,
   };
   pod.addInitContainer(container, 'first');
 }
+
+const FLAGS: Readonly<Record<InitNetworkTask, readonly string[]>> = {
+  redirect: [],
+  'redirect-container-credentials-too': [CONTAINER_CREDENTIALS],
+  wait: [ONLY_WAIT],
+};
 
 const REDIRECTING = {
   runAsUser: 0,
