@@ -26,6 +26,14 @@ const WEBHOOKS = [
     flags: ['--inject-azure=true', `--azure-tenant-id=${TENANT_ID}`],
     values: { azure: { enabled: true, tenantID: TENANT_ID } },
   },
+  {
+    flags: ['--inject-aws=true', '--aws-credentials=MetadataServer'],
+    values: { aws: { enabled: true, credentials: 'MetadataServer' } },
+  },
+  {
+    flags: ['--inject-azure=true', '--azure-credentials=MetadataServer', `--azure-tenant-id=${TENANT_ID}`],
+    values: { azure: { enabled: true, credentials: 'MetadataServer', tenantID: TENANT_ID } },
+  },
   { flags: ['--inject-google-to-aws=true'], values: { googleToAws: { enabled: true } } },
   {
     flags: ['--inject-external-account=true', `--external-account-provider=${PROVIDER}`],
