@@ -7,7 +7,7 @@ import {
   awsPodIdentityAudienceFlag,
   awsRegionFlag,
 } from './aws-flags.ts';
-import { flag } from './flags.ts';
+import { flag, type Parsed } from './flags.ts';
 import { parseBaseUrl, parseBoolean, parseDurationBetween } from './parsers.ts';
 
 /** The domain of each partition's endpoints, as in botocore's partitions.json. */
@@ -76,8 +76,15 @@ type AwsServeValues = ReturnType<
   ReturnType<typeof withAwsServeFlags<[], Record<never, never>, Record<never, never>>>['opts']
 >;
 
-/** Undefined if it is switched off. */
-export function awsSettingsOf(options: AwsServeValues): AwsSettings | undefined {
+/** Undefined if it is switched off. A contradiction ends the command, as bad use. */
+export function awsSettingsOf(command: Parsed<AwsServeValues>): AwsSettings | undefined {
+  const options = command.opts();
+  if (options.awsFips && options.awsStsEndpoint !== undefined) {
+    command.error('error: set only one of --aws-fips and --aws-sts-endpoint');
+  }
+  if (options.awsFips && options.awsRegion === '') {
+    command.error('error: --aws-fips needs --aws-region: the global STS has no FIPS endpoint');
+  }
   if (!options.aws) return undefined;
   const region = options.awsRegion || undefined;
   return {

@@ -74,6 +74,7 @@ describe('serve settings', () => {
     ['--google-sts-endpoint=ftp://x', 'http or https'],
     ['--google-sts-endpoint=https://user@x', 'http or https'],
     ['--universe-domain=https://x', 'domain such as'],
+    ['--aws-fips=true', '--aws-fips needs --aws-region'],
     ['--node-name=A_B', 'name of a Kubernetes object'],
     ['--project-id=two words', 'no spaces'],
     ['--default-node-service-account-name=node', 'go together'],
@@ -81,6 +82,11 @@ describe('serve settings', () => {
     ['--unknown=1', 'unknown option'],
   ])('refuse %s', (flag, expected) => {
     expect(parse(...REQUIRED, flag).error).toContain(expected);
+  });
+
+  test('refuse FIPS with an endpoint, which would not be that of FIPS', () => {
+    const flags = ['--aws-fips=true', '--aws-region=us-east-1', '--aws-sts-endpoint=https://sts.example.com'];
+    expect(parse(...REQUIRED, ...flags).error).toContain('set only one of --aws-fips and --aws-sts-endpoint');
   });
 
   test.each(['--node-name', '--project-id', '--workload-identity-provider'])('require %s', (flag) => {

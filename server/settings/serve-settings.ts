@@ -182,7 +182,7 @@ export function serveSettings(command: Parsed<ServeValues>): ServeSettings {
     universeDomain: options.universeDomain,
     clusterName: options.clusterName || options.workloadIdentityProvider.provider,
     clusterLocation: options.clusterLocation,
-    aws: awsSettingsOf(options),
+    aws: awsSettingsOf(command),
     azure: azureSettingsOf(options),
     logLevel: options.logLevel,
     logFormat: options.logFormat,
