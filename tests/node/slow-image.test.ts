@@ -87,3 +87,17 @@ test('mode Environment: a postStart hook that waits for the credentials of its o
   registry.release();
   await pods.succeeded('pulls-hook');
 });
+
+test('mode Environment without the wait: 503 for as long as the second image is being pulled, never 404', async () => {
+  const name = 'pulls-at-once';
+  await using registry = await createWithSlowImage({
+    name,
+    annotations: { [`${KEYS}/mode`]: 'Environment', [`${KEYS}/wait`]: 'false' },
+    script: `until [ "$STATUS" = 200 ]; do STATUS=$(${CALL}); curl --silent $REPORT/$STATUS; done`,
+  });
+  await waitUntil('main has asked several times', () => registry.reports.length > 5, PATIENCE);
+  expect(new Set(registry.reports)).toEqual(new Set(['503']));
+  registry.release();
+  await pods.succeeded(name);
+  expect([...new Set(registry.reports)]).toEqual(['503', '200']);
+});
