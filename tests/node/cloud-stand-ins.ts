@@ -33,14 +33,16 @@ export class CloudStandIns implements AsyncDisposable {
     private readonly disposables: AsyncDisposableStack,
   ) {}
 
-  /** `hostname` is the host's address for Pods. */
+  /** `hostname` is the host's address for Pods; `speaksHTTPS` is false for a server, which trusts public authorities only. */
   static async start(
     hostname: string,
     { issuer, jwks }: ClusterIssuer,
     google: StandInGoogle,
+    speaksHTTPS = true,
   ): Promise<CloudStandIns> {
     await using stack = new AsyncDisposableStack();
-    const { tls, authority } = await standInCertificate([hostname, 'login.microsoftonline.com']);
+    const { tls: identity, authority } = await standInCertificate([hostname, 'login.microsoftonline.com']);
+    const tls = speaksHTTPS ? identity : undefined;
     const aws = stack.use(await new StandInAws({ hostname, tls }).start());
     const entra = stack.use(await new StandInEntra({ hostname, tls }).start());
     const proxy = stack.use(await redirectingProxy(hostname, entra.url));

@@ -41,7 +41,13 @@ export class NodeWorld implements AsyncDisposable {
   ) {}
 
   /** Resolves when the server and the webhook are ready and the API server asks the webhook. */
-  static async start(options: { readonly dualStack?: boolean } = {}): Promise<NodeWorld> {
+  static async start({
+    cloudsSpeakHTTPS,
+    ...options
+  }: {
+    readonly dualStack?: boolean;
+    readonly cloudsSpeakHTTPS?: boolean;
+  } = {}): Promise<NodeWorld> {
     await using disposables = new AsyncDisposableStack();
     const image = await serverImageArchive();
     const cluster = disposables.use(await startCluster({ mode: 'node', certManager: true, ...options }));
@@ -51,7 +57,9 @@ export class NodeWorld implements AsyncDisposable {
     const { issuer } = await api.json<{ issuer: string }>('GET', '/.well-known/openid-configuration');
     const jwks = await api.json<StandInGoogle['jwks']>('GET', '/openid/v1/jwks');
     google.addProvider({ provider: PROVIDER, issuer, jwks });
-    const clouds = disposables.use(await CloudStandIns.start(hostname, { issuer, jwks }, google));
+    const clouds = disposables.use(
+      await CloudStandIns.start(hostname, { issuer, jwks }, google, cloudsSpeakHTTPS),
+    );
     await clouds.publishAuthority(api);
     await cluster.loadImage(image);
     const world = new NodeWorld(cluster, google, clouds, disposables.move());

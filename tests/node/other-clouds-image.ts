@@ -7,10 +7,12 @@ import { archive, debianRoot, installPython } from '../cluster/images.ts';
 
 /**
  * busybox, curl, iptables, and the libraries of AWS and Azure: {@link PYTHON_CLIENT} and {@link NODE_CLIENT} take what
- * tests/clients/others/python/client.py takes, and `python3 -m awscli` is the AWS CLI.
+ * tests/clients/others/python/client.py takes, and `python3 -m awscli` is the AWS CLI. {@link METADATA_CLIENT} takes what
+ * its metadata.py takes.
  */
 export const otherCloudsImage = 'gke-metadata-server.test/other-clouds:1';
 export const PYTHON_CLIENT = ['python3', '/clients/client.py'] as const;
+export const METADATA_CLIENT = ['python3', '/clients/metadata.py'] as const;
 export const NODE_CLIENT = ['/clients/node', '/clients/client.js'] as const;
 
 const OTHERS = join(import.meta.dir, '../clients/others');
@@ -25,6 +27,7 @@ export async function otherCloudsArchive(cache: Cache): Promise<string> {
   const sources = [
     requirements,
     join(OTHERS, 'python/client.py'),
+    join(OTHERS, 'python/metadata.py'),
     join(OTHERS, 'node/client.js'),
     join(OTHERS, 'node/bun.lock'),
     import.meta.path,
@@ -37,7 +40,9 @@ export async function otherCloudsArchive(cache: Cache): Promise<string> {
     for (const name of ['client.js', 'package.json', 'bun.lock']) {
       await copyFile(join(OTHERS, 'node', name), join(clients, name));
     }
-    await copyFile(join(OTHERS, 'python/client.py'), join(clients, 'client.py'));
+    for (const name of ['client.py', 'metadata.py']) {
+      await copyFile(join(OTHERS, 'python', name), join(clients, name));
+    }
     await copyFile(node, join(clients, 'node'));
     await runOrThrow([process.execPath, 'install', '--frozen-lockfile', '--ignore-scripts'], {
       cwd: clients,
