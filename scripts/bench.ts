@@ -3,7 +3,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { type AloneFigures, measureAlone } from './benchmark/alone.ts';
-import { startContenders, startServer } from './benchmark/contenders.ts';
+import { otherClouds, startContenders, startServer } from './benchmark/contenders.ts';
 import { dropFromPageCache } from './benchmark/machine.ts';
 import { addPodAddresses, isInside, runInside } from './benchmark/network-namespace.ts';
 import { type Figures, report } from './benchmark/report.ts';
@@ -74,9 +74,9 @@ async function measure(options: Options): Promise<number> {
   const nginx = !isMissing(NGINX);
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
   try {
-    const { standIns, google } = await StandInsProcess.start(join(folder, 'kubeconfig.json'));
+    const { standIns, clouds } = await StandInsProcess.start(join(folder, 'kubeconfig.json'));
     using _ending = standIns;
-    const server = { executable: EXECUTABLE, kubeconfigFile: standIns.kubeconfigFile, google, folder };
+    const server = { executable: EXECUTABLE, kubeconfigFile: standIns.kubeconfigFile, clouds, folder };
     const cases = options.only === 'alone' ? undefined : await measureRequests(options, server, nginx);
     const sizes = { memoryRequests: MEMORY_REQUESTS, restSeconds: REST_SECONDS };
     const alone =
@@ -95,7 +95,7 @@ async function measureRequests(
   options: Parameters<typeof startServer>[0],
   nginx: boolean,
 ): Promise<readonly CaseFigures[]> {
-  await using server = await startServer(options);
+  await using server = await startServer(options, otherClouds(options.clouds));
   const { contenders, processes } = await startContenders(server, options.folder, nginx);
   await using stack = new AsyncDisposableStack();
   for (const started of processes) stack.use(started);

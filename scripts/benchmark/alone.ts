@@ -56,7 +56,7 @@ export async function measureAlone(
   await using server = await startServer(options);
   const memory = await measureMemory(server.pid, wanted.memoryRequests, progress);
   progress('a new scope with Google at 100 ms');
-  const newScope = await measureNewScope(options.standIns, options.google);
+  const newScope = await measureNewScope(options.standIns, options.clouds.google);
   progress(`${wanted.restSeconds} s at rest`);
   const rest = await measureRest(options.standIns, wanted.restSeconds);
   return { memory, newScope, rest };

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
+import { AZURE_TENANT_ID, NODE_NAME, POD_ADDRESSES, PROJECT_ID, PROVIDER_NAME } from './cluster.ts';
 import type { Target } from './load.ts';
 import { ServerProcess } from './server-process.ts';
+import type { Clouds } from './stand-ins-process.ts';
 
 export const CASES = [
   { name: 'cached token', path: '/computeMetadata/v1/instance/service-accounts/default/token' },
@@ -10,6 +11,12 @@ export const CASES = [
     name: 'cached ID token',
     path: '/computeMetadata/v1/instance/service-accounts/default/identity?audience=https://example.com',
   },
+  { name: 'cached AWS credentials', path: '/latest/meta-data/iam/security-credentials/bench' },
+  {
+    name: 'cached Azure token',
+    path: '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net',
+  },
+  { name: 'email', path: '/computeMetadata/v1/instance/service-accounts/default/email' },
   { name: 'recursive listing', path: '/computeMetadata/v1/?recursive=true' },
 ] as const;
 
@@ -23,7 +30,8 @@ export interface Contender {
   readonly target: Target;
 }
 
-const HEADERS = { 'Metadata-Flavor': 'Google' };
+/** Those of all clouds, so that every case costs the same to read. */
+const HEADERS: Readonly<Record<string, string>> = { 'Metadata-Flavor': 'Google', Metadata: 'true' };
 const SERVER_PORT = 16_321;
 const HEALTH_PORT = 16_322;
 const FLOOR_PORT = 8100;
@@ -31,20 +39,26 @@ const NGINX_PORT = 8200;
 const [FIRST_POD = ''] = POD_ADDRESSES;
 
 /** What a Pod asks of the server; by default the first Pod. A connection to one of the addresses comes from it, too. */
-export function askedOfServer(path: string, podAddress = FIRST_POD): Target {
-  return { url: `http://${podAddress}:${SERVER_PORT}${path}`, headers: HEADERS };
+export function askedOfServer(path: string, podAddress = FIRST_POD, headers = HEADERS): Target {
+  return { url: `http://${podAddress}:${SERVER_PORT}${path}`, headers };
 }
 
 export interface ServerOptions {
   readonly executable: string;
   readonly kubeconfigFile: string;
-  readonly google: string;
+  readonly clouds: Clouds;
   readonly folder: string;
 }
 
-/** The server as it is released, with every setting that need not be given left at its default; ready. */
-export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const { executable, kubeconfigFile, google, folder } = options;
+/**
+ * The server as it is released, with every setting that need not be given left at its default; ready. With `more`, flags
+ * that switch something on.
+ */
+export async function startServer(
+  options: ServerOptions,
+  more: readonly string[] = [],
+): Promise<ServerProcess> {
+  const { executable, kubeconfigFile, clouds, folder } = options;
   const server = new ServerProcess(
     [
       ...[executable, 'serve'],
@@ -52,13 +66,31 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       ...['--project-id', PROJECT_ID],
       ...['--workload-identity-provider', PROVIDER_NAME],
       ...['--kubeconfig', kubeconfigFile],
-      ...['--google-sts-endpoint', google],
-      ...['--google-iam-credentials-endpoint', google],
+      ...['--google-sts-endpoint', clouds.google],
+      ...['--google-iam-credentials-endpoint', clouds.google],
+      ...more,
     ],
     join(folder, 'server.log'),
   );
   await server.answers({ url: `http://127.0.0.1:${HEALTH_PORT}/readyz`, headers: {} });
   return server;
+}
+
+/** The flags of AWS and Azure. */
+export function otherClouds({ aws, entra }: Clouds): readonly string[] {
+  return [
+    ...['--aws', 'true', '--aws-sts-endpoint', aws],
+    ...['--azure', 'true', '--azure-authority-host', entra, '--azure-tenant-id', AZURE_TENANT_ID],
+  ];
+}
+
+/** The headers of a Pod that has a session of EC2's metadata service. */
+async function headersOfSession(): Promise<Readonly<Record<string, string>>> {
+  const { url } = askedOfServer('/latest/api/token');
+  const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': '21600' };
+  const response = await fetch(url, { method: 'PUT', headers });
+  if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
+  return { ...HEADERS, 'x-aws-ec2-metadata-token': await response.text() };
 }
 
 /** What is measured beside the server, case by case: the floor, and nginx if it is installed. */
@@ -70,8 +102,9 @@ export async function startContenders(
   const contenders = new Map<Case, Contender[]>();
   const processes: ServerProcess[] = [];
   const responses = new Map<number, RecordedResponse>();
+  const headers = await headersOfSession();
   for (const [index, measured] of CASES.entries()) {
-    const target = askedOfServer(measured.path);
+    const target = askedOfServer(measured.path, FIRST_POD, headers);
     await server.answers(target);
     const response = await record(target);
     responses.set(NGINX_PORT + index, response);
@@ -83,7 +116,8 @@ export async function startContenders(
       join(folder, `floor-${index}.log`),
     );
     processes.push(floor);
-    const floorTarget = await sameResponse(floor, port, measured.path, response);
+    const url = `http://${FIRST_POD}:${port}${measured.path}`;
+    const floorTarget = await sameResponse(floor, { url, headers }, response);
     contenders.set(measured, [
       { name: 'gke-metadata-server', pid: server.pid, target },
       { name: 'floor', pid: floor.pid, target: floorTarget },
@@ -98,7 +132,7 @@ export async function startContenders(
   );
   processes.push(process_);
   for (const [index, measured] of CASES.entries()) {
-    const target = { url: `http://${FIRST_POD}:${NGINX_PORT + index}${measured.path}`, headers: HEADERS };
+    const target = { url: `http://${FIRST_POD}:${NGINX_PORT + index}${measured.path}`, headers };
     await process_.answers(target);
     contenders.get(measured)?.push({ name: 'nginx', pid: process_.pid, target });
   }
@@ -108,11 +142,9 @@ export async function startContenders(
 /** Throws if the floor's responses differ from the server's: the comparison would be meaningless. */
 async function sameResponse(
   floor: ServerProcess,
-  port: number,
-  path: string,
+  target: Target,
   response: RecordedResponse,
 ): Promise<Target> {
-  const target = { url: `http://${FIRST_POD}:${port}${path}`, headers: HEADERS };
   await floor.answers(target);
   const own = await record(target);
   if (Bun.deepEquals(own, response)) return target;

@@ -14,7 +14,14 @@ interface SeenCalls {
   readonly kubernetes: readonly string[];
 }
 
-export type FromStandIns = { readonly kind: 'started'; readonly google: string } | SeenCalls;
+/** The base URLs of the clouds. */
+export interface Clouds {
+  readonly google: string;
+  readonly aws: string;
+  readonly entra: string;
+}
+
+export type FromStandIns = ({ readonly kind: 'started' } & Clouds) | SeenCalls;
 
 /** The stand-ins, in a process of their own: their CPU and memory are not counted as the server's. */
 export class StandInsProcess implements Disposable {
@@ -35,12 +42,11 @@ export class StandInsProcess implements Disposable {
     );
   }
 
-  /** Resolves with the stand-ins and the base URL of the stand-in Google. */
-  static async start(kubeconfigFile: string): Promise<{ standIns: StandInsProcess; google: string }> {
+  static async start(kubeconfigFile: string): Promise<{ standIns: StandInsProcess; clouds: Clouds }> {
     const standIns = new StandInsProcess(kubeconfigFile);
     const message = await standIns.#received.promise;
     if (message.kind !== 'started') throw new Error(`The stand-ins said ${message.kind} before they started`);
-    return { standIns, google: message.google };
+    return { standIns, clouds: message };
   }
 
   /** Does it, and resolves with the calls since the last `forget-calls`. One at a time. */
