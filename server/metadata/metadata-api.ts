@@ -76,8 +76,10 @@ export interface Outcome {
   readonly template: string | undefined;
   /** The cause of a refusal. */
   readonly failure?: unknown;
-  /** For a success that the same request of the same caller can have again. */
+  /** For a success that the same request of {@link caller} can have again. */
   readonly again?: Again | undefined;
+  /** Whose response it is; undefined if nobody was identified for it, as it is the same for all. */
+  readonly caller?: Caller | undefined;
 }
 
 /** Whoever waits from the Node's own addresses, if the Node has no ServiceAccount. */
@@ -141,10 +143,10 @@ export class MetadataApi {
       if (otherCloud !== undefined) {
         const outcome = await otherCloud;
         this.#logUnexpected(outcome);
-        return outcome;
+        return { ...outcome, caller };
       }
       const response = await this.#respond(request, path, found, query, identify);
-      return { response, template, again: this.#again(request, found, query, caller, response) };
+      return { response, template, again: this.#again(request, found, query, caller, response), caller };
     } catch (failure) {
       this.#logUnexpected({ template, failure });
       const failedRecursion = found !== undefined && isRecursive(found.row, query) && !isRetryable(failure);

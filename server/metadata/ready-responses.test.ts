@@ -3,7 +3,7 @@ import type { Caller } from '../caller/caller.ts';
 import { Secret } from '../core/secret.ts';
 import type { ExpiringToken } from '../google/tokens.ts';
 import { RouteMetrics } from '../telemetry/route-metrics.ts';
-import { annotated, EMAIL, FakeMetadata, fault } from '../testing/fake-metadata.ts';
+import { annotated, EMAIL, FakeMetadata, fault, NOW } from '../testing/fake-metadata.ts';
 import { ReadyResponses, TokenResponses } from './ready-responses.ts';
 import type { MetadataResponse } from './response.ts';
 
@@ -56,15 +56,25 @@ describe('a request once more', () => {
   const FLAVOR = { 'Metadata-Flavor': 'Google' };
 
   /** Over a socket: only then Bun takes the server's own routes. */
-  function setUp() {
+  function setUp(overrides: Parameters<FakeMetadata['app']>[1] = {}) {
     const metadata = new FakeMetadata();
-    const listening = metadata.app().listen(0);
+    let peersAsked = 0;
+    const peerOf = () => {
+      peersAsked++;
+      return metadata.peer;
+    };
+    const listening = metadata.app({}, { ...overrides, peerOf }).listen(0);
     const { server } = listening;
     const get = async (path: string, headers: Record<string, string> = FLAVOR) => {
       const response = await fetch(`http://127.0.0.1:${server?.port}${path}`, { headers });
       return [response.status, await response.text()] as const;
     };
-    return { metadata, get, [Symbol.asyncDispose]: async () => void (await listening.stop(true)) };
+    return {
+      metadata,
+      get,
+      peersAsked: () => peersAsked,
+      [Symbol.asyncDispose]: async () => void (await listening.stop(true)),
+    };
   }
 
   test.each([
@@ -107,6 +117,37 @@ describe('a request once more', () => {
     if (node === undefined) throw new Error('no Node');
     metadata.node = { ...node, labels: { 'topology.kubernetes.io/zone': 'eu-west-1c' } };
     expect((await get(zone))[1]).toEndWith('eu-west-1c');
+  });
+
+  test('is not that of the Pod which had the address when the request began', async () => {
+    const pod = (name: string): Caller => ({
+      serviceAccount: { namespace: 'shop', name, uid: name, annotations: annotated(EMAIL) },
+      boundTo: { kind: 'Pod', name, uid: name },
+    });
+    const [before, after] = [pod('before'), pod('after')];
+    const tokenOf = ({ boundTo }: Caller) => token(`ya29.${boundTo.name}`, NOW + 3_600_000);
+    const exchange = Promise.withResolvers<void>();
+    const addressOf = { caller: before };
+    await using world = setUp({
+      callers: {
+        known: () => addressOf.caller,
+        identify: () => addressOf.caller,
+        refused: () => {},
+      },
+      tokens: {
+        cachedAccessToken: tokenOf,
+        cachedIDToken: tokenOf,
+        accessToken: (caller) =>
+          caller === before ? exchange.promise.then(() => tokenOf(caller)) : tokenOf(caller),
+        idToken: tokenOf,
+      },
+    });
+    const first = world.get(`${SA}token`);
+    while (world.peersAsked() === 0) await Bun.sleep(1);
+    addressOf.caller = after;
+    exchange.resolve();
+    expect((await first)[1]).toContain('ya29.before');
+    for (const _ of [1, 2]) expect((await world.get(`${SA}token`))[1]).toContain('ya29.after');
   });
 
   test('takes the general path if the token is not cached any more', async () => {

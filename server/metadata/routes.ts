@@ -78,9 +78,11 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     const seconds = (effects.now() - start) / 1000;
     const routeMetrics = metrics.route(route);
     routeMetrics.record(method, outcome.response.status, seconds);
-    const caller = peer === undefined || outcome.again === undefined ? undefined : callers.known(peer);
-    if (caller !== undefined && outcome.again !== undefined) {
-      ready.remember(caller, request.url, { again: outcome.again, metrics: routeMetrics }, outcome.response);
+    const { again, caller } = outcome;
+    const now = peer === undefined || again === undefined ? undefined : callers.known(peer);
+    // the address may have become another Pod's while this one waited
+    if (now !== undefined && again !== undefined && (caller === undefined || caller === now)) {
+      ready.remember(now, request.url, { again, metrics: routeMetrics }, outcome.response);
     }
     if (logged) {
       const asked = { method, route, path: path.slice(0, LONGEST_LOGGED_PATH), peer, seconds };
