@@ -5,6 +5,9 @@ import { hostCheck } from '../http/host-check.ts';
 import { IDLE_TIMEOUT, INSTANCE_PATH } from '../http/listener.ts';
 import { RepeatLimit } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { CONTAINER_CREDENTIALS_PATH } from './aws/container-credentials-api.ts';
+import { EC2_CREDENTIALS_PATH } from './aws/ec2-api.ts';
+import { AZURE_TOKEN_PATH } from './azure/azure-api.ts';
 import { failureResponse } from './faults.ts';
 import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata-api.ts';
 import { ReadyResponses, TokenResponses } from './ready-responses.ts';
@@ -32,9 +35,13 @@ export function socketPeer(request: Request, server: Carrier): string | undefine
 const UNKNOWN_ROUTE = 'unknown';
 const LONGEST_LOGGED_PATH = 256;
 
-const VALUE_PATHS = TREE.filter(({ kind }) => kind !== 'directory').map(({ path }) =>
-  path.replace(ANY_ACCOUNT, 'default'),
-);
+// What clients ask for often; for a method that Bun does not know it takes the route of GET, so there is none for all paths.
+const OWN_PATHS = [
+  ...TREE.map(({ path }) => path.replace(ANY_ACCOUNT, 'default')).filter((path) => path !== '/'),
+  AZURE_TOKEN_PATH,
+  `${EC2_CREDENTIALS_PATH}:role`,
+  CONTAINER_CREDENTIALS_PATH,
+];
 
 /** The metadata API on HTTP. */
 export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia {
@@ -42,20 +49,22 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
   const logged = settings.logLevel === 'debug';
   // Bun's own routes for GET: Elysia's handler around them costs 6 % of the CPU. A request that is to be logged takes the
   // general path, which logs it.
-  const get = { GET: (request: Request) => (logged ? respond(request) : (hot(request) ?? respond(request))) };
-  const ownRoutes = Object.fromEntries([...VALUE_PATHS, '/*'].map((path) => [path, get]));
-  const app = new Elysia({ strictPath: true, serve: { routes: ownRoutes } });
+  const handler = (request: Request): Response | Promise<Response> => {
+    const peer = peerOf(request);
+    return (logged ? undefined : hot(request, peer)) ?? respond(request, peer);
+  };
+  const ownRoutes = Object.fromEntries(OWN_PATHS.map((path) => [path, { GET: handler }]));
+  const app: Elysia = new Elysia({ strictPath: true, serve: { routes: ownRoutes } });
   const tokenResponses = new TokenResponses(settings.cacheMaxTokenDurationSeconds, effects.now);
   const api = new MetadataApi(dependencies, tokenResponses);
   const ready = new ReadyResponses();
   const isOurs = hostCheck(HOST_NAMES);
-  const peerOf = (request: Request) => dependencies.peerOf(request, app.server);
+  const peerOf = (request: Request): string | undefined => dependencies.peerOf(request, app.server);
 
-  const respond = async (request: Request): Promise<Response> => {
+  const respond = async (request: Request, peer = peerOf(request)): Promise<Response> => {
     const start = effects.now();
     const { path, query } = targetOf(request.url);
     const { method, headers } = request;
-    const peer = peerOf(request);
     let held = false;
     const outcome = await api.respond({
       method,
@@ -95,12 +104,11 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
    * throughput): the URL 6 %, joining the body of a token 10 % (hence TokenResponses), headers from an object literal 1 to
    * 2 %, an absent header, the clock and the look-ups less than can be measured.
    */
-  const hot = (request: Request): Response | undefined => {
+  const hot = (request: Request, peer: string | undefined): Response | undefined => {
     const start = effects.now();
     const { headers, method } = request;
     if (headers.get('x-forwarded-for') !== null || !isOurs(headers.get('host')) || draining.aborted)
       return undefined;
-    const peer = peerOf(request);
     const caller = peer === undefined ? undefined : callers.known(peer);
     const entry = caller && ready.of(caller, request.url);
     const known = entry?.again((name) => headers.get(name));

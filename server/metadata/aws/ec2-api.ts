@@ -44,7 +44,7 @@ interface Ec2Outcome {
 
 const TOKEN_HEADER = 'x-aws-ec2-metadata-token';
 const TOKEN = '/latest/api/token';
-const CREDENTIALS = '/latest/meta-data/iam/security-credentials/';
+export const EC2_CREDENTIALS_PATH = '/latest/meta-data/iam/security-credentials/';
 /** Newer SDKs ask here first: the response names the account too. */
 const EXTENDED = '/latest/meta-data/iam/security-credentials-extended/';
 const INFO = '/latest/meta-data/iam/info';
@@ -105,7 +105,7 @@ export class Ec2Api {
     const isAllowed = this.#admission(caller);
     if (!isAllowed(token)) return { response: UNAUTHORIZED };
     const response = await this.#value(caller, path, template);
-    const isCredentials = template === CREDENTIALS || template === EXTENDED;
+    const isCredentials = template === EC2_CREDENTIALS_PATH || template === EXTENDED;
     const isOnce = !isCredentials || path.length <= template.length || response.status !== 200;
     if (isOnce || method !== 'GET') return { response };
     return {
@@ -134,7 +134,7 @@ export class Ec2Api {
   async #value(caller: Caller, path: string, template: string): Promise<MetadataResponse> {
     const { credentials, region } = this.dependencies;
     switch (template) {
-      case CREDENTIALS:
+      case EC2_CREDENTIALS_PATH:
       case EXTENDED: {
         const { name } = partsOf(credentials.roleOf(caller));
         const asked = path.slice(template.length);
@@ -200,7 +200,7 @@ export class Ec2Api {
 
 /** The paths of the two lists of credentials end with the name of a role. */
 function templateOf(path: string): string {
-  for (const list of [CREDENTIALS, EXTENDED]) {
+  for (const list of [EC2_CREDENTIALS_PATH, EXTENDED]) {
     if (path.startsWith(list) || `${path}/` === list) return list;
   }
   // botocore asks for the zone with a slash at its end

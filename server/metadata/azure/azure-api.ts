@@ -33,7 +33,7 @@ interface Kept extends ReadyResponse {
   seconds: number;
 }
 
-const TOKEN_PATH = '/metadata/identity/oauth2/token';
+export const AZURE_TOKEN_PATH = '/metadata/identity/oauth2/token';
 /** The parameters that name an identity which only a virtual machine can have. */
 const OF_VIRTUAL_MACHINES = ['msi_res_id', 'mi_res_id', 'object_id', 'principal_id'];
 
@@ -69,8 +69,8 @@ export class AzureApi {
     // MSAL for Node.js puts a slash at the end of a path that it makes of AZURE_POD_IDENTITY_AUTHORITY_HOST
     const lower = path.toLowerCase().replace(/\/$/, '');
     const template =
-      lower === TOKEN_PATH
-        ? TOKEN_PATH
+      lower === AZURE_TOKEN_PATH
+        ? AZURE_TOKEN_PATH
         : lower.startsWith('/metadata/identity')
           ? '/metadata/identity'
           : '/metadata/instance';
@@ -80,7 +80,7 @@ export class AzureApi {
     }
     if (template === '/metadata/instance')
       return { response: invalid('Instance metadata not found'), template };
-    if (template !== TOKEN_PATH || this.tokens === undefined) {
+    if (template !== AZURE_TOKEN_PATH || this.tokens === undefined) {
       return { response: invalid(IDENTITY_NOT_FOUND), template };
     }
     try {
