@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { Cache } from '../../scripts/tools/cache.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
-import { METADATA_CLIENT, otherCloudsArchive, otherCloudsImage } from './other-clouds-image.ts';
+import { METADATA_CLIENT, NODE_CLIENT, otherCloudsArchive, otherCloudsImage } from './other-clouds-image.ts';
 import { INJECTED, type PodOptions, Pods, podTemplate } from './pods.ts';
 
 setDefaultTimeout(240_000);
@@ -33,6 +33,10 @@ beforeAll(async () => {
     'eks.amazonaws.com/role-arn': clouds.addRole('app'),
     'azure.workload.identity/client-id': clientID,
   });
+  await addAccount('agent', {
+    'eks.amazonaws.com/role-arn': clouds.addRole('agent'),
+    'gke-metadata-server.matheuscscp.io/aws-pod-identity': 'true',
+  });
   await addAccount('nobody', {});
   await world.install({
     aws: {
@@ -40,6 +44,7 @@ beforeAll(async () => {
       credentials: 'MetadataServer',
       region: 'eu-west-1',
       stsEndpoint: clouds.aws.url,
+      podIdentity: { enabled: true },
     },
     azure: {
       enabled: true,
@@ -109,6 +114,30 @@ test.each(MODES)('%s: one process is somebody in all three clouds', async (mode)
   expect(aws.identity).toBe(ARN);
   expect(await world.clouds.entra.describe(azure.identity ?? '')).toMatchObject({ clientID });
   expect(world.accountOf(google.identity ?? '')).toBe(email);
+});
+
+test('EKS Pod Identity: boto3 has its role from the address of the agent, which leads to the server', async () => {
+  const log = await pods.run({
+    ...podOf('agent', 'Redirect'),
+    name: 'pod-identity',
+    // EC2's protocol would give the same role
+    env: { AWS_ENDPOINT_URL_STS: world.clouds.aws.url, AWS_EC2_METADATA_DISABLED: 'true' },
+    command: [...METADATA_CLIENT, 'aws'],
+  });
+  const { aws }: Seen = JSON.parse(log.trimEnd().split('\n').at(-1) ?? '');
+  expect(aws).toMatchObject({ identity: 'arn:aws:sts::111122223333:assumed-role/agent/default.agent' });
+});
+
+test('EKS Pod Identity: the AWS SDK for JavaScript, too', async () => {
+  const log = await pods.run({
+    ...podOf('agent', 'Redirect'),
+    name: 'pod-identity-node',
+    env: { AWS_ENDPOINT_URL_STS: world.clouds.aws.url, AWS_EC2_METADATA_DISABLED: 'true' },
+    command: [...NODE_CLIENT, 'aws-caller'],
+  });
+  expect(JSON.parse(log.trimEnd().split('\n').at(-1) ?? '').arn).toBe(
+    'arn:aws:sts::111122223333:assumed-role/agent/default.agent',
+  );
 });
 
 test('a Pod whose ServiceAccount has no annotation is nobody in AWS and Azure', async () => {
