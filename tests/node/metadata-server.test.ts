@@ -2,7 +2,13 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { Cache } from '../../scripts/tools/cache.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
-import { METADATA_CLIENT, NODE_CLIENT, otherCloudsArchive, otherCloudsImage } from './other-clouds-image.ts';
+import {
+  METADATA_CLIENT,
+  NODE_CLIENT,
+  otherCloudsArchive,
+  otherCloudsImage,
+  printedBy,
+} from './other-clouds-image.ts';
 import { INJECTED, type PodOptions, Pods, podTemplate } from './pods.ts';
 
 setDefaultTimeout(240_000);
@@ -91,7 +97,7 @@ async function look(serviceAccountName: string, mode: string, clouds: string): P
     name: `${serviceAccountName}-${clouds}-${mode}`.toLowerCase().replaceAll(',', '-'),
     command: [...METADATA_CLIENT, clouds],
   });
-  return JSON.parse(log.trimEnd().split('\n').at(-1) ?? '');
+  return printedBy<Seen>(log);
 }
 
 const ARN = 'arn:aws:sts::111122223333:assumed-role/app/default.app';
@@ -124,7 +130,7 @@ test('EKS Pod Identity: boto3 has its role from the address of the agent, which 
     env: { AWS_ENDPOINT_URL_STS: world.clouds.aws.url, AWS_EC2_METADATA_DISABLED: 'true' },
     command: [...METADATA_CLIENT, 'aws'],
   });
-  const { aws }: Seen = JSON.parse(log.trimEnd().split('\n').at(-1) ?? '');
+  const { aws } = printedBy<Seen>(log);
   expect(aws).toMatchObject({ identity: 'arn:aws:sts::111122223333:assumed-role/agent/default.agent' });
 });
 
@@ -135,7 +141,7 @@ test('EKS Pod Identity: the AWS SDK for JavaScript, too', async () => {
     env: { AWS_ENDPOINT_URL_STS: world.clouds.aws.url, AWS_EC2_METADATA_DISABLED: 'true' },
     command: [...NODE_CLIENT, 'aws-caller'],
   });
-  expect(JSON.parse(log.trimEnd().split('\n').at(-1) ?? '').arn).toBe(
+  expect(printedBy<{ arn: string }>(log).arn).toBe(
     'arn:aws:sts::111122223333:assumed-role/agent/default.agent',
   );
 });

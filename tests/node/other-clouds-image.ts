@@ -51,3 +51,12 @@ export async function otherCloudsArchive(cache: Cache): Promise<string> {
     await writeImageArchive(file, { rootfs: folder, name: otherCloudsImage, command: ['/bin/sh'] });
   });
 }
+
+/**
+ * What a client printed, of the log of its Pod: one line of JSON. What libraries write to standard error may come before
+ * it, or after.
+ */
+export function printedBy<Printed>(log: string): Printed {
+  // each test knows what its client prints
+  return JSON.parse(log.split('\n').findLast((line) => line.startsWith('{')) ?? log) as Printed;
+}

@@ -4,7 +4,13 @@ import { Cache } from '../../scripts/tools/cache.ts';
 import { clientsArchive, clientsImage } from '../cluster/images.ts';
 import { waitUntil } from '../wait-until.ts';
 import { NodeWorld } from './node-world.ts';
-import { NODE_CLIENT, otherCloudsArchive, otherCloudsImage, PYTHON_CLIENT } from './other-clouds-image.ts';
+import {
+  NODE_CLIENT,
+  otherCloudsArchive,
+  otherCloudsImage,
+  PYTHON_CLIENT,
+  printedBy,
+} from './other-clouds-image.ts';
 import { INJECTED, type PodOptions, Pods, podTemplate } from './pods.ts';
 
 setDefaultTimeout(240_000);
@@ -78,7 +84,7 @@ async function look(
 ): Promise<{ readonly arn?: string; readonly token?: string; readonly error?: string }> {
   const log = await pods.run({ ...podOf(serviceAccountName), name, command });
   // a library may warn of something before
-  return JSON.parse(log.trimEnd().split('\n').at(-1) ?? '');
+  return printedBy(log);
 }
 
 const CLIENTS: readonly { name: string; client: readonly string[] }[] = [
@@ -131,7 +137,7 @@ test('Google external account: google-auth finds the file, and is the account', 
     env: { GOOGLE_CLOUD_PROJECT: 'node-project' },
     command: ['python3', '-c', program, SCOPE],
   });
-  const { kind, accessToken } = JSON.parse(log);
+  const { kind, accessToken } = printedBy<{ kind: string; accessToken: string }>(log);
   expect(kind).toBe('google.auth.identity_pool');
   expect(world.accountOf(accessToken)).toBe(email);
 });
