@@ -13,7 +13,7 @@ import { MetadataApi, type MetadataDependencies, type Outcome } from './metadata
 import { ReadyResponses, TokenResponses } from './ready-responses.ts';
 import { HOST_NAMES, targetOf } from './request-target.ts';
 import { headersOf, type MetadataResponse } from './response.ts';
-import { ANY_ACCOUNT, TREE } from './tree.ts';
+import { ANY_ACCOUNT, find, TREE } from './tree.ts';
 
 /** The server of the routes; null if they are called without one. */
 export type Carrier = Server<unknown> | null;
@@ -43,9 +43,12 @@ const OWN_PATHS = [
   CONTAINER_CREDENTIALS_PATH,
 ];
 
+const DEFAULT_TOKEN_PATH = '/computeMetadata/v1/instance/service-accounts/default/token';
+const TOKEN_TEMPLATE = find(DEFAULT_TOKEN_PATH)?.row.path ?? UNKNOWN_ROUTE;
+
 /** The metadata API on HTTP. */
 export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia {
-  const { settings, metrics, log, effects, draining, callers } = dependencies;
+  const { settings, metrics, log, effects, draining, callers, tokens } = dependencies;
   const logged = settings.logLevel === 'debug';
   // Bun's own routes for GET: Elysia's handler around them costs 6 % of the CPU. A request that is to be logged takes the
   // general path, which logs it.
@@ -53,7 +56,11 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     const peer = peerOf(request);
     return (logged ? undefined : hot(request, peer)) ?? respond(request, peer);
   };
+  // what nearly every request asks for, without looking for it by its URL
+  const tokenHandler = (request: Request): Response | Promise<Response> =>
+    (logged ? undefined : hotToken(request)) ?? handler(request);
   const ownRoutes = Object.fromEntries(OWN_PATHS.map((path) => [path, { GET: handler }]));
+  ownRoutes[DEFAULT_TOKEN_PATH] = { GET: tokenHandler };
   const app: Elysia = new Elysia({ strictPath: true, serve: { routes: ownRoutes } });
   const tokenResponses = new TokenResponses(settings.cacheMaxTokenDurationSeconds, effects.now);
   const api = new MetadataApi(dependencies, tokenResponses);
@@ -115,6 +122,24 @@ export function metadataRoutes(dependencies: MetadataRoutesDependencies): Elysia
     if (entry === undefined || known === undefined) return undefined;
     const response = new Response(known.body, known.init);
     entry.metrics.record(method, 200, (effects.now() - start) / 1000);
+    return response;
+  };
+
+  const tokenMetrics = metrics.route(TOKEN_TEMPLATE);
+  const hotToken = (request: Request): Response | undefined => {
+    const start = effects.now();
+    const { headers } = request;
+    if (headers.get('metadata-flavor') !== 'Google') return undefined;
+    if (headers.get('x-forwarded-for') !== null || !isOurs(headers.get('host'))) return undefined;
+    if (draining.aborted || request.url.includes('?')) return undefined;
+    const peer = peerOf(request);
+    const caller = peer === undefined ? undefined : callers.known(peer);
+    if (caller === undefined) return undefined;
+    const token = tokens.cachedAccessToken(caller);
+    const known = token === undefined ? undefined : tokenResponses.of(token);
+    if (known === undefined) return undefined;
+    const response = new Response(known.body, known.init);
+    tokenMetrics.record(request.method, 200, (effects.now() - start) / 1000);
     return response;
   };
 
