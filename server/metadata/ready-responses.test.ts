@@ -150,6 +150,27 @@ describe('a request once more', () => {
     for (const _ of [1, 2]) expect((await world.get(`${SA}token`))[1]).toContain('ya29.after');
   });
 
+  test('does not compute a listing again', async () => {
+    await using world = setUp();
+    const { metadata, get } = world;
+    const { node } = metadata;
+    let looks = 0;
+    Object.defineProperty(metadata, 'node', {
+      get: () => {
+        looks++;
+        return node;
+      },
+    });
+    const looksOf = async () => {
+      looks = 0;
+      await get(`${V1}?recursive=true`);
+      return looks;
+    };
+    expect(await looksOf()).toBeGreaterThan(1);
+    // whether it is the same Node
+    expect(await looksOf()).toBe(1);
+  });
+
   test('takes the general path if the token is not cached any more', async () => {
     await using world = setUp();
     const { metadata, get } = world;

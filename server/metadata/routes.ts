@@ -37,7 +37,9 @@ const LONGEST_LOGGED_PATH = 256;
 
 // What clients ask for often; for a method that Bun does not know it takes the route of GET, so there is none for all paths.
 const OWN_PATHS = [
-  ...TREE.map(({ path }) => path.replace(ANY_ACCOUNT, 'default')).filter((path) => path !== '/'),
+  ...TREE.filter(({ kind }) => kind !== 'directory').map(({ path }) => path.replace(ANY_ACCOUNT, 'default')),
+  // directories: Elysia passes a route of its own to Bun without the slash at its end
+  '/computeMetadata/*',
   AZURE_TOKEN_PATH,
   `${EC2_CREDENTIALS_PATH}:role`,
   CONTAINER_CREDENTIALS_PATH,
